@@ -1,1 +1,29 @@
-//! Skeleton.
+//! The durable corpus: a catalog that is the truth, and a lexical index and vectors that are made from it.
+//!
+//! One process writes, through [`Store::open`]; any number read, through it or [`Store::open_read_only`]. A query takes a
+//! [`Snapshot`] and sees one state of all three to its end. Each transaction of the catalog takes the next [`Seq`]; the two
+//! indexes record how far they have got, and catch up on opening, so that a process may die at any moment.
+
+mod catalog;
+mod documents;
+mod error;
+mod filter;
+mod lexical;
+mod lock;
+mod model;
+mod publish;
+mod run;
+mod snapshot;
+mod store;
+mod vectors;
+
+pub use documents::{DocumentQuery, DocumentSet};
+pub use error::StoreError;
+pub use filter::{Filter, FilterError};
+pub use model::{
+    Candidate, ContentHash, Counts, DocumentEntry, DocumentId, FileStat, FileState, ItemStatus, Metadata,
+    ModelIdentity, NewDocument, NewPassage, Passage, PassageId, PendingPassage, Seq, SourceRoot, Span,
+};
+pub use run::RunState;
+pub use snapshot::Snapshot;
+pub use store::{ChangeBatch, Store, StoreOptions};

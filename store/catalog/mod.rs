@@ -1,0 +1,176 @@
+//! The catalog: documents, texts, passages and embeddings in SQLite. The truth that every index is made from.
+
+mod read;
+mod schema;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+
+pub(crate) use read::{
+    LexicalRow, VectorRow, entries, known_files, lexical_rows, passages, pending, retired, text_of, touched,
+    vectors,
+};
+pub(crate) use schema::FORMAT;
+pub(crate) use write::{Codes, forget_vectors, prune, put_embeddings, retire, touch, upsert};
+
+use crate::{Seq, StoreError};
+
+const FILE: &str = "catalog.sqlite";
+/// Reading connections kept open. More are made when more threads read at once, and closed after.
+const KEPT_READERS: usize = 4;
+
+/// The database. Any thread may use it; one writes at a time.
+pub(crate) struct Catalog {
+    path: PathBuf,
+    writer: Option<Mutex<Connection>>,
+    readers: Mutex<Vec<Connection>>,
+}
+
+impl Catalog {
+    /// Opens the catalog of `dir` for writing, made where there is none.
+    pub(crate) fn open(dir: &Path) -> Result<Catalog, StoreError> {
+        let path = dir.join(FILE);
+        let named = |source| StoreError::Catalog {
+            path: path.clone(),
+            source,
+        };
+        let mut connection = Connection::open(&path).map_err(named)?;
+        schema::configure_writer(&connection).map_err(named)?;
+        match format(&connection).map_err(named)? {
+            0 => schema::create(&mut connection).map_err(named)?,
+            FORMAT => {}
+            found => {
+                return Err(StoreError::NewerFormat {
+                    dir: dir.to_owned(),
+                    found,
+                    known: FORMAT,
+                });
+            }
+        }
+        Ok(Catalog {
+            path,
+            writer: Some(Mutex::new(connection)),
+            readers: Mutex::default(),
+        })
+    }
+
+    /// Opens the catalog of `dir` for reading.
+    pub(crate) fn open_read_only(dir: &Path) -> Result<Catalog, StoreError> {
+        let path = dir.join(FILE);
+        if !path.is_file() {
+            return Err(StoreError::NoStore { dir: dir.to_owned() });
+        }
+        let catalog = Catalog {
+            path,
+            writer: None,
+            readers: Mutex::default(),
+        };
+        match catalog.read(format)? {
+            FORMAT => Ok(catalog),
+            0 => Err(StoreError::NoStore { dir: dir.to_owned() }),
+            found => Err(StoreError::NewerFormat {
+                dir: dir.to_owned(),
+                found,
+                known: FORMAT,
+            }),
+        }
+    }
+
+    /// Runs `work` on a reading connection.
+    pub(crate) fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match kept {
+            Some(connection) => connection,
+            None => self.connect().map_err(|source| self.failed(source))?,
+        };
+        let result = work(&connection).map_err(|source| self.failed(source));
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < KEPT_READERS {
+            readers.push(connection);
+        }
+        result
+    }
+
+    /// Runs `work` in a transaction, which is kept whole or not at all.
+    pub(crate) fn write<T>(
+        &self,
+        work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let Some(writer) = &self.writer else {
+            let dir = self.path.parent().unwrap_or(&self.path).to_owned();
+            return Err(StoreError::ReadOnly { dir });
+        };
+        let mut connection = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let run = |connection: &mut Connection| {
+            let transaction =
+                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let value = work(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        };
+        run(&mut connection).map_err(|source| self.failed(source))
+    }
+
+    /// Folds the write-ahead log into the database, so that it does not grow for ever.
+    pub(crate) fn checkpoint(&self) -> Result<(), StoreError> {
+        let Some(writer) = &self.writer else { return Ok(()) };
+        let connection = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let folded = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        folded.map_err(|source| self.failed(source))
+    }
+
+    fn connect(&self) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        schema::configure_reader(&connection)?;
+        Ok(connection)
+    }
+
+    fn failed(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::Catalog {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+fn format(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// A value of the table `meta`.
+pub(crate) fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
+    let mut statement = connection.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+    statement.query_row([key], |row| row.get(0)).optional()
+}
+
+/// Sets a value of the table `meta`.
+pub(crate) fn set_meta(connection: &Connection, key: &str, value: &str) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?;
+    statement.execute(params![key, value]).map(drop)
+}
+
+/// A position in the history, kept under `key`; 0 where there is none.
+pub(crate) fn seq_at(connection: &Connection, key: &str) -> rusqlite::Result<Seq> {
+    Ok(meta(connection, key)?
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0))
+}
+
+/// Where the history of the catalog stands.
+pub(crate) const SEQ: &str = "seq";
+/// Up to where retired rows are gone for good.
+pub(crate) const PRUNED: &str = "pruned_seq";
+
+/// Takes the next position in the history.
+pub(crate) fn next_seq(transaction: &Connection) -> rusqlite::Result<Seq> {
+    let seq = seq_at(transaction, SEQ)? + 1;
+    set_meta(transaction, SEQ, &seq.to_string())?;
+    Ok(seq)
+}

@@ -1,0 +1,240 @@
+//! Reading the catalog.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::{
+    ContentHash, DocumentEntry, DocumentId, FileStat, FileState, ItemStatus, Passage, PassageId,
+    PendingPassage, Seq, Span,
+};
+
+/// Columns of [`entry`], in its order.
+const ENTRY: &str = "id, key, size, modified_ns, inode, source_hash, status, reason, kind, language, title, metadata, \
+                     passages";
+
+/// A passage with its vector, on its way into the vector index.
+pub(crate) struct VectorRow {
+    pub passage: PassageId,
+    pub document: DocumentId,
+    pub scale: f32,
+    pub codes: Vec<u8>,
+}
+
+/// A passage on its way into the lexical index.
+pub(crate) struct LexicalRow {
+    pub passage: PassageId,
+    pub document: DocumentId,
+    pub heading_path: Vec<String>,
+    pub text: String,
+}
+
+/// Documents that were live at `seq` and were added after `after`.
+pub(crate) fn entries(connection: &Connection, after: Seq, seq: Seq) -> rusqlite::Result<Vec<DocumentEntry>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {ENTRY} FROM documents
+         WHERE added_seq > ?1 AND added_seq <= ?2 AND (retired_seq IS NULL OR retired_seq > ?2)"
+    ))?;
+    statement
+        .query_map(params![after as i64, seq as i64], entry)?
+        .collect()
+}
+
+/// Documents that were live at `seq`, and of which something other than their text changed after `after`.
+pub(crate) fn touched(connection: &Connection, after: Seq, seq: Seq) -> rusqlite::Result<Vec<DocumentEntry>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {ENTRY} FROM documents
+         WHERE touched_seq > ?1 AND touched_seq <= ?2 AND (retired_seq IS NULL OR retired_seq > ?2)"
+    ))?;
+    statement
+        .query_map(params![after as i64, seq as i64], entry)?
+        .collect()
+}
+
+/// Documents retired after `after` and not after `seq`.
+pub(crate) fn retired(connection: &Connection, after: Seq, seq: Seq) -> rusqlite::Result<Vec<DocumentId>> {
+    let mut statement =
+        connection.prepare_cached("SELECT id FROM documents WHERE retired_seq > ?1 AND retired_seq <= ?2")?;
+    let ids = statement.query_map(params![after as i64, seq as i64], |row| {
+        row.get(0).map(DocumentId)
+    })?;
+    ids.collect()
+}
+
+/// What is remembered of every file.
+pub(crate) fn known_files(connection: &Connection) -> rusqlite::Result<HashMap<String, FileState>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT key, size, modified_ns, inode, source_hash, status FROM documents WHERE retired_seq IS NULL",
+    )?;
+    let states = statement.query_map([], |row| {
+        let stat = FileStat {
+            size: row.get::<_, i64>(1)? as u64,
+            modified_ns: row.get(2)?,
+            inode: inode(row, 3)?,
+        };
+        Ok((
+            row.get(0)?,
+            FileState {
+                stat,
+                source_hash: hash(row, 4)?,
+                status: status(row, 5)?,
+            },
+        ))
+    })?;
+    states.collect()
+}
+
+/// Passages of document `id`, for the lexical index.
+pub(crate) fn lexical_rows(connection: &Connection, id: DocumentId) -> rusqlite::Result<Vec<LexicalRow>> {
+    let Some(text) = text_of(connection, id)? else {
+        return Ok(Vec::new());
+    };
+    let mut statement = connection.prepare_cached(
+        "SELECT id, start_byte, end_byte, heading_path FROM passages WHERE document = ?1 ORDER BY ordinal",
+    )?;
+    let rows = statement.query_map([id.0], |row| {
+        let (start, end): (usize, usize) = (row.get::<_, i64>(1)? as usize, row.get::<_, i64>(2)? as usize);
+        Ok(LexicalRow {
+            passage: passage_id(row, 0)?,
+            document: id,
+            heading_path: strings(row, 3)?,
+            text: text.get(start..end).ok_or_else(|| damaged(1, "span"))?.to_owned(),
+        })
+    })?;
+    rows.collect()
+}
+
+/// The extracted text of document `id`.
+pub(crate) fn text_of(connection: &Connection, id: DocumentId) -> rusqlite::Result<Option<String>> {
+    let mut statement = connection.prepare_cached("SELECT text FROM texts WHERE document = ?1")?;
+    let text: Option<Vec<u8>> = statement.query_row([id.0], |row| row.get(0)).optional()?;
+    text.map(|bytes| String::from_utf8(bytes).map_err(|_| damaged(0, "text")))
+        .transpose()
+}
+
+/// The passages of `ids` that still exist, in that order.
+pub(crate) fn passages(connection: &Connection, ids: &[PassageId]) -> rusqlite::Result<Vec<Passage>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT p.id, p.document, p.ordinal, p.start_byte, p.end_byte, p.start_line, p.end_line, p.page,
+                p.heading_path, substr(t.text, p.start_byte + 1, p.end_byte - p.start_byte)
+         FROM passages p JOIN texts t ON t.document = p.document WHERE p.id = ?1",
+    )?;
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        let passage = statement.query_row([id.0 as i64], |row| {
+            Ok(Passage {
+                id: passage_id(row, 0)?,
+                document: DocumentId(row.get(1)?),
+                ordinal: row.get(2)?,
+                span: Span {
+                    start_byte: row.get::<_, i64>(3)? as usize,
+                    end_byte: row.get::<_, i64>(4)? as usize,
+                    start_line: row.get(5)?,
+                    end_line: row.get(6)?,
+                    page: row.get(7)?,
+                },
+                heading_path: strings(row, 8)?,
+                text: String::from_utf8(row.get(9)?).map_err(|_| damaged(9, "text"))?,
+            })
+        });
+        found.extend(passage.optional()?);
+    }
+    Ok(found)
+}
+
+/// Live passages without a vector whose number is above `after`, in the order of their numbers.
+pub(crate) fn pending(
+    connection: &Connection,
+    after: PassageId,
+    limit: usize,
+) -> rusqlite::Result<Vec<PendingPassage>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT p.id, p.embed_hash, d.title, p.heading_path, substr(t.text, p.start_byte + 1, p.end_byte - p.start_byte)
+         FROM passages p JOIN documents d ON d.id = p.document JOIN texts t ON t.document = p.document
+         WHERE p.vector_seq IS NULL AND p.id > ?1 AND d.retired_seq IS NULL ORDER BY p.id LIMIT ?2",
+    )?;
+    let rows = statement.query_map(params![after.0 as i64, limit as i64], |row| {
+        Ok(PendingPassage {
+            id: passage_id(row, 0)?,
+            embed_hash: hash(row, 1)?,
+            title: row.get(2)?,
+            heading_path: strings(row, 3)?,
+            text: String::from_utf8(row.get(4)?).map_err(|_| damaged(4, "text"))?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// Calls `each` for every passage that got its vector after `after` and whose document was live at `seq`, in the order in
+/// which they got them.
+pub(crate) fn vectors(
+    connection: &Connection,
+    after: Seq,
+    seq: Seq,
+    mut each: impl FnMut(VectorRow),
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "SELECT p.id, p.document, e.scale, e.codes
+         FROM passages p JOIN embeddings e ON e.hash = p.embed_hash JOIN documents d ON d.id = p.document
+         WHERE p.vector_seq > ?1 AND p.vector_seq <= ?2 AND (d.retired_seq IS NULL OR d.retired_seq > ?2)
+         ORDER BY p.vector_seq, p.id",
+    )?;
+    let mut rows = statement.query(params![after as i64, seq as i64])?;
+    while let Some(row) = rows.next()? {
+        each(VectorRow {
+            passage: passage_id(row, 0)?,
+            document: DocumentId(row.get(1)?),
+            scale: row.get::<_, f64>(2)? as f32,
+            codes: row.get(3)?,
+        });
+    }
+    Ok(())
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<DocumentEntry> {
+    let metadata: String = row.get(11)?;
+    Ok(DocumentEntry {
+        id: DocumentId(row.get(0)?),
+        key: row.get(1)?,
+        stat: FileStat {
+            size: row.get::<_, i64>(2)? as u64,
+            modified_ns: row.get(3)?,
+            inode: inode(row, 4)?,
+        },
+        source_hash: hash(row, 5)?,
+        status: status(row, 6)?,
+        reason: row.get(7)?,
+        kind: row.get(8)?,
+        language: row.get(9)?,
+        title: row.get(10)?,
+        metadata: serde_json::from_str(&metadata).map_err(|_| damaged(11, "metadata"))?,
+        passages: row.get(12)?,
+    })
+}
+
+fn passage_id(row: &Row<'_>, column: usize) -> rusqlite::Result<PassageId> {
+    row.get::<_, i64>(column).map(|id| PassageId(id as u64))
+}
+
+fn inode(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(|bits| bits as u64)
+}
+
+fn hash(row: &Row<'_>, column: usize) -> rusqlite::Result<ContentHash> {
+    row.get::<_, [u8; 32]>(column).map(ContentHash)
+}
+
+fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<ItemStatus> {
+    row.get::<_, String>(column)?
+        .parse()
+        .map_err(|()| damaged(column, "status"))
+}
+
+fn strings(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<String>> {
+    serde_json::from_str(&row.get::<_, String>(column)?).map_err(|_| damaged(column, "heading path"))
+}
+
+fn damaged(column: usize, what: &str) -> rusqlite::Error {
+    let reason = format!("damaged {what}");
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, reason.into())
+}

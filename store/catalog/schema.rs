@@ -1,0 +1,81 @@
+//! The catalog's tables, and the settings every connection needs.
+
+use rusqlite::Connection;
+
+/// Version of the tables below and of the files beside them. A store of an older version is made anew.
+pub(crate) const FORMAT: u32 = 1;
+
+const TABLES: &str = "
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+
+-- A replaced document keeps its row, retired, until no index and no reader needs it: numbers are never reused.
+CREATE TABLE documents (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    modified_ns INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    source_hash BLOB NOT NULL,
+    status TEXT NOT NULL,
+    reason TEXT,
+    kind TEXT NOT NULL,
+    language TEXT,
+    title TEXT,
+    metadata TEXT NOT NULL,
+    passages INTEGER NOT NULL,
+    added_seq INTEGER NOT NULL,
+    touched_seq INTEGER,
+    retired_seq INTEGER
+) STRICT;
+CREATE UNIQUE INDEX live_documents ON documents (key) WHERE retired_seq IS NULL;
+CREATE INDEX added_documents ON documents (added_seq);
+CREATE INDEX touched_documents ON documents (touched_seq) WHERE touched_seq IS NOT NULL;
+CREATE INDEX retired_documents ON documents (retired_seq) WHERE retired_seq IS NOT NULL;
+
+-- Apart from the documents, so that listing those does not page through text. A blob: spans count bytes.
+CREATE TABLE texts (document INTEGER PRIMARY KEY, text BLOB NOT NULL) STRICT;
+
+CREATE TABLE passages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    document INTEGER NOT NULL,
+    ordinal INTEGER NOT NULL,
+    start_byte INTEGER NOT NULL,
+    end_byte INTEGER NOT NULL,
+    start_line INTEGER NOT NULL,
+    end_line INTEGER NOT NULL,
+    page INTEGER,
+    heading_path TEXT NOT NULL,
+    embed_hash BLOB NOT NULL,
+    vector_seq INTEGER
+) STRICT;
+CREATE INDEX passages_of_document ON passages (document, ordinal);
+CREATE INDEX passages_without_vector ON passages (id) WHERE vector_seq IS NULL;
+CREATE INDEX passages_by_vector ON passages (vector_seq) WHERE vector_seq IS NOT NULL;
+CREATE INDEX passages_by_hash ON passages (embed_hash);
+
+CREATE TABLE embeddings (hash BLOB PRIMARY KEY, scale REAL NOT NULL, codes BLOB NOT NULL) STRICT, WITHOUT ROWID;
+";
+
+/// Makes the tables, all or none.
+pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(TABLES)?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.commit()
+}
+
+/// Settings of a connection that writes. Full sync: what a transaction wrote is on disk when it returns.
+pub(super) fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    configure_reader(connection)
+}
+
+/// Settings of any connection.
+pub(super) fn configure_reader(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.pragma_update(None, "cache_size", -4096)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}

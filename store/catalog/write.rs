@@ -1,0 +1,152 @@
+//! Changing the catalog. Each function runs inside a transaction that its caller holds.
+
+use rusqlite::{Connection, params};
+
+use super::{PRUNED, next_seq, seq_at, set_meta};
+use crate::{ContentHash, DocumentId, FileStat, ItemStatus, NewDocument, Seq};
+
+/// An embedding as stored: 8 bits a value and one scale.
+pub(crate) struct Codes {
+    pub scale: f32,
+    pub codes: Vec<u8>,
+}
+
+/// Adds a document in place of whatever had its key. Passages whose embedding is known have their vector at once.
+pub(crate) fn upsert(connection: &Connection, seq: Seq, new: &NewDocument) -> rusqlite::Result<()> {
+    retire(connection, seq, &new.key)?;
+    let metadata = serde_json::to_string(&new.metadata).unwrap_or_else(|_| "{}".into());
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO documents (key, size, modified_ns, inode, source_hash, status, reason, kind, language, title,
+                                metadata, passages, added_seq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    )?;
+    insert.execute(params![
+        new.key,
+        new.stat.size as i64,
+        new.stat.modified_ns,
+        new.stat.inode as i64,
+        new.source_hash.0,
+        new.status.as_str(),
+        new.reason,
+        new.kind,
+        new.language,
+        new.title,
+        metadata,
+        new.passages.len() as i64,
+        seq as i64,
+    ])?;
+    let document = connection.last_insert_rowid();
+    if new.status == ItemStatus::Completed {
+        let mut insert = connection.prepare_cached("INSERT INTO texts VALUES (?1, ?2)")?;
+        insert.execute(params![document, new.text.as_bytes()])?;
+    }
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO passages (document, ordinal, start_byte, end_byte, start_line, end_line, page, heading_path,
+                               embed_hash, vector_seq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
+                 (SELECT ?10 WHERE EXISTS (SELECT 1 FROM embeddings WHERE hash = ?9)))",
+    )?;
+    for (ordinal, passage) in new.passages.iter().enumerate() {
+        let span = passage.span;
+        let headings = serde_json::to_string(&passage.heading_path).unwrap_or_else(|_| "[]".into());
+        insert.execute(params![
+            document,
+            ordinal as i64,
+            span.start_byte as i64,
+            span.end_byte as i64,
+            span.start_line,
+            span.end_line,
+            span.page,
+            headings,
+            passage.embed_hash.0,
+            seq as i64,
+        ])?;
+    }
+    Ok(())
+}
+
+/// Retires the document called `key`, if there is one.
+pub(crate) fn retire(connection: &Connection, seq: Seq, key: &str) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE documents SET retired_seq = ?2 WHERE key = ?1 AND retired_seq IS NULL")?
+        .execute(params![key, seq as i64])
+        .map(drop)
+}
+
+/// Remembers what the file system says now of a file whose bytes did not change.
+pub(crate) fn touch(connection: &Connection, seq: Seq, key: &str, stat: &FileStat) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE documents SET size = ?2, modified_ns = ?3, inode = ?4, touched_seq = ?5
+             WHERE key = ?1 AND retired_seq IS NULL",
+        )?
+        .execute(params![
+            key,
+            stat.size as i64,
+            stat.modified_ns,
+            stat.inode as i64,
+            seq as i64
+        ])
+        .map(drop)
+}
+
+/// Keeps embeddings and gives them to every passage that waits for them. The number of those.
+pub(crate) fn put_embeddings(
+    connection: &Connection,
+    embeddings: &[(ContentHash, Codes)],
+) -> rusqlite::Result<usize> {
+    let seq = next_seq(connection)?;
+    let mut insert = connection.prepare_cached("INSERT OR IGNORE INTO embeddings VALUES (?1, ?2, ?3)")?;
+    let mut mark = connection
+        .prepare_cached("UPDATE passages SET vector_seq = ?2 WHERE embed_hash = ?1 AND vector_seq IS NULL")?;
+    let mut marked = 0;
+    for (hash, Codes { scale, codes }) in embeddings {
+        insert.execute(params![hash.0, f64::from(*scale), codes])?;
+        marked += mark.execute(params![hash.0, seq as i64])?;
+    }
+    Ok(marked)
+}
+
+/// Deletes what was retired at or before `up_to`, and embeddings that no passage uses. The number of documents.
+pub(crate) fn prune(connection: &Connection, up_to: Seq) -> rusqlite::Result<usize> {
+    let mut statement = connection.prepare_cached("SELECT id FROM documents WHERE retired_seq <= ?1")?;
+    let gone: Vec<DocumentId> = statement
+        .query_map([up_to as i64], |row| row.get(0).map(DocumentId))?
+        .collect::<Result<_, _>>()?;
+    if gone.is_empty() {
+        return Ok(0);
+    }
+    for table in [
+        "DELETE FROM texts WHERE document = ?1",
+        "DELETE FROM documents WHERE id = ?1",
+    ] {
+        let mut delete = connection.prepare_cached(table)?;
+        for id in &gone {
+            delete.execute([id.0])?;
+        }
+    }
+    let mut hashes =
+        connection.prepare_cached("SELECT DISTINCT embed_hash FROM passages WHERE document = ?1")?;
+    let mut passages = connection.prepare_cached("DELETE FROM passages WHERE document = ?1")?;
+    let mut unused = connection.prepare_cached(
+        "DELETE FROM embeddings WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM passages WHERE embed_hash = ?1)",
+    )?;
+    for id in &gone {
+        let used: Vec<[u8; 32]> = hashes
+            .query_map([id.0], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        passages.execute([id.0])?;
+        for hash in used {
+            unused.execute([hash])?;
+        }
+    }
+    let pruned = seq_at(connection, PRUNED)?.max(up_to);
+    set_meta(connection, PRUNED, &pruned.to_string())?;
+    Ok(gone.len())
+}
+
+/// Forgets every vector, for a model that is no longer the store's.
+pub(crate) fn forget_vectors(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("UPDATE passages SET vector_seq = NULL", [])?;
+    connection.execute("DELETE FROM embeddings", []).map(drop)
+}

@@ -1,0 +1,148 @@
+//! Documents in memory: what filters, freshness and listings look at. One immutable set a snapshot.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+
+use crate::{Counts, DocumentEntry, DocumentId, Filter, ItemStatus, Seq};
+
+/// A set of documents.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DocumentSet(RoaringBitmap);
+
+impl DocumentSet {
+    /// Whether `document` is in it.
+    pub fn contains(&self, document: DocumentId) -> bool {
+        self.0.contains(document.0)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All of them, by number.
+    pub fn iter(&self) -> impl Iterator<Item = DocumentId> {
+        self.0.iter().map(DocumentId)
+    }
+
+    pub(crate) fn max(&self) -> Option<DocumentId> {
+        self.0.max().map(DocumentId)
+    }
+}
+
+impl FromIterator<DocumentId> for DocumentSet {
+    fn from_iter<I: IntoIterator<Item = DocumentId>>(ids: I) -> DocumentSet {
+        DocumentSet(ids.into_iter().map(|id| id.0).collect())
+    }
+}
+
+/// Which documents to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentQuery {
+    /// Only documents whose key begins with this.
+    pub prefix: Option<String>,
+    /// Only documents that became this.
+    pub status: Option<ItemStatus>,
+    /// Only documents after this key.
+    pub after_key: Option<String>,
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// The live documents at one point of the history.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Documents {
+    /// That point.
+    pub seq: Seq,
+    by_key: Vec<Arc<DocumentEntry>>,
+    by_id: HashMap<DocumentId, Arc<DocumentEntry>>,
+    /// Those with text.
+    pub searchable: DocumentSet,
+    /// Without `embedded`, which the vectors know.
+    pub counts: Counts,
+}
+
+impl Documents {
+    /// These documents after `retired` have gone and `added` have come, at `seq`.
+    pub(crate) fn after(&self, seq: Seq, retired: &[DocumentId], added: Vec<DocumentEntry>) -> Documents {
+        let mut by_id = self.by_id.clone();
+        for id in retired {
+            by_id.remove(id);
+        }
+        by_id.extend(added.into_iter().map(|entry| (entry.id, Arc::new(entry))));
+        let mut by_key: Vec<Arc<DocumentEntry>> = by_id.values().cloned().collect();
+        by_key.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+        let mut counts = Counts {
+            seq,
+            ..Counts::default()
+        };
+        for entry in &by_key {
+            match entry.status {
+                ItemStatus::Completed => {
+                    counts.documents += 1;
+                    counts.passages += u64::from(entry.passages);
+                }
+                ItemStatus::Error => counts.errors += 1,
+                ItemStatus::Skipped => counts.skipped += 1,
+            }
+        }
+        let with_text = by_key
+            .iter()
+            .filter(|entry| entry.status == ItemStatus::Completed);
+        let searchable = with_text.map(|entry| entry.id).collect();
+        Documents {
+            seq,
+            by_key,
+            by_id,
+            searchable,
+            counts,
+        }
+    }
+
+    pub(crate) fn by_id(&self, id: DocumentId) -> Option<&Arc<DocumentEntry>> {
+        self.by_id.get(&id)
+    }
+
+    pub(crate) fn by_key(&self, key: &str) -> Option<&Arc<DocumentEntry>> {
+        let at = self
+            .by_key
+            .binary_search_by(|entry| entry.key.as_str().cmp(key))
+            .ok()?;
+        self.by_key.get(at)
+    }
+
+    pub(crate) fn list(&self, query: &DocumentQuery) -> Vec<Arc<DocumentEntry>> {
+        let prefix = query.prefix.as_deref().unwrap_or_default();
+        let after = |entry: &DocumentEntry| match &query.after_key {
+            Some(key) => entry.key > *key && entry.key.as_str() >= prefix,
+            None => entry.key.as_str() >= prefix,
+        };
+        let from = self.by_key.partition_point(|entry| !after(entry));
+        let listed = self.by_key[from..]
+            .iter()
+            .take_while(|entry| entry.key.starts_with(prefix));
+        listed
+            .filter(|entry| query.status.is_none_or(|status| entry.status == status))
+            .take(query.limit)
+            .cloned()
+            .collect()
+    }
+
+    pub(crate) fn select(&self, filter: &Filter) -> DocumentSet {
+        let searchable = self
+            .by_key
+            .iter()
+            .filter(|entry| entry.status == ItemStatus::Completed);
+        searchable
+            .filter(|entry| filter.admits(entry))
+            .map(|entry| entry.id)
+            .collect()
+    }
+}

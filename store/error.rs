@@ -1,0 +1,81 @@
+//! What can go wrong with a store.
+
+use std::path::PathBuf;
+
+/// A store that could not be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Another process writes this store.
+    #[error(
+        "{dir} is in use by {holder}; stop that process, or ask it over HTTP or MCP",
+        dir = .dir.display(),
+        holder = .pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+    )]
+    LockHeld {
+        /// The store's folder.
+        dir: PathBuf,
+        /// The process that holds it, where it said so.
+        pid: Option<u32>,
+    },
+    /// The folder holds no store.
+    #[error("{} holds no index; `autorag index` makes one", .dir.display())]
+    NoStore {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The store was written by a newer version.
+    #[error("{} has format {found}, newer than format {known} that this version reads; upgrade autorag", .dir.display())]
+    NewerFormat {
+        /// The store's folder.
+        dir: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest that is understood.
+        known: u32,
+    },
+    /// A write on a store that was opened for reading.
+    #[error("{} was opened for reading only", .dir.display())]
+    ReadOnly {
+        /// The store's folder.
+        dir: PathBuf,
+    },
+    /// Something that is no vector of the store's model.
+    #[error("a vector has {found} dimensions where the model has {expected}")]
+    Dimensions {
+        /// Length of the vector.
+        found: usize,
+        /// Length of the model's vectors.
+        expected: usize,
+    },
+    /// A filter that cannot be understood.
+    #[error(transparent)]
+    Filter(#[from] crate::FilterError),
+    /// A file could not be read or written. The message names it.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The catalog failed.
+    #[error("the catalog {}: {source}", .path.display())]
+    Catalog {
+        /// The database file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// The lexical index failed.
+    #[error("the lexical index {}: {source}; delete the folder to have it rebuilt", .path.display())]
+    Lexical {
+        /// Its folder.
+        path: PathBuf,
+        /// What tantivy said.
+        source: tantivy::TantivyError,
+    },
+    /// A row of the catalog does not read back as what was written.
+    #[error("the catalog {} holds a damaged {what}; delete the index folder to have it rebuilt", .path.display())]
+    Damaged {
+        /// The database file.
+        path: PathBuf,
+        /// What the row should have been.
+        what: &'static str,
+    },
+}

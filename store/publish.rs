@@ -1,0 +1,352 @@
+//! Bringing the indexes up to the catalog, and joining the three into the state that queries see.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rusqlite::Connection;
+
+use crate::catalog::{self, Catalog, PRUNED, SEQ};
+use crate::documents::Documents;
+use crate::lexical::{Lexical, LexicalView};
+use crate::vectors::{self, Coded, VectorFile, Vectors};
+use crate::{Seq, Snapshot, StoreError};
+
+/// Which file of vectors counts; a new number is a file made anew.
+const GENERATION: &str = "vectors_generation";
+/// The file of vectors is made anew when fewer than this share of its vectors are live …
+const LIVE_SHARE: f64 = 0.7;
+/// … and it has at least so many.
+const WORTH_COMPACTING: usize = 10_000;
+
+/// The state that queries see, swapped whole.
+pub(crate) struct Published(RwLock<Arc<Snapshot>>);
+
+impl Published {
+    pub(crate) fn new(snapshot: Snapshot) -> Published {
+        Published(RwLock::new(Arc::new(snapshot)))
+    }
+
+    pub(crate) fn current(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn replace(&self, snapshot: Snapshot) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
+    }
+}
+
+/// Holds the two indexes and the documents, and moves them along the catalog's history.
+pub(crate) struct Publisher {
+    dir: PathBuf,
+    catalog: Arc<Catalog>,
+    lexical: Option<Lexical>,
+    view: Option<LexicalView>,
+    documents: Arc<Documents>,
+    vectors: Arc<Vectors>,
+    /// Up to where the vectors are in the history, in which file, and where that ends.
+    vectors_seq: Seq,
+    generation: u64,
+    vectors_end: u64,
+    file: Option<VectorFile>,
+    /// Where the history stood when a follower last looked.
+    followed: Option<Seq>,
+    dimensions: usize,
+}
+
+impl Publisher {
+    pub(crate) fn new(
+        dir: &Path,
+        catalog: Arc<Catalog>,
+        lexical: Option<Lexical>,
+        dimensions: usize,
+    ) -> Publisher {
+        Publisher {
+            dir: dir.to_owned(),
+            catalog,
+            lexical,
+            view: None,
+            documents: Arc::default(),
+            vectors: vectors::empty(dimensions),
+            vectors_seq: 0,
+            generation: 0,
+            vectors_end: 0,
+            file: None,
+            followed: None,
+            dimensions,
+        }
+    }
+
+    /// The state as it is now.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let searchable = &self.documents.searchable;
+        let embedded = self
+            .vectors
+            .documents()
+            .filter(|&document| searchable.contains(document))
+            .count() as u64;
+        Ok(Snapshot {
+            catalog: Arc::clone(&self.catalog),
+            documents: Arc::clone(&self.documents),
+            lexical: self.view.clone(),
+            vectors: Arc::clone(&self.vectors),
+            embedded,
+        })
+    }
+
+    /// A writer's start: reads both indexes and has them catch up with the catalog.
+    pub(crate) fn recover(&mut self) -> Result<(), StoreError> {
+        self.generation = self
+            .catalog
+            .read(|connection| catalog::seq_at(connection, GENERATION))?;
+        if !self.read_vectors()? {
+            self.rebuild_vectors()?;
+        }
+        self.refresh_lexical()?;
+        self.refresh_vectors()?;
+        self.remove_old_files();
+        Ok(())
+    }
+
+    /// A reader's look at whether the writer has moved on. Whether it has.
+    pub(crate) fn follow(&mut self) -> Result<bool, StoreError> {
+        let (seq, generation, pruned) = self.catalog.read(|connection| {
+            let at = |key| catalog::seq_at(connection, key);
+            Ok((at(SEQ)?, at(GENERATION)?, at(PRUNED)?))
+        })?;
+        let lexical_seq = self.follow_lexical()?;
+        let vectors_done = self.vectors_seq >= seq && self.generation == generation;
+        if self.followed == Some(seq) && self.documents.seq >= lexical_seq && vectors_done {
+            return Ok(false);
+        }
+        if generation != self.generation {
+            self.generation = generation;
+            self.forget_vectors();
+        }
+        self.read_vectors()?;
+        if let Some(lexical) = &self.lexical {
+            self.view = Some(lexical.view()?);
+        }
+        if pruned > self.documents.seq {
+            // What went in between is no longer written down.
+            self.documents = Arc::default();
+        }
+        self.move_documents(lexical_seq)?;
+        self.followed = Some(seq);
+        Ok(true)
+    }
+
+    /// How far the lexical index is that the writer keeps; 0 while there is none.
+    fn follow_lexical(&mut self) -> Result<Seq, StoreError> {
+        if self.lexical.is_none() {
+            // Not there yet, or just being made: there is nothing to find then.
+            self.lexical = Lexical::open_existing(&self.dir.join("lexical")).ok();
+        }
+        self.lexical.as_ref().map_or(Ok(0), Lexical::applied)
+    }
+
+    /// Brings the lexical index and the documents up to the catalog.
+    pub(crate) fn refresh_lexical(&mut self) -> Result<(), StoreError> {
+        let Some(lexical) = &self.lexical else {
+            return Ok(());
+        };
+        let seq = self.catalog.read(|connection| catalog::seq_at(connection, SEQ))?;
+        let mut applied = lexical.applied()?;
+        if applied > seq {
+            // An index ahead of the truth belongs to a catalog that was put back or lost.
+            tracing::warn!(dir = %self.dir.display(), "the lexical index is rebuilt: it is ahead of the catalog");
+            self.lexical = None;
+            let path = self.dir.join("lexical");
+            fs_err::remove_dir_all(&path)?;
+            self.lexical = Some(Lexical::open(&path)?);
+            applied = 0;
+        }
+        let Some(lexical) = &self.lexical else {
+            return Ok(());
+        };
+        if applied < seq {
+            let (retired, added) = self
+                .catalog
+                .read(|connection| changes(connection, applied, seq))?;
+            if !retired.is_empty() || !added.is_empty() || applied == 0 {
+                let mut change = lexical.change()?;
+                for document in retired {
+                    change.remove(document)?;
+                }
+                for entry in added.iter().filter(|entry| entry.passages > 0) {
+                    for row in self
+                        .catalog
+                        .read(|connection| catalog::lexical_rows(connection, entry.id))?
+                    {
+                        change.add(entry, &row)?;
+                    }
+                }
+                change.commit(seq)?;
+            }
+        }
+        if self.view.is_none() || applied < seq {
+            self.view = Some(lexical.view()?);
+        }
+        self.move_documents(seq)
+    }
+
+    fn move_documents(&mut self, seq: Seq) -> Result<(), StoreError> {
+        let from = self.documents.seq;
+        if from < seq {
+            let (retired, changed) = self.catalog.read(|connection| {
+                let (retired, mut changed) = changes(connection, from, seq)?;
+                changed.extend(catalog::touched(connection, from, seq)?);
+                Ok((retired, changed))
+            })?;
+            self.documents = Arc::new(self.documents.after(seq, &retired, changed));
+        }
+        Ok(())
+    }
+
+    /// Brings the vectors up to the catalog.
+    pub(crate) fn refresh_vectors(&mut self) -> Result<(), StoreError> {
+        let seq = self.catalog.read(|connection| catalog::seq_at(connection, SEQ))?;
+        if self.vectors_seq >= seq {
+            return Ok(());
+        }
+        let mut fresh = Vec::new();
+        self.catalog.read(|connection| {
+            catalog::vectors(connection, self.vectors_seq, seq, |row| fresh.push(coded(row)))
+        })?;
+        if !fresh.is_empty() {
+            self.file()?.append(seq, &fresh)?;
+            let vectors = Arc::make_mut(&mut self.vectors);
+            fresh.iter().for_each(|vector| vectors.push(vector));
+        }
+        self.vectors_seq = seq;
+        Ok(())
+    }
+
+    /// Deletes what was retired, now that both indexes are past it, and makes the file of vectors anew where much of it is dead.
+    pub(crate) fn prune(&mut self) -> Result<(), StoreError> {
+        let reached = self.documents.seq.min(self.vectors_seq);
+        if self
+            .catalog
+            .read(|connection| catalog::retired(connection, 0, reached))?
+            .is_empty()
+        {
+            return Ok(());
+        }
+        self.catalog
+            .write(|transaction| catalog::prune(transaction, reached))?;
+        let searchable = &self.documents.searchable;
+        let live = self
+            .vectors
+            .documents()
+            .filter(|&document| searchable.contains(document))
+            .count();
+        if self.vectors.len >= WORTH_COMPACTING && (live as f64) < LIVE_SHARE * self.vectors.len as f64 {
+            self.rebuild_vectors()?;
+            self.remove_old_files();
+        }
+        Ok(())
+    }
+
+    /// Gives back what only writing needs.
+    pub(crate) fn rest(&mut self) -> Result<(), StoreError> {
+        match &self.lexical {
+            Some(lexical) => lexical.rest(),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes the file of vectors anew from the catalog: written whole, then made the one that counts.
+    fn rebuild_vectors(&mut self) -> Result<(), StoreError> {
+        let generation = self.generation + 1;
+        let seq = self.catalog.read(|connection| catalog::seq_at(connection, SEQ))?;
+        let mut all = Vectors::new(self.dimensions);
+        let mut fresh = Vec::new();
+        self.catalog.read(|connection| {
+            catalog::vectors(connection, 0, seq, |row| {
+                let vector = coded(row);
+                all.push(&vector);
+                fresh.push(vector);
+            })
+        })?;
+        let mut file = VectorFile::create(&vectors::path_of(&self.dir, generation), self.dimensions)?;
+        file.append(seq.max(1), &fresh)?;
+        self.catalog
+            .write(|transaction| catalog::set_meta(transaction, GENERATION, &generation.to_string()))?;
+        (self.generation, self.vectors_seq) = (generation, seq);
+        (self.vectors, self.file) = (Arc::new(all), Some(file));
+        Ok(())
+    }
+
+    fn forget_vectors(&mut self) {
+        self.vectors = vectors::empty(self.dimensions);
+        (self.vectors_seq, self.vectors_end, self.file) = (0, 0, None);
+    }
+
+    /// Reads on in the file of vectors. False where it is missing or is none.
+    fn read_vectors(&mut self) -> Result<bool, StoreError> {
+        let path = vectors::path_of(&self.dir, self.generation);
+        if self.generation == 0 || !path.is_file() {
+            return Ok(false);
+        }
+        let vectors = Arc::make_mut(&mut self.vectors);
+        let mut reached = self.vectors_seq;
+        let end = vectors::read_frames(&path, self.dimensions, self.vectors_end, |frame| {
+            frame.vectors.iter().for_each(|vector| vectors.push(vector));
+            reached = frame.seq;
+        })?;
+        let Some(end) = end else { return Ok(false) };
+        (self.vectors_seq, self.vectors_end) = (reached, end);
+        Ok(true)
+    }
+
+    fn file(&mut self) -> Result<&mut VectorFile, StoreError> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => {
+                let path = vectors::path_of(&self.dir, self.generation);
+                VectorFile::open(&path, self.dimensions, self.vectors_end)?
+            }
+        };
+        Ok(self.file.insert(file))
+    }
+
+    /// Files of earlier generations, and of one that was being made when the process died.
+    fn remove_old_files(&self) {
+        let current = vectors::path_of(&self.dir, self.generation);
+        let Some(entries) = current.parent().and_then(|folder| fs_err::read_dir(folder).ok()) else {
+            return;
+        };
+        for entry in entries.flatten().filter(|entry| entry.path() != current) {
+            if let Err(error) = fs_err::remove_file(entry.path()) {
+                tracing::warn!("an old file stays: {error}");
+            }
+        }
+    }
+}
+
+/// Documents that went and came between two points of the history.
+fn changes(
+    connection: &Connection,
+    after: Seq,
+    seq: Seq,
+) -> rusqlite::Result<(Vec<crate::DocumentId>, Vec<crate::DocumentEntry>)> {
+    Ok((
+        catalog::retired(connection, after, seq)?,
+        catalog::entries(connection, after, seq)?,
+    ))
+}
+
+/// Has the file of vectors made anew at the next opening.
+pub(crate) fn new_generation(connection: &Connection) -> rusqlite::Result<()> {
+    let generation = catalog::seq_at(connection, GENERATION)? + 1;
+    catalog::set_meta(connection, GENERATION, &generation.to_string())
+}
+
+fn coded(row: catalog::VectorRow) -> Coded {
+    let codes = row.codes.into_iter().map(|byte| byte as i8).collect();
+    Coded {
+        passage: row.passage,
+        document: row.document,
+        scale: row.scale,
+        codes,
+    }
+}

@@ -1,0 +1,135 @@
+//! One state of the corpus, as a query sees it from its beginning to its end.
+
+use std::cmp::Ordering;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::catalog::{self, Catalog};
+use crate::documents::Documents;
+use crate::lexical::{self, LexicalView};
+use crate::vectors::{self, Vectors};
+use crate::{
+    Candidate, Counts, DocumentEntry, DocumentId, DocumentQuery, DocumentSet, Filter, Passage, PassageId,
+    StoreError,
+};
+
+/// Documents, lexical index and vectors of one publication. Cheap to keep; the writer never waits for it.
+pub struct Snapshot {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) documents: Arc<Documents>,
+    pub(crate) lexical: Option<LexicalView>,
+    pub(crate) vectors: Arc<Vectors>,
+    pub(crate) embedded: u64,
+}
+
+impl Snapshot {
+    /// What it holds.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            embedded: self.embedded,
+            ..self.documents.counts
+        }
+    }
+
+    /// The documents that meet `filter`.
+    ///
+    /// # Errors
+    /// None so far; filters are evaluated in memory.
+    pub fn select(&self, filter: &Filter) -> Result<DocumentSet, StoreError> {
+        Ok(self.documents.select(filter))
+    }
+
+    /// The best `limit` passages for the words of `text` by BM25, of documents `within`, or of all. Any text may be asked:
+    /// words, `"phrases that must occur"`, `-words` that must not.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn lexical(
+        &self,
+        text: &str,
+        within: Option<&DocumentSet>,
+        limit: usize,
+    ) -> Result<Vec<Candidate>, StoreError> {
+        let Some(view) = &self.lexical else {
+            return Ok(Vec::new());
+        };
+        let set = within.unwrap_or(&self.documents.searchable);
+        let found = view.search(text, set, within.is_some(), limit)?;
+        Ok(self.ordered(found, limit))
+    }
+
+    /// The `limit` nearest passages to `query`, a vector of length 1, by cosine, of documents `within`, or of all.
+    pub fn nearest(&self, query: &[f32], within: Option<&DocumentSet>, limit: usize) -> Vec<Candidate> {
+        // Vectors may run ahead of the documents or behind them: only what the documents have counts.
+        let found = vectors::nearest(
+            &self.vectors,
+            query,
+            within.unwrap_or(&self.documents.searchable),
+            limit,
+        );
+        self.ordered(found, limit)
+    }
+
+    /// Best first; equal scores by key and place, so that the order does not hang on how the index came about.
+    fn ordered(&self, mut found: Vec<(Candidate, DocumentId)>, limit: usize) -> Vec<Candidate> {
+        found.retain(|(_, document)| self.documents.by_id(*document).is_some());
+        found.sort_by(|(one, of_one), (other, of_other)| {
+            let key = |id: &DocumentId| self.documents.by_id(*id).map(|entry| entry.key.as_str());
+            other
+                .score
+                .partial_cmp(&one.score)
+                .unwrap_or(Ordering::Equal)
+                .then_with(|| key(of_one).cmp(&key(of_other)))
+                .then_with(|| one.passage.cmp(&other.passage))
+        });
+        found.truncate(limit);
+        found.into_iter().map(|(candidate, _)| candidate).collect()
+    }
+
+    /// The passages of `ids` with their texts, in that order. One that was replaced and pruned since the snapshot was taken is
+    /// left out.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub fn passages(&self, ids: &[PassageId]) -> Result<Vec<Passage>, StoreError> {
+        self.catalog.read(|connection| catalog::passages(connection, ids))
+    }
+
+    /// The document of a number.
+    pub fn document_by_id(&self, id: DocumentId) -> Option<Arc<DocumentEntry>> {
+        self.documents.by_id(id).cloned()
+    }
+
+    /// The document called `key`.
+    ///
+    /// # Errors
+    /// None so far; entries are in memory.
+    pub fn document(&self, key: &str) -> Result<Option<Arc<DocumentEntry>>, StoreError> {
+        Ok(self.documents.by_key(key).cloned())
+    }
+
+    /// The extracted text of the document called `key`.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub fn document_text(&self, key: &str) -> Result<Option<String>, StoreError> {
+        let Some(entry) = self.documents.by_key(key) else {
+            return Ok(None);
+        };
+        self.catalog
+            .read(|connection| catalog::text_of(connection, entry.id))
+    }
+
+    /// Documents in the order of their keys.
+    ///
+    /// # Errors
+    /// None so far; entries are in memory.
+    pub fn documents(&self, query: &DocumentQuery) -> Result<Vec<Arc<DocumentEntry>>, StoreError> {
+        Ok(self.documents.list(query))
+    }
+
+    /// Where `text` has words of `query`, by the rules of the lexical index: byte ranges, in order and apart from one another.
+    pub fn highlight(&self, text: &str, query: &str) -> Vec<Range<usize>> {
+        lexical::highlight(text, query)
+    }
+}

@@ -1,0 +1,313 @@
+//! Opening and changing a store.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::catalog::{self, Catalog, Codes};
+use crate::lexical::Lexical;
+use crate::lock::{self, Lock};
+use crate::publish::{Published, Publisher};
+use crate::vectors::quantize;
+use crate::{
+    ContentHash, FileStat, FileState, ModelIdentity, NewDocument, PassageId, PendingPassage, RunState, Seq,
+    Snapshot, SourceRoot, StoreError, run,
+};
+
+/// Keys of the table `meta`.
+const MODEL: &str = "model";
+const SOURCES: &str = "sources";
+const LEXICAL: &str = "lexical";
+
+/// What a store is opened with.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// Where vectors come from. Those of another model are discarded, and every passage waits for a vector again.
+    pub model: ModelIdentity,
+    /// Where documents come from.
+    pub sources: Vec<SourceRoot>,
+}
+
+/// Changes that are kept all together or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct ChangeBatch {
+    /// Documents that are new, or replace the one of their key.
+    pub upserts: Vec<NewDocument>,
+    /// Keys of documents that are gone.
+    pub removals: Vec<String>,
+    /// Files whose bytes did not change, with what the file system says of them now.
+    pub touched: Vec<(String, FileStat)>,
+}
+
+impl ChangeBatch {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.upserts.is_empty() && self.removals.is_empty() && self.touched.is_empty()
+    }
+}
+
+/// A corpus on disk.
+pub struct Store {
+    dir: PathBuf,
+    sources: Vec<SourceRoot>,
+    catalog: Arc<Catalog>,
+    publisher: Mutex<Publisher>,
+    published: Published,
+    dimensions: usize,
+    lock: Option<Lock>,
+}
+
+impl Store {
+    /// Opens the store in `dir` for writing, made where there is none. Indexes that are behind the catalog catch up; ones that
+    /// are damaged are rebuilt from it.
+    ///
+    /// # Errors
+    /// [`StoreError::LockHeld`] where another process writes it, [`StoreError::NewerFormat`] where a newer version did, and
+    /// whatever the disk says.
+    pub fn open(dir: &Path, options: StoreOptions) -> Result<Store, StoreError> {
+        fs_err::create_dir_all(dir)?;
+        let lock = lock::acquire(dir)?;
+        let catalog = Arc::new(Catalog::open(dir)?);
+        let dimensions = options.model.dimensions;
+        pin(&catalog, &options)?;
+        let lexical = Lexical::open(&dir.join(LEXICAL))?;
+        let mut publisher = Publisher::new(dir, Arc::clone(&catalog), Some(lexical), dimensions);
+        publisher.recover()?;
+        let published = Published::new(publisher.snapshot()?);
+        let sources = options.sources;
+        Ok(Store {
+            dir: dir.to_owned(),
+            sources,
+            catalog,
+            publisher: publisher.into(),
+            published,
+            dimensions,
+            lock: Some(lock),
+        })
+    }
+
+    /// Opens the store in `dir` for reading. It follows whatever process writes it.
+    ///
+    /// # Errors
+    /// [`StoreError::NoStore`] where there is none, [`StoreError::NewerFormat`] where a newer version made it.
+    pub fn open_read_only(dir: &Path) -> Result<Store, StoreError> {
+        let catalog = Arc::new(Catalog::open_read_only(dir)?);
+        let (model, sources) = catalog.read(|connection| {
+            Ok((
+                catalog::meta(connection, MODEL)?,
+                catalog::meta(connection, SOURCES)?,
+            ))
+        })?;
+        let model = model.and_then(|json| serde_json::from_str::<ModelIdentity>(&json).ok());
+        let sources = sources.and_then(|json| serde_json::from_str::<Vec<SourceRoot>>(&json).ok());
+        let (Some(model), Some(sources)) = (model, sources) else {
+            return Err(StoreError::NoStore { dir: dir.to_owned() });
+        };
+        let mut publisher = Publisher::new(dir, Arc::clone(&catalog), None, model.dimensions);
+        publisher.follow()?;
+        let published = Published::new(publisher.snapshot()?);
+        let dimensions = model.dimensions;
+        Ok(Store {
+            dir: dir.to_owned(),
+            sources,
+            catalog,
+            publisher: publisher.into(),
+            published,
+            dimensions,
+            lock: None,
+        })
+    }
+
+    /// The folders that documents come from.
+    pub fn sources(&self) -> &[SourceRoot] {
+        &self.sources
+    }
+
+    /// The source's folder and the file of a document, whether or not they are there.
+    pub fn locate(&self, key: &str) -> Option<(&Path, PathBuf)> {
+        self.sources.iter().find_map(|source| {
+            let rest = match &source.name {
+                Some(name) => key.strip_prefix(name.as_str())?.strip_prefix('/')?,
+                None => key,
+            };
+            Some((source.path.as_path(), source.path.join(rest)))
+        })
+    }
+
+    /// Where the store lives.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Whether some process, perhaps this one, has the store open for writing.
+    pub fn has_writer(&self) -> bool {
+        self.lock.is_some() || lock::is_held(&self.dir)
+    }
+
+    /// The state that a query is to see: the last published one. A store opened for reading looks whether the writer has
+    /// moved on.
+    ///
+    /// # Errors
+    /// When the writer has, and what it wrote cannot be read.
+    pub fn snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
+        if self.lock.is_none() {
+            let mut publisher = self.publisher();
+            if publisher.follow()? {
+                self.published.replace(publisher.snapshot()?);
+            }
+        }
+        Ok(self.published.current())
+    }
+
+    /// What is remembered of every file, by key: those that gave no text too.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub fn known_files(&self) -> Result<HashMap<String, FileState>, StoreError> {
+        self.catalog.read(catalog::known_files)
+    }
+
+    /// Makes changes durable, in one transaction. They are found once the indexes are refreshed.
+    ///
+    /// # Errors
+    /// When the catalog cannot be written; nothing of the batch is kept then.
+    pub fn apply(&self, batch: &ChangeBatch) -> Result<Seq, StoreError> {
+        self.catalog.write(|transaction| {
+            let seq = catalog::next_seq(transaction)?;
+            for key in &batch.removals {
+                catalog::retire(transaction, seq, key)?;
+            }
+            for new in &batch.upserts {
+                catalog::upsert(transaction, seq, new)?;
+            }
+            for (key, stat) in &batch.touched {
+                catalog::touch(transaction, seq, key, stat)?;
+            }
+            Ok(seq)
+        })
+    }
+
+    /// Brings the lexical index up to the catalog and publishes the state.
+    ///
+    /// # Errors
+    /// When the index cannot be written.
+    pub fn refresh_lexical(&self) -> Result<(), StoreError> {
+        let mut publisher = self.publisher();
+        publisher.refresh_lexical()?;
+        self.published.replace(publisher.snapshot()?);
+        Ok(())
+    }
+
+    /// Live passages that wait for a vector, above the number `after`, by number.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub fn pending_embeddings(
+        &self,
+        after: PassageId,
+        limit: usize,
+    ) -> Result<Vec<PendingPassage>, StoreError> {
+        self.catalog
+            .read(|connection| catalog::pending(connection, after, limit))
+    }
+
+    /// Keeps embeddings by the hash of the text they are of, for every passage that has it. How many passages got theirs.
+    ///
+    /// # Errors
+    /// [`StoreError::Dimensions`] where a vector is not the model's; otherwise when the catalog cannot be written.
+    pub fn put_embeddings(&self, embeddings: &[(ContentHash, Vec<f32>)]) -> Result<usize, StoreError> {
+        let mut coded = Vec::with_capacity(embeddings.len());
+        for (hash, vector) in embeddings {
+            if vector.len() != self.dimensions {
+                return Err(StoreError::Dimensions {
+                    found: vector.len(),
+                    expected: self.dimensions,
+                });
+            }
+            let (scale, codes) = quantize(vector);
+            coded.push((
+                *hash,
+                Codes {
+                    scale,
+                    codes: codes.iter().map(|&code| code as u8).collect(),
+                },
+            ));
+        }
+        self.catalog
+            .write(|transaction| catalog::put_embeddings(transaction, &coded))
+    }
+
+    /// Brings the vectors up to the catalog and publishes the state.
+    ///
+    /// # Errors
+    /// When the file of vectors cannot be written.
+    pub fn refresh_vectors(&self) -> Result<(), StoreError> {
+        let mut publisher = self.publisher();
+        publisher.refresh_vectors()?;
+        self.published.replace(publisher.snapshot()?);
+        Ok(())
+    }
+
+    /// Marks that a run is under way: until [`Store::finish_run`], the index is not known to be complete.
+    ///
+    /// # Errors
+    /// When the catalog cannot be written.
+    pub fn begin_run(&self) -> Result<(), StoreError> {
+        self.catalog.write(|transaction| run::begin(transaction))
+    }
+
+    /// Ends a run that saw every file: both indexes are brought up to the catalog, what was retired is deleted for good, and
+    /// the run is marked as finished.
+    ///
+    /// # Errors
+    /// When something cannot be written.
+    pub fn finish_run(&self, files_seen: u64) -> Result<(), StoreError> {
+        let mut publisher = self.publisher();
+        publisher.refresh_lexical()?;
+        publisher.refresh_vectors()?;
+        publisher.prune()?;
+        self.published.replace(publisher.snapshot()?);
+        self.catalog
+            .write(|transaction| run::finish(transaction, files_seen))?;
+        publisher.rest()?;
+        self.catalog.checkpoint()
+    }
+
+    /// What is known of the last run.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub fn run_state(&self) -> Result<RunState, StoreError> {
+        self.catalog.read(run::state)
+    }
+
+    fn publisher(&self) -> MutexGuard<'_, Publisher> {
+        // Whatever a panicking thread left half done, the indexes say themselves how far they have got.
+        self.publisher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Records model and sources. A new model's passages start without vectors.
+fn pin(catalog: &Catalog, options: &StoreOptions) -> Result<(), StoreError> {
+    let as_json = |value: Result<String, serde_json::Error>| value.unwrap_or_default();
+    let model = as_json(serde_json::to_string(&options.model));
+    let sources = as_json(serde_json::to_string(&options.sources));
+    let pinned = catalog.read(|connection| {
+        Ok((
+            catalog::meta(connection, MODEL)?,
+            catalog::meta(connection, SOURCES)?,
+        ))
+    })?;
+    if pinned == (Some(model.clone()), Some(sources.clone())) {
+        return Ok(());
+    }
+    catalog.write(|transaction| {
+        if pinned.0.as_ref().is_some_and(|old| *old != model) {
+            tracing::warn!(new = %options.model.id, "the embedding model has changed: every vector is made anew");
+            catalog::forget_vectors(transaction)?;
+            crate::publish::new_generation(transaction)?;
+        }
+        catalog::set_meta(transaction, MODEL, &model)?;
+        catalog::set_meta(transaction, SOURCES, &sources)
+    })
+}

@@ -1,0 +1,76 @@
+//! Dot products of 8-bit codes: the whole cost of a flat scan. Chosen once, by what the CPU has.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512_vnni;
+mod portable;
+
+use std::sync::OnceLock;
+
+/// Dot products of a query with vectors that lie one after another.
+///
+/// `query` are its codes; `codes` is `out.len()` times as long; `sums` has the sum of each vector's codes. The result is
+/// exact, whatever kernel computes it.
+pub(crate) type Dots = fn(query: &[i8], codes: &[i8], sums: &[i32], out: &mut [i32]);
+
+/// The fastest kernel that this CPU has.
+pub(crate) fn dots() -> Dots {
+    static CHOSEN: OnceLock<Dots> = OnceLock::new();
+    *CHOSEN.get_or_init(|| {
+        available()
+            .first()
+            .map_or(portable::dots as Dots, |&(_, kernel)| kernel)
+    })
+}
+
+/// Every kernel that this CPU has, fastest first.
+pub(crate) fn available() -> Vec<(&'static str, Dots)> {
+    let mut kernels: Vec<(&'static str, Dots)> = Vec::new();
+    #[cfg(target_arch = "x86_64")]
+    {
+        if avx512_vnni::is_available() {
+            kernels.push(("avx512-vnni", avx512_vnni::dots));
+        }
+        if avx2::is_available() {
+            kernels.push(("avx2", avx2::dots));
+        }
+    }
+    kernels.push(("portable", portable::dots));
+    kernels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Every kernel computes what arithmetic says, extreme codes included.
+        #[test]
+        fn kernels_agree(
+            dimensions in prop::sample::select(vec![1usize, 31, 32, 63, 64, 65, 128, 384, 385]),
+            count in 0usize..9,
+            seed in any::<u64>(),
+        ) {
+            let mut state = seed | 1;
+            let mut code = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                match state >> 60 { 0 => i8::MIN, 1 => i8::MAX, _ => (state >> 40) as i8 }
+            };
+            let query: Vec<i8> = (0..dimensions).map(|_| code()).collect();
+            let codes: Vec<i8> = (0..dimensions * count).map(|_| code()).collect();
+            let vectors: Vec<&[i8]> = codes.chunks(dimensions).collect();
+            let sums: Vec<i32> = vectors.iter().map(|v| v.iter().map(|&c| i32::from(c)).sum()).collect();
+            let expected: Vec<i32> = vectors
+                .iter()
+                .map(|v| v.iter().zip(&query).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum())
+                .collect();
+            for (name, kernel) in available() {
+                let mut out = vec![0; count];
+                kernel(&query, &codes, &sums, &mut out);
+                prop_assert_eq!(&out, &expected, "{}", name);
+            }
+        }
+    }
+}
