@@ -1,1 +1,40 @@
-//! Skeleton.
+//! Sentence embeddings on the CPU: the model all-MiniLM-L6-v2, built in, and its tokenizer.
+//!
+//! ```
+//! let embedder = autorag_embedder::Embedder::built_in()?;
+//! let vectors = embedder.embed(&["The cat sits outside.", "A feline rests in the garden."])?;
+//! let cosine: f32 = vectors[0].iter().zip(&vectors[1]).map(|(a, b)| a * b).sum();
+//! assert!(cosine > 0.5);
+//! # Ok::<(), autorag_embedder::EmbedError>(())
+//! ```
+//!
+//! # How it is built
+//! - [`Tokenizer`]: text to tokens.
+//! - `format`, `weights`: the packed int8 weights and the view of them that the encoder uses in place.
+//! - `forward`: the encoder as the papers have it, over the `Arithmetic` of one of the `kernels`.
+//! - `pack-model` (feature `pack`): makes the packed weights and the golden vectors from the official ones.
+//!
+//! # Invariants
+//! - A text's vector depends on the text and the kernel alone, never on what is embedded with it: activations are
+//!   quantised per token and every sum is made in one order.
+//! - Kernels differ in rounding, not in method: an index may be built with one and asked with another.
+
+mod aligned;
+mod embedder;
+mod error;
+#[cfg(feature = "pack")]
+pub mod format;
+#[cfg(not(feature = "pack"))]
+mod format;
+mod forward;
+#[cfg(test)]
+#[path = "golden/tests.rs"]
+mod golden;
+mod kernels;
+mod tokenizer;
+mod weights;
+
+pub use embedder::{Embedder, ModelInfo, QueryEmbedding};
+pub use error::EmbedError;
+pub use kernels::Kernel;
+pub use tokenizer::Tokenizer;

@@ -1,0 +1,156 @@
+//! The encoder against vectors made from the official weights in f32; see `golden/README.md`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use crate::format::{HEADER_LENGTH, HIDDEN, Header};
+use crate::{EmbedError, Embedder, Kernel};
+
+fn golden() -> (Vec<String>, Vec<Vec<f32>>) {
+    let texts: Vec<String> = serde_json::from_str(include_str!("texts.json")).unwrap();
+    let numbers: Vec<f32> = include_bytes!("vectors.i16")
+        .as_chunks()
+        .0
+        .iter()
+        .map(|two| f32::from(i16::from_le_bytes(*two)) / f32::from(i16::MAX))
+        .collect();
+    let vectors: Vec<Vec<f32>> = numbers.chunks_exact(HIDDEN).map(<[f32]>::to_vec).collect();
+    assert_eq!(texts.len(), vectors.len(), "run pack-model golden again");
+    (texts, vectors)
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+fn with(kernel: Kernel) -> Embedder {
+    Embedder::built_in().unwrap().with_kernel(kernel).unwrap()
+}
+
+/// Cosine of each pair: the mean, the lowest, and where that is.
+fn compare(a: &[Vec<f32>], b: &[Vec<f32>]) -> (f32, f32, usize) {
+    let cosines: Vec<f32> = a.iter().zip(b).map(|(a, b)| cosine(a, b)).collect();
+    let lowest = (0..cosines.len())
+        .min_by(|&a, &b| cosines[a].total_cmp(&cosines[b]))
+        .unwrap();
+    (
+        cosines.iter().sum::<f32>() / cosines.len() as f32,
+        cosines[lowest],
+        lowest,
+    )
+}
+
+#[test]
+fn every_kernel_is_near_the_reference_and_the_others() {
+    let (texts, expected) = golden();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let mut by_kernel = Vec::new();
+    for kernel in Kernel::available() {
+        let vectors = with(kernel).embed(&texts).unwrap();
+        let (mean, lowest, text) = compare(&vectors, &expected);
+        println!("{kernel}: mean {mean:.5}, lowest {lowest:.5} for text {text}");
+        assert!(
+            mean >= 0.998 && lowest >= 0.995,
+            "{kernel}: mean {mean}, lowest {lowest} for text {text}"
+        );
+        by_kernel.push(vectors);
+    }
+    for vectors in &by_kernel {
+        let (mean, lowest, text) = compare(vectors, by_kernel.last().unwrap());
+        assert!(
+            mean >= 0.999 && lowest >= 0.995,
+            "mean {mean}, lowest {lowest} for text {text}"
+        );
+    }
+}
+
+#[test]
+fn a_vector_does_not_depend_on_its_batch() {
+    let (texts, _) = golden();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    for kernel in Kernel::available() {
+        // The portable kernel is slow; a few texts show it as well.
+        let texts = if kernel == Kernel::Portable {
+            &texts[..12]
+        } else {
+            &texts
+        };
+        let embedder = with(kernel);
+        let together = embedder.embed(texts).unwrap();
+        for (text, vector) in texts.iter().zip(&together) {
+            let alone = embedder.embed(&[text]).unwrap().remove(0);
+            assert_eq!(alone, *vector, "{kernel}: {text:?}");
+            assert_eq!(
+                embedder.embed_query(text).unwrap().vector,
+                *vector,
+                "{kernel}: {text:?}"
+            );
+            assert!((cosine(vector, vector) - 1.0).abs() < 1e-5);
+            assert!((vector.iter().map(|value| value * value).sum::<f32>() - 1.0).abs() < 1e-5);
+        }
+        let backwards: Vec<&str> = texts.iter().rev().copied().collect();
+        let mut backwards = embedder.embed(&backwards).unwrap();
+        backwards.reverse();
+        assert_eq!(backwards, together, "{kernel}");
+    }
+}
+
+#[test]
+fn several_threads_get_the_same_vectors() {
+    let embedder = Embedder::built_in().unwrap();
+    let texts = ["one", "two words", "three words here"];
+    let expected = embedder.embed(&texts).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..10).for_each(|_| assert_eq!(embedder.embed(&texts).unwrap(), expected)));
+        }
+    });
+}
+
+#[test]
+fn a_text_over_the_window_is_an_error_and_a_query_is_cut() {
+    let embedder = Embedder::built_in().unwrap();
+    let fits = ["word"; 254].join(" ");
+    let over = format!("{fits} word");
+    assert_eq!(
+        embedder.embed(&["short", &over]),
+        Err(EmbedError::TextTooLong {
+            index: 1,
+            tokens: 257,
+            limit: 256
+        })
+    );
+    let whole = embedder.embed_query(&fits).unwrap();
+    let cut = embedder.embed_query(&over).unwrap();
+    assert!(!whole.truncated && cut.truncated);
+    assert_eq!(whole.vector, cut.vector);
+}
+
+#[test]
+fn no_texts_give_no_vectors() {
+    assert_eq!(Embedder::built_in().unwrap().embed(&[]), Ok(Vec::new()));
+}
+
+/// Not done at each start: it reads all 23 MB.
+#[test]
+fn the_weights_and_vocabulary_are_those_that_were_packed() {
+    let weights = include_bytes!("../../data/model/all-MiniLM-L6-v2/weights.bin");
+    let vocabulary = include_bytes!("../../data/model/all-MiniLM-L6-v2/vocab.txt");
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&weights[HEADER_LENGTH..]).update(vocabulary);
+    let header = Header::parse(weights).unwrap();
+    assert_eq!(header.digest, *hasher.finalize().as_bytes());
+    assert_eq!(Embedder::built_in().unwrap().model().version, header.version());
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(64))]
+    #[test]
+    fn any_bytes_have_a_vector(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..1200)) {
+        let text = String::from_utf8_lossy(&bytes);
+        let embedder = Embedder::built_in().unwrap();
+        let query = embedder.embed_query(&text).unwrap();
+        proptest::prop_assert!(query.vector.iter().all(|value| value.is_finite()));
+        proptest::prop_assert_eq!(query.truncated, embedder.embed(&[&text]).is_err());
+    }
+}

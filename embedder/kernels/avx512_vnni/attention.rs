@@ -1,0 +1,262 @@
+//! Attention of one head over one text in eight bits: queries and weights unsigned, keys and values signed.
+//!
+//! Keys lie as `[tokens / 16][HEAD / 4][16][4]`, values as `[tokens / 4][HEAD][4]`: both are what one byte dot product
+//! takes, once along the head and once along the tokens. Tokens are padded with zeros to a multiple of 32.
+
+use std::arch::x86_64::*;
+
+use super::{LANES, exp2, quantise_row};
+use crate::format::{GROUP, HEAD, PANEL};
+use crate::kernels::{Affine, HeadSpace, KEY_BLOCK, QUERIES, Rows, RowsMut};
+
+/// Vectors of one head.
+const VECTORS: usize = HEAD / LANES;
+/// Groups of one head.
+const GROUPS: usize = HEAD / GROUP;
+
+/// # Safety
+/// The processor must have the instructions, and all slices the sizes that `Avx512Vnni::attend` checks.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+pub(super) unsafe fn attend(heads: Rows<'_>, tokens: usize, space: &mut HeadSpace, context: RowsMut<'_>) {
+    let padded = tokens.next_multiple_of(KEY_BLOCK);
+    // SAFETY: `tokens` rows exist, and the space is made for the longest text.
+    unsafe {
+        quantise_queries(heads, tokens, space);
+        pack_keys(heads, tokens, padded, space);
+        let value_scales = pack_values(heads, tokens, padded, space);
+        for first in (0..tokens).step_by(QUERIES) {
+            let highest = score(first, tokens, padded, space);
+            let inverses = soften(padded, &highest, space);
+            let sums = mix(padded, space);
+            for query in 0..QUERIES.min(tokens - first) {
+                let target = context.values.as_mut_ptr().add((first + query) * context.stride);
+                for (i, scale) in value_scales.iter().enumerate() {
+                    let mean = _mm512_mul_ps(
+                        _mm512_cvtepi32_ps(sums[query][i]),
+                        _mm512_set1_ps(inverses[query]),
+                    );
+                    _mm512_storeu_ps(target.add(i * LANES), _mm512_mul_ps(mean, *scale));
+                }
+            }
+        }
+    }
+}
+
+/// Queries to unsigned codes, with what softmax needs in their scale: 1/√width, and base two instead of e.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[inline]
+unsafe fn quantise_queries(heads: Rows<'_>, tokens: usize, space: &mut HeadSpace) {
+    let factor = std::f32::consts::LOG2_E / (HEAD as f32).sqrt();
+    for (token, affine) in space.query_codes.affine[..tokens].iter_mut().enumerate() {
+        // SAFETY: the row exists, and the codes are made for the longest text.
+        let Affine { scale, offset } = unsafe {
+            let codes = space.query_codes.codes.as_mut_ptr().add(token * HEAD);
+            quantise_row(
+                heads.values.as_ptr().add(token * heads.stride),
+                &[1.0; HEAD],
+                codes,
+            )
+        };
+        *affine = Affine {
+            scale: scale * factor,
+            offset: offset * factor,
+        };
+    }
+    // The last queries that are scored together may not exist; what they score is not used, but must not be NaN.
+    space.query_codes.affine[tokens..tokens.next_multiple_of(QUERIES)].fill(Affine::default());
+}
+
+/// Keys to signed codes, each with its scale, and the sum of its codes for the offset of the queries.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+#[inline]
+unsafe fn pack_keys(heads: Rows<'_>, tokens: usize, padded: usize, space: &mut HeadSpace) {
+    let (scales, sums) = space.keys.split_at_mut(padded);
+    scales[tokens..].fill(0.0);
+    sums[tokens..padded].fill(0.0);
+    space.key_codes[(tokens / LANES) * LANES * HEAD..padded * HEAD].fill(0);
+    for token in 0..tokens {
+        // SAFETY: the row exists, and the codes are made for the longest text.
+        unsafe {
+            let key = heads.values.as_ptr().add(token * heads.stride + PANEL);
+            let (first, second) = (_mm512_loadu_ps(key), _mm512_loadu_ps(key.add(LANES)));
+            let largest = _mm512_max_ps(_mm512_abs_ps(first), _mm512_abs_ps(second));
+            let largest = _mm512_reduce_max_ps(largest).max(f32::MIN_POSITIVE);
+            let inverse = _mm512_set1_ps(127.0 / largest);
+            let first = _mm512_cvtps_epi32(_mm512_mul_ps(first, inverse));
+            let second = _mm512_cvtps_epi32(_mm512_mul_ps(second, inverse));
+            scales[token] = largest / 127.0;
+            sums[token] = _mm512_reduce_add_epi32(_mm512_add_epi32(first, second)) as f32;
+            let bytes = [_mm512_cvtepi32_epi8(first), _mm512_cvtepi32_epi8(second)];
+            let groups: [i32; GROUPS] = std::mem::transmute(bytes);
+            let block = space
+                .key_codes
+                .as_mut_ptr()
+                .add((token / LANES) * LANES * HEAD)
+                .cast::<i32>();
+            for (group, four) in groups.into_iter().enumerate() {
+                *block.add(group * LANES + token % LANES) = four;
+            }
+        }
+    }
+}
+
+/// Values to signed codes; each coordinate has one scale for the whole text, because the sum runs over its tokens.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[inline]
+unsafe fn pack_values(
+    heads: Rows<'_>,
+    tokens: usize,
+    padded: usize,
+    space: &mut HeadSpace,
+) -> [__m512; VECTORS] {
+    let value = |token: usize, vector: usize| {
+        // SAFETY: callers below ask for tokens that exist.
+        unsafe {
+            _mm512_loadu_ps(
+                heads
+                    .values
+                    .as_ptr()
+                    .add(token * heads.stride + 2 * PANEL + vector * LANES),
+            )
+        }
+    };
+    let mut scales = [_mm512_setzero_ps(); VECTORS];
+    for (vector, scale) in scales.iter_mut().enumerate() {
+        let mut largest = _mm512_set1_ps(f32::MIN_POSITIVE);
+        for token in 0..tokens {
+            largest = _mm512_max_ps(largest, _mm512_abs_ps(value(token, vector)));
+        }
+        *scale = _mm512_div_ps(largest, _mm512_set1_ps(127.0));
+        let inverse = _mm512_div_ps(_mm512_set1_ps(127.0), largest);
+        for group in 0..padded / GROUP {
+            let mut packed = _mm512_setzero_si512();
+            // The last token goes to the highest byte first; every later one pushes it towards the lowest.
+            for token in group * GROUP..(group + 1) * GROUP {
+                packed = _mm512_srli_epi32::<8>(packed);
+                if token < tokens {
+                    let code = _mm512_cvtps_epi32(_mm512_mul_ps(value(token, vector), inverse));
+                    packed = _mm512_or_si512(packed, _mm512_slli_epi32::<24>(code));
+                }
+            }
+            // SAFETY: the codes are made for the longest text, and each of its groups takes VECTORS vectors.
+            unsafe {
+                let codes = space
+                    .value_codes
+                    .as_mut_ptr()
+                    .add((group * VECTORS + vector) * LANES * GROUP);
+                _mm512_store_si512(codes.cast(), packed);
+            }
+        }
+    }
+    scales
+}
+
+/// Scores of [`QUERIES`] queries from `first` on against all keys, and the highest score of each.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+#[inline]
+unsafe fn score(first: usize, tokens: usize, padded: usize, space: &mut HeadSpace) -> [__m512; QUERIES] {
+    let mut highest = [_mm512_set1_ps(f32::MIN); QUERIES];
+    let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    let (scales, key_sums) = space.keys.split_at(padded);
+    for block in (0..padded).step_by(KEY_BLOCK) {
+        // SAFETY: blocks end with the padded keys, queries with the space for the longest text.
+        unsafe {
+            let keys = space.key_codes.as_ptr().add(block * HEAD);
+            let queries = space.query_codes.codes.as_ptr().add(first * HEAD);
+            let mut sums = [[_mm512_setzero_si512(); KEY_BLOCK / LANES]; QUERIES];
+            for group in 0..GROUPS {
+                let vectors: [__m512i; KEY_BLOCK / LANES] = std::array::from_fn(|half| {
+                    _mm512_load_si512(keys.add((half * GROUPS + group) * LANES * GROUP).cast())
+                });
+                for (query, sums) in sums.iter_mut().enumerate() {
+                    let four = queries
+                        .add(query * HEAD + group * GROUP)
+                        .cast::<i32>()
+                        .read_unaligned();
+                    for (sum, &vector) in sums.iter_mut().zip(&vectors) {
+                        *sum = _mm512_dpbusd_epi32(*sum, _mm512_set1_epi32(four), vector);
+                    }
+                }
+            }
+            for half in 0..KEY_BLOCK / LANES {
+                let key = block + half * LANES;
+                let scale = _mm512_loadu_ps(scales.as_ptr().add(key));
+                let key_sum = _mm512_mul_ps(_mm512_loadu_ps(key_sums.as_ptr().add(key)), scale);
+                let exists = _mm512_cmplt_epi32_mask(lanes, _mm512_set1_epi32(tokens as i32 - key as i32));
+                for (query, sums) in sums.iter().enumerate() {
+                    let Affine {
+                        scale: query_scale,
+                        offset,
+                    } = *space.query_codes.affine.get_unchecked(first + query);
+                    let sum = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[half]), scale);
+                    let by_offset = _mm512_mul_ps(key_sum, _mm512_set1_ps(offset));
+                    let score = _mm512_fmadd_ps(sum, _mm512_set1_ps(query_scale), by_offset);
+                    let score = _mm512_mask_mov_ps(_mm512_set1_ps(f32::MIN), exists, score);
+                    highest[query] = _mm512_max_ps(highest[query], score);
+                    _mm512_store_ps(space.scores.as_mut_ptr().add(query * padded + key), score);
+                }
+            }
+        }
+    }
+    highest
+}
+
+/// The code of the highest weight; with the error carried over it may grow by one.
+const HIGHEST_CODE: f32 = 254.0;
+
+/// Softmax of the scores to unsigned codes, and what to multiply with so that they add up to one.
+///
+/// What rounding took from one weight is given to the next in its lane. Otherwise many small and equal weights, as in a
+/// text that repeats a word, would all be wrong in the same direction: the cosine to f32 was 0.984 for such a text.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[inline]
+unsafe fn soften(padded: usize, highest: &[__m512; QUERIES], space: &mut HeadSpace) -> [f32; QUERIES] {
+    let mut inverses = [0.0; QUERIES];
+    for (query, inverse) in inverses.iter_mut().enumerate() {
+        let highest = _mm512_set1_ps(_mm512_reduce_max_ps(highest[query]));
+        let (mut total, mut error) = (_mm512_setzero_si512(), _mm512_setzero_ps());
+        for key in (query * padded..(query + 1) * padded).step_by(LANES) {
+            // SAFETY: the space holds QUERIES rows of the longest text.
+            unsafe {
+                let power = exp2(_mm512_sub_ps(
+                    _mm512_load_ps(space.scores.as_ptr().add(key)),
+                    highest,
+                ));
+                let wanted = _mm512_fmadd_ps(power, _mm512_set1_ps(HIGHEST_CODE), error);
+                let code = _mm512_cvtps_epi32(wanted);
+                error = _mm512_sub_ps(wanted, _mm512_cvtepi32_ps(code));
+                total = _mm512_add_epi32(total, code);
+                _mm_store_si128(
+                    space.weight_codes.as_mut_ptr().add(key).cast(),
+                    _mm512_cvtepi32_epi8(code),
+                );
+            }
+        }
+        // The codes themselves are added up, so rounding them does not change that the weights sum to one.
+        *inverse = 1.0 / _mm512_reduce_add_epi32(total) as f32;
+    }
+    inverses
+}
+
+/// The values of all tokens, weighted for each query.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+#[inline]
+unsafe fn mix(padded: usize, space: &HeadSpace) -> [[__m512i; VECTORS]; QUERIES] {
+    let mut sums = [[_mm512_setzero_si512(); VECTORS]; QUERIES];
+    for group in 0..padded / GROUP {
+        // SAFETY: groups end with the padded tokens, for which the space has room.
+        unsafe {
+            let values = space.value_codes.as_ptr().add(group * HEAD * GROUP);
+            let vectors: [__m512i; VECTORS] =
+                std::array::from_fn(|i| _mm512_load_si512(values.add(i * LANES * GROUP).cast()));
+            for (query, sums) in sums.iter_mut().enumerate() {
+                let weights = space.weight_codes.as_ptr().add(query * padded + group * GROUP);
+                let four = _mm512_set1_epi32(weights.cast::<i32>().read_unaligned());
+                for (sum, &vector) in sums.iter_mut().zip(&vectors) {
+                    *sum = _mm512_dpbusd_epi32(*sum, four, vector);
+                }
+            }
+        }
+    }
+    sums
+}

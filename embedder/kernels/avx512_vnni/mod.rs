@@ -1,0 +1,181 @@
+//! The arithmetic for processors with AVX-512 and VNNI, whose `vpdpbusd` multiplies four unsigned by four signed bytes
+//! in each of sixteen lanes and adds them to a sum.
+//!
+//! Functions here take raw pointers where a bounds check in the loop would cost; the methods of [`Avx512Vnni`] check
+//! all sizes once, before the loops.
+
+mod attention;
+mod linear;
+
+use std::arch::x86_64::*;
+use std::ops::Range;
+
+use super::{Activation, Affine, Arithmetic, HeadSpace, Quantised, Rows, RowsMut};
+use crate::format::{GROUP, HEAD, HIDDEN, PANEL, POSITIONS};
+use crate::weights::{Linear, Norm};
+
+/// Lanes of f32 in a vector.
+const LANES: usize = 16;
+
+/// Proof that the processor has the instructions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Avx512Vnni(());
+
+impl Avx512Vnni {
+    pub(crate) fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vnni"))
+        .then_some(Self(()))
+    }
+}
+
+impl Arithmetic for Avx512Vnni {
+    fn quantise(&self, rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mut Quantised) {
+        let width = smoothing.len();
+        assert!(width > 0 && width.is_multiple_of(LANES) && out.codes.len() >= count * width);
+        for (row, affine) in out.affine[..count].iter_mut().enumerate() {
+            let values = &rows.values[row * rows.stride..][..width];
+            let codes = &mut out.codes[row * width..][..width];
+            // SAFETY: `self` proves the instructions; all slices hold `width` elements, a multiple of the lanes.
+            *affine = unsafe { quantise_row(values.as_ptr(), smoothing, codes.as_mut_ptr()) };
+        }
+    }
+
+    fn linear(
+        &self,
+        layer: &Linear<'_>,
+        panels: Range<usize>,
+        input: &Quantised,
+        count: usize,
+        activation: Activation,
+        out: RowsMut<'_>,
+    ) {
+        if count == 0 || panels.is_empty() {
+            return;
+        }
+        let (outputs, columns) = (panels.end * PANEL, panels.len() * PANEL);
+        assert!(layer.inputs.is_multiple_of(GROUP) && layer.codes.len() >= outputs * layer.inputs);
+        assert!(
+            layer.scale.len() >= outputs && layer.column_sum.len() >= outputs && layer.bias.len() >= outputs
+        );
+        assert!(input.codes.len() >= count * layer.inputs && input.affine.len() >= count);
+        assert!(out.stride >= columns && out.values.len() >= (count - 1) * out.stride + columns);
+        // SAFETY: `self` proves the instructions, and the sizes were checked just now.
+        unsafe {
+            match activation {
+                Activation::Identity => linear::panels::<false>(layer, panels, input, count, out),
+                Activation::Gelu => linear::panels::<true>(layer, panels, input, count, out),
+            }
+        }
+    }
+
+    fn add_and_norm(&self, x: &mut [f32], residual: &[f32], norm: &Norm<'_>) {
+        assert!(norm.weight.len() == HIDDEN && norm.bias.len() == HIDDEN);
+        for (x, residual) in x.chunks_exact_mut(HIDDEN).zip(residual.chunks_exact(HIDDEN)) {
+            // SAFETY: `self` proves the instructions; all four slices hold the hidden width.
+            unsafe { add_and_norm_row(x, residual, norm) }
+        }
+    }
+
+    fn attend(&self, heads: Rows<'_>, tokens: usize, space: &mut HeadSpace, context: RowsMut<'_>) {
+        if tokens == 0 {
+            return;
+        }
+        assert!(tokens <= POSITIONS);
+        assert!(heads.values.len() >= (tokens - 1) * heads.stride + 2 * PANEL + HEAD);
+        assert!(context.stride >= HEAD && context.values.len() >= (tokens - 1) * context.stride + HEAD);
+        // SAFETY: `self` proves the instructions; the sizes were checked, those of the space are fixed in its making.
+        unsafe { attention::attend(heads, tokens, space, context) }
+    }
+}
+
+/// Quantises one row of smoothed values.
+///
+/// # Safety
+/// `values` and `codes` must be good for as many elements as `smoothing` has, a positive multiple of 16.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[inline]
+unsafe fn quantise_row(values: *const f32, smoothing: &[f32], codes: *mut u8) -> Affine {
+    let width = smoothing.len();
+    // SAFETY: every offset is under the width, as the caller promises.
+    unsafe {
+        let smoothed = |at: usize| {
+            _mm512_mul_ps(
+                _mm512_loadu_ps(values.add(at)),
+                _mm512_loadu_ps(smoothing.as_ptr().add(at)),
+            )
+        };
+        let (mut low, mut high) = (smoothed(0), smoothed(0));
+        for at in (LANES..width).step_by(LANES) {
+            let value = smoothed(at);
+            low = _mm512_min_ps(low, value);
+            high = _mm512_max_ps(high, value);
+        }
+        let (low, high) = (_mm512_reduce_min_ps(low), _mm512_reduce_max_ps(high));
+        let scale = ((high - low) / 255.0).max(f32::MIN_POSITIVE);
+        let (inverse, offset) = (_mm512_set1_ps(1.0 / scale), _mm512_set1_ps(low));
+        for at in (0..width).step_by(LANES) {
+            let value = _mm512_sub_ps(smoothed(at), offset);
+            let rounded = _mm512_cvtps_epi32(_mm512_mul_ps(value, inverse));
+            _mm_storeu_si128(codes.add(at).cast(), _mm512_cvtusepi32_epi8(rounded));
+        }
+        Affine { scale, offset: low }
+    }
+}
+
+/// Layer normalisation of one row (Ba et al., 2016, <https://arxiv.org/abs/1607.06450>), which stays in registers.
+///
+/// # Safety
+/// All slices must hold [`HIDDEN`] values.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+#[inline]
+unsafe fn add_and_norm_row(x: &mut [f32], residual: &[f32], norm: &Norm<'_>) {
+    const VECTORS: usize = HIDDEN / LANES;
+    // SAFETY: VECTORS times LANES is the hidden width, which the caller promises.
+    unsafe {
+        let mut row = [_mm512_setzero_ps(); VECTORS];
+        let mut sum = _mm512_setzero_ps();
+        for (i, value) in row.iter_mut().enumerate() {
+            let (x, residual) = (x.as_ptr().add(i * LANES), residual.as_ptr().add(i * LANES));
+            *value = _mm512_add_ps(_mm512_loadu_ps(x), _mm512_loadu_ps(residual));
+            sum = _mm512_add_ps(sum, *value);
+        }
+        let mean = _mm512_set1_ps(_mm512_reduce_add_ps(sum) / HIDDEN as f32);
+        let mut squares = _mm512_setzero_ps();
+        for value in &mut row {
+            *value = _mm512_sub_ps(*value, mean);
+            squares = _mm512_fmadd_ps(*value, *value, squares);
+        }
+        let variance = _mm512_reduce_add_ps(squares) / HIDDEN as f32;
+        let inverse = _mm512_set1_ps(1.0 / (variance + 1e-12).sqrt());
+        for (i, value) in row.iter().enumerate() {
+            let weight = _mm512_loadu_ps(norm.weight.as_ptr().add(i * LANES));
+            let bias = _mm512_loadu_ps(norm.bias.as_ptr().add(i * LANES));
+            let normed = _mm512_fmadd_ps(_mm512_mul_ps(*value, inverse), weight, bias);
+            _mm512_storeu_ps(x.as_mut_ptr().add(i * LANES), normed);
+        }
+    }
+}
+
+/// 2^x for x ≤ 0, to about 2·10⁻⁶ of its value: a polynomial for the part after the point, the rest is the exponent.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn exp2(x: __m512) -> __m512 {
+    let x = _mm512_max_ps(x, _mm512_set1_ps(-126.0));
+    let whole = _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x);
+    let rest = _mm512_sub_ps(x, whole);
+    let mut power = _mm512_set1_ps(1.333_355_8e-3);
+    for coefficient in [
+        9.618_129e-3,
+        5.550_411e-2,
+        0.240_226_5,
+        std::f32::consts::LN_2,
+        1.0,
+    ] {
+        power = _mm512_fmadd_ps(power, rest, _mm512_set1_ps(coefficient));
+    }
+    _mm512_scalef_ps(power, whole)
+}

@@ -1,0 +1,304 @@
+//! The arithmetic in plain Rust, in loops over fixed lanes that a compiler turns into vector instructions.
+//!
+//! Generic over [`Instructions`]: a fused `a · b + c` is one instruction where the processor has it and a slow library
+//! call where it has not, and the byte products are what compilers vectorise least well.
+
+use std::ops::Range;
+
+use super::{Activation, Affine, Arithmetic, HeadSpace, Quantised, Rows, RowsMut};
+use crate::format::{FEED_FORWARD, GROUP, HEAD, HIDDEN, PANEL};
+use crate::weights::{Linear, Norm};
+
+/// The two things that differ between processors whose loops a compiler can write.
+pub(super) trait Instructions {
+    /// `a · b + c`.
+    fn multiply_add(a: f32, b: f32, c: f32) -> f32;
+
+    /// The products of rows of codes with the [`OUTPUTS`] outputs that begin at `inside` in each step of `panel`.
+    ///
+    /// `rows` holds one row of the panel's inputs for each of `sums`.
+    fn dot(panel: &[i8], inside: usize, rows: &[i16], sums: &mut [[i32; OUTPUTS]]);
+}
+
+/// What every processor has.
+pub(super) struct Baseline;
+
+impl Instructions for Baseline {
+    #[inline(always)]
+    fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
+        a * b + c
+    }
+
+    /// The weights of one output are taken out of the panel once for all rows: the sum over two plain slices of 16-bit
+    /// numbers is a loop that compilers know well, whatever the processor.
+    #[inline(always)]
+    fn dot(panel: &[i8], inside: usize, rows: &[i16], sums: &mut [[i32; OUTPUTS]]) {
+        let inputs = panel.len() / PANEL;
+        let mut weights = [0_i16; FEED_FORWARD];
+        let weights = &mut weights[..inputs];
+        for output in 0..OUTPUTS {
+            let first = inside + output * GROUP;
+            for (four, step) in weights
+                .as_chunks_mut::<GROUP>()
+                .0
+                .iter_mut()
+                .zip(panel.chunks_exact(PANEL * GROUP))
+            {
+                for (weight, &code) in four.iter_mut().zip(&step[first..first + GROUP]) {
+                    *weight = i16::from(code);
+                }
+            }
+            for (sums, row) in sums.iter_mut().zip(rows.chunks_exact(inputs)) {
+                sums[output] = weights
+                    .iter()
+                    .zip(row)
+                    .map(|(&w, &code)| i32::from(w) * i32::from(code))
+                    .sum();
+            }
+        }
+    }
+}
+
+/// The kernel for any processor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Portable;
+
+impl Arithmetic for Portable {
+    fn quantise(&self, rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mut Quantised) {
+        quantise(rows, count, smoothing, out);
+    }
+
+    fn linear(
+        &self,
+        layer: &Linear<'_>,
+        panels: Range<usize>,
+        input: &Quantised,
+        count: usize,
+        activation: Activation,
+        out: RowsMut<'_>,
+    ) {
+        linear::<Baseline>(layer, panels, input, count, activation, out);
+    }
+
+    fn add_and_norm(&self, x: &mut [f32], residual: &[f32], norm: &Norm<'_>) {
+        add_and_norm::<Baseline>(x, residual, norm);
+    }
+
+    fn attend(&self, heads: Rows<'_>, tokens: usize, space: &mut HeadSpace, context: RowsMut<'_>) {
+        attend::<Baseline>(heads, tokens, space, context);
+    }
+}
+
+/// Values that are worked on together.
+const LANES: usize = 16;
+/// Adding and subtracting this rounds to the nearest whole number, which then lies in the low bits.
+const ROUND: f32 = 12_582_912.0;
+
+#[inline(always)]
+fn fold_lanes(values: &[f32], start: f32, combine: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [start; LANES];
+    for chunk in values.chunks_exact(LANES) {
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane = combine(*lane, value);
+        }
+    }
+    lanes.iter().fold(start, |folded, &lane| combine(folded, lane))
+}
+
+#[inline(always)]
+fn smaller(a: f32, b: f32) -> f32 {
+    if b < a { b } else { a }
+}
+
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if b > a { b } else { a }
+}
+
+#[inline(always)]
+pub(super) fn quantise(rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mut Quantised) {
+    let width = smoothing.len();
+    let mut smoothed = [0.0; FEED_FORWARD];
+    let smoothed = &mut smoothed[..width];
+    for (row, affine) in out.affine[..count].iter_mut().enumerate() {
+        let values = &rows.values[row * rows.stride..][..width];
+        for ((smoothed, value), factor) in smoothed.iter_mut().zip(values).zip(smoothing) {
+            *smoothed = value * factor;
+        }
+        let low = fold_lanes(smoothed, f32::INFINITY, smaller);
+        let high = fold_lanes(smoothed, f32::NEG_INFINITY, larger);
+        let scale = ((high - low) / 255.0).max(f32::MIN_POSITIVE);
+        let inverse = 1.0 / scale;
+        for (code, &value) in out.codes[row * width..][..width].iter_mut().zip(&*smoothed) {
+            *code = ((value - low) * inverse + ROUND).to_bits() as u8;
+        }
+        *affine = Affine { scale, offset: low };
+    }
+}
+
+#[inline(always)]
+pub(super) fn linear<I: Instructions>(
+    layer: &Linear<'_>,
+    panels: Range<usize>,
+    input: &Quantised,
+    count: usize,
+    activation: Activation,
+    out: RowsMut<'_>,
+) {
+    // Widened once here instead of once for each output.
+    let rows: Vec<i16> = input.codes[..count * layer.inputs]
+        .iter()
+        .map(|&code| i16::from(code))
+        .collect();
+    let mut sums = vec![[0; OUTPUTS]; count];
+    let first_output = panels.start * PANEL;
+    for output in (first_output..panels.end * PANEL).step_by(OUTPUTS) {
+        let panel = &layer.codes[(output / PANEL) * PANEL * layer.inputs..][..PANEL * layer.inputs];
+        I::dot(panel, (output % PANEL) * GROUP, &rows, &mut sums);
+        let scale = &layer.scale[output..][..OUTPUTS];
+        let column_sum = &layer.column_sum[output..][..OUTPUTS];
+        let bias = &layer.bias[output..][..OUTPUTS];
+        for (row, (sums, affine)) in sums.iter().zip(&input.affine).enumerate() {
+            let target = &mut out.values[row * out.stride + output - first_output..][..OUTPUTS];
+            for i in 0..OUTPUTS {
+                let product = I::multiply_add(sums[i] as f32, affine.scale, affine.offset * column_sum[i]);
+                target[i] = I::multiply_add(product, scale[i], bias[i]);
+            }
+            if activation == Activation::Gelu {
+                for value in target {
+                    *value = gelu::<I>(*value);
+                }
+            }
+        }
+    }
+}
+
+/// Outputs that are computed together.
+pub(super) const OUTPUTS: usize = 8;
+
+/// 2^x for x ≤ 0, to about 2·10⁻⁶ of its value: the whole part becomes the exponent, the rest a polynomial.
+#[inline(always)]
+fn exp2<I: Instructions>(x: f32) -> f32 {
+    let x = larger(x, -126.0);
+    let shifted = x + ROUND;
+    let rest = x - (shifted - ROUND);
+    let mut power = 1.333_355_8e-3;
+    for coefficient in [
+        9.618_129e-3,
+        5.550_411e-2,
+        0.240_226_5,
+        std::f32::consts::LN_2,
+        1.0,
+    ] {
+        power = I::multiply_add(power, rest, coefficient);
+    }
+    f32::from_bits(power.to_bits().wrapping_add(shifted.to_bits() << 23))
+}
+
+/// x · Φ(x), with erf after Abramowitz and Stegun 7.1.26 (error below 1.5·10⁻⁷).
+#[inline(always)]
+fn gelu<I: Instructions>(x: f32) -> f32 {
+    let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
+    let t = 1.0 / I::multiply_add(0.327_591_1, z, 1.0);
+    let mut polynomial = 1.061_405_4;
+    for coefficient in [-1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6] {
+        polynomial = I::multiply_add(polynomial, t, coefficient);
+    }
+    let tail = polynomial * t * exp2::<I>(-z * z * std::f32::consts::LOG2_E);
+    let half = 0.5 * x * tail;
+    if x < 0.0 { half } else { x - half }
+}
+
+#[inline(always)]
+pub(super) fn add_and_norm<I: Instructions>(x: &mut [f32], residual: &[f32], norm: &Norm<'_>) {
+    for (x, residual) in x.chunks_exact_mut(HIDDEN).zip(residual.chunks_exact(HIDDEN)) {
+        for (x, residual) in x.iter_mut().zip(residual) {
+            *x += residual;
+        }
+        let mean = fold_lanes(x, 0.0, |sum, x| sum + x) / HIDDEN as f32;
+        for x in x.iter_mut() {
+            *x -= mean;
+        }
+        let squares = fold_squares::<I>(x);
+        let inverse = 1.0 / (squares / HIDDEN as f32 + 1e-12).sqrt();
+        for ((x, weight), bias) in x.iter_mut().zip(norm.weight).zip(norm.bias) {
+            *x = I::multiply_add(*x * inverse, *weight, *bias);
+        }
+    }
+}
+
+#[inline(always)]
+fn fold_squares<I: Instructions>(values: &[f32]) -> f32 {
+    let mut lanes = [0.0; LANES];
+    for chunk in values.chunks_exact(LANES) {
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane = I::multiply_add(value, value, *lane);
+        }
+    }
+    lanes.iter().sum()
+}
+
+/// Queries that share one pass over the keys here.
+const TOGETHER: usize = 4;
+
+#[inline(always)]
+pub(super) fn attend<I: Instructions>(
+    heads: Rows<'_>,
+    tokens: usize,
+    space: &mut HeadSpace,
+    context: RowsMut<'_>,
+) {
+    let row = |token: usize, part: usize| &heads.values[token * heads.stride + part * PANEL..][..HEAD];
+    // Keys are turned so that one load takes the same coordinate of sixteen of them.
+    let padded = tokens.next_multiple_of(LANES);
+    let keys = &mut space.keys[..HEAD * padded];
+    keys.fill(0.0);
+    for token in 0..tokens {
+        for (coordinate, &value) in row(token, 1).iter().enumerate() {
+            keys[coordinate * padded + token] = value;
+        }
+    }
+    // Base two: what softmax takes the exponential of is scaled once, here.
+    let scale = std::f32::consts::LOG2_E / (HEAD as f32).sqrt();
+    let mut first = 0;
+    while first < tokens {
+        let together = TOGETHER.min(tokens - first);
+        let queries: [&[f32]; TOGETHER] = std::array::from_fn(|q| row(first + q.min(together - 1), 0));
+        for block in (0..padded).step_by(LANES) {
+            let mut sums = [[0.0; LANES]; TOGETHER];
+            for coordinate in 0..HEAD {
+                let keys = &keys[coordinate * padded + block..][..LANES];
+                for (sums, query) in sums.iter_mut().zip(&queries) {
+                    let query = query[coordinate] * scale;
+                    for (sum, &key) in sums.iter_mut().zip(keys) {
+                        *sum = I::multiply_add(query, key, *sum);
+                    }
+                }
+            }
+            for (q, sums) in sums.iter().enumerate() {
+                space.scores[q * padded + block..][..LANES].copy_from_slice(sums);
+            }
+        }
+        for q in 0..together {
+            let scores = &mut space.scores[q * padded..][..padded];
+            scores[tokens..].fill(f32::NEG_INFINITY);
+            let highest = fold_lanes(scores, f32::NEG_INFINITY, larger);
+            for score in scores.iter_mut() {
+                *score = exp2::<I>(*score - highest);
+            }
+            scores[tokens..].fill(0.0);
+            let inverse = 1.0 / fold_lanes(scores, 0.0, |sum, score| sum + score);
+            let mut mixed = [0.0; HEAD];
+            for (token, &weight) in scores[..tokens].iter().enumerate() {
+                for (mixed, &value) in mixed.iter_mut().zip(row(token, 2)) {
+                    *mixed = I::multiply_add(weight, value, *mixed);
+                }
+            }
+            let target = &mut context.values[(first + q) * context.stride..][..HEAD];
+            for (target, mixed) in target.iter_mut().zip(mixed) {
+                *target = mixed * inverse;
+            }
+        }
+        first += together;
+    }
+}

@@ -1,0 +1,198 @@
+//! Text to the words that WordPiece divides: cleaned, without accents, lower case, punctuation on its own.
+//!
+//! Follows the `BasicTokenizer` of BERT, character by character, so that each byte of a word knows where it came from.
+
+use std::ops::Range;
+
+use unicode_general_category::{GeneralCategory, get_general_category};
+use unicode_normalization::char::decompose_canonical;
+
+/// A word as the vocabulary knows words, with the way back to the text.
+#[derive(Debug, Default)]
+pub(super) struct Word {
+    bytes: Vec<u8>,
+    /// For each byte, the range in the text of the character it was made from.
+    origins: Vec<(usize, usize)>,
+    characters: usize,
+}
+
+impl Word {
+    /// The normalised word in UTF-8.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How many characters the normalised word has.
+    pub(super) fn characters(&self) -> usize {
+        self.characters
+    }
+
+    /// Where bytes `start..end` (not empty) of the word were in the text.
+    pub(super) fn origin(&self, start: usize, end: usize) -> Range<usize> {
+        self.origins[start].0..self.origins[end - 1].1
+    }
+
+    fn push_ascii(&mut self, byte: u8, at: usize) {
+        self.bytes.push(byte);
+        self.origins.push((at, at + 1));
+        self.characters += 1;
+    }
+
+    fn push(&mut self, character: char, origin: (usize, usize)) {
+        let mut buffer = [0; 4];
+        for &byte in character.encode_utf8(&mut buffer).as_bytes() {
+            self.bytes.push(byte);
+            self.origins.push(origin);
+        }
+        self.characters += 1;
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.origins.clear();
+        self.characters = 0;
+    }
+}
+
+/// Collects the characters of a text into words.
+#[derive(Debug, Default)]
+pub(super) struct Normalizer {
+    word: Word,
+}
+
+impl Normalizer {
+    /// Calls `emit` with each word of the text in order; no word is empty.
+    pub(super) fn for_each_word(&mut self, text: &str, mut emit: impl FnMut(&Word)) {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            let byte = bytes[at];
+            if byte.is_ascii() {
+                match ASCII[usize::from(byte)] {
+                    Class::Letter => self.word.push_ascii(byte.to_ascii_lowercase(), at),
+                    Class::Space => self.finish(&mut emit),
+                    Class::Alone => {
+                        self.finish(&mut emit);
+                        self.word.push_ascii(byte, at);
+                        self.finish(&mut emit);
+                    }
+                    Class::Nothing => {}
+                }
+                at += 1;
+            } else {
+                let Some(character) = text[at..].chars().next() else {
+                    break;
+                };
+                let end = at + character.len_utf8();
+                self.take(character, (at, end), &mut emit);
+                at = end;
+            }
+        }
+        self.finish(&mut emit);
+    }
+
+    fn take(&mut self, character: char, origin: (usize, usize), emit: &mut impl FnMut(&Word)) {
+        if is_removed(character) {
+            return;
+        }
+        if character.is_whitespace() {
+            self.finish(emit);
+            return;
+        }
+        let ideograph = is_ideograph(character);
+        if ideograph {
+            self.finish(emit);
+        }
+        decompose_canonical(character, |part| {
+            if get_general_category(part) == GeneralCategory::NonspacingMark {
+                return;
+            }
+            for lower in part.to_lowercase() {
+                if is_punctuation(lower) {
+                    self.finish(emit);
+                    self.word.push(lower, origin);
+                    self.finish(emit);
+                } else {
+                    self.word.push(lower, origin);
+                }
+            }
+        });
+        if ideograph {
+            self.finish(emit);
+        }
+    }
+
+    fn finish(&mut self, emit: &mut impl FnMut(&Word)) {
+        if !self.word.bytes.is_empty() {
+            emit(&self.word);
+            self.word.clear();
+        }
+    }
+}
+
+/// What an ASCII character does to the word under way.
+#[derive(Clone, Copy)]
+enum Class {
+    Letter,
+    Space,
+    Alone,
+    Nothing,
+}
+
+/// The classes of ASCII in a table: most text never needs the Unicode properties.
+const ASCII: [Class; 128] = {
+    let mut classes = [Class::Letter; 128];
+    let mut byte = 0;
+    while byte < 128 {
+        let character = byte as u8;
+        classes[byte] = match character {
+            b'\t' | b'\n' | b'\r' | b' ' => Class::Space,
+            _ if character.is_ascii_control() => Class::Nothing,
+            _ if character.is_ascii_punctuation() => Class::Alone,
+            _ => Class::Letter,
+        };
+        byte += 1;
+    }
+    classes
+};
+
+/// Characters the model never sees: controls, format marks, private use, and the mark of undecodable bytes.
+fn is_removed(character: char) -> bool {
+    use GeneralCategory::{Control, Format, PrivateUse, Surrogate};
+    character == char::REPLACEMENT_CHARACTER
+        || matches!(
+            get_general_category(character),
+            Control | Format | PrivateUse | Surrogate
+        )
+}
+
+fn is_punctuation(character: char) -> bool {
+    use GeneralCategory::{
+        ClosePunctuation, ConnectorPunctuation, DashPunctuation, FinalPunctuation, InitialPunctuation,
+        OpenPunctuation, OtherPunctuation,
+    };
+    character.is_ascii_punctuation()
+        || matches!(
+            get_general_category(character),
+            ClosePunctuation
+                | ConnectorPunctuation
+                | DashPunctuation
+                | FinalPunctuation
+                | InitialPunctuation
+                | OpenPunctuation
+                | OtherPunctuation
+        )
+}
+
+/// CJK ideographs are words of their own; kana and hangul are not, their languages may put spaces between words.
+fn is_ideograph(character: char) -> bool {
+    matches!(character,
+        '\u{4E00}'..='\u{9FFF}'
+        | '\u{3400}'..='\u{4DBF}'
+        | '\u{20000}'..='\u{2A6DF}'
+        | '\u{2A700}'..='\u{2B73F}'
+        | '\u{2B740}'..='\u{2B81F}'
+        | '\u{2B920}'..='\u{2CEAF}'
+        | '\u{F900}'..='\u{FAFF}'
+        | '\u{2F800}'..='\u{2FA1F}')
+}

@@ -1,0 +1,154 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::normalizers::BertNormalizer;
+use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
+use unicode_categories::UnicodeCategories;
+use unicode_general_category::{GeneralCategory, get_general_category};
+
+use super::*;
+
+static LINES: &str = include_str!("../../data/model/all-MiniLM-L6-v2/vocab.txt");
+static OURS: LazyLock<Tokenizer> = LazyLock::new(|| Tokenizer::from_vocabulary(LINES).unwrap());
+static ORACLE: LazyLock<tokenizers::Tokenizer> = LazyLock::new(|| {
+    let vocabulary = WordPiece::read_bytes(LINES.as_bytes()).unwrap();
+    let model = WordPiece::builder().vocab(vocabulary).build().unwrap();
+    let mut oracle = tokenizers::Tokenizer::new(model);
+    oracle.with_normalizer(Some(BertNormalizer::default())).unwrap();
+    oracle.with_pre_tokenizer(Some(BertPreTokenizer));
+    oracle
+});
+
+fn oracle(text: &str) -> Vec<u32> {
+    ORACLE.encode_fast(text, false).unwrap().get_ids().to_vec()
+}
+
+fn pieces(text: &str) -> Vec<&str> {
+    OURS.token_spans(text)
+        .into_iter()
+        .map(|span| &text[span])
+        .collect()
+}
+
+#[test]
+fn words_become_their_longest_pieces() {
+    assert_eq!(OURS.encode("Hello, world!"), [7592, 1010, 2088, 999]);
+    assert_eq!(pieces("unaffable"), ["una", "ffa", "ble"]);
+    assert_eq!(OURS.encode("qqzzxxjj\u{1F980}"), [OURS.vocabulary.unknown]);
+    assert_eq!(OURS.encode(""), [0_u32; 0]);
+}
+
+#[test]
+fn spans_lead_back_to_the_text() {
+    assert_eq!(
+        pieces("  Café\u{301}s, 東京!\n"),
+        ["Café\u{301}s", ",", "東", "京", "!"]
+    );
+    assert_eq!(pieces("de\u{ad}part"), ["de\u{ad}part"]);
+    // One character of the text, several of the normalised word.
+    assert_eq!(OURS.token_spans("각").last(), Some(&(0..3)));
+}
+
+#[test]
+fn a_word_of_more_than_a_hundred_characters_is_unknown() {
+    let hundred = "a".repeat(100);
+    assert!(OURS.count(&hundred) > 1);
+    assert_eq!(OURS.encode(&(hundred + "a")), [OURS.vocabulary.unknown]);
+}
+
+#[test]
+fn special_tokens_in_a_text_are_text() {
+    assert_eq!(pieces("[SEP]x"), ["[", "SEP", "]", "x"]);
+    assert!(
+        !OURS
+            .encode("[CLS] a [SEP]")
+            .iter()
+            .any(|id| [OURS.vocabulary.start, OURS.vocabulary.end].contains(id))
+    );
+}
+
+#[test]
+fn a_vocabulary_without_special_tokens_is_refused() {
+    assert!(matches!(
+        Tokenizer::from_vocabulary("a\nb\n"),
+        Err(EmbedError::MalformedModel { .. })
+    ));
+}
+
+/// Whether the tables of the oracle, which are of 2015, say the same of a character as ours do.
+fn is_known_alike(character: char) -> bool {
+    use GeneralCategory as C;
+    let category = get_general_category(character);
+    let punctuation = matches!(
+        category,
+        C::ClosePunctuation
+            | C::ConnectorPunctuation
+            | C::DashPunctuation
+            | C::FinalPunctuation
+            | C::InitialPunctuation
+            | C::OpenPunctuation
+            | C::OtherPunctuation
+    );
+    let other = matches!(category, C::Control | C::Format | C::PrivateUse);
+    character.is_mark_nonspacing() == (category == C::NonspacingMark)
+        && character.is_punctuation() == punctuation
+        && character.is_other() == other
+}
+
+/// Every script in use, one character at a time between two letters.
+#[test]
+fn every_character_below_the_ideographs_is_taken_as_the_oracle_takes_it() {
+    for character in ('\0'..'\u{3400}')
+        .chain('\u{A000}'..'\u{AC10}')
+        .chain('\u{D700}'..'\u{10000}')
+    {
+        let text = format!("a{character}b");
+        if is_known_alike(character) {
+            assert_eq!(OURS.encode(&text), oracle(&text), "{character:?}");
+        }
+    }
+}
+
+/// Much ASCII, as in real texts, and everything else.
+fn any_character() -> impl Strategy<Value = char> {
+    prop_oneof![
+        6 => prop::char::range(' ', '~'),
+        1 => prop::sample::select(vec!['\n', '\t', '\r', '\u{a0}', '\u{ad}', '\u{301}', '\u{fffd}', '\0']),
+        2 => prop::char::range('\u{80}', '\u{24f}'),
+        1 => any::<char>().prop_filter("newer than the oracle", |&character| is_known_alike(character)),
+    ]
+}
+
+fn any_text() -> impl Strategy<Value = String> {
+    prop::collection::vec(any_character(), 0..80).prop_map(|characters| characters.into_iter().collect())
+}
+
+proptest! {
+    #[test]
+    fn tokens_are_those_of_the_oracle(text in any_text()) {
+        // The oracle would take the names of special tokens as such if they were registered; they are not.
+        prop_assert_eq!(OURS.encode(&text), oracle(&text));
+    }
+
+    #[test]
+    fn spans_are_in_order_and_hold_whole_characters(text in any_text()) {
+        let spans = OURS.token_spans(&text);
+        prop_assert_eq!(spans.len(), OURS.count(&text));
+        prop_assert_eq!(spans.len(), OURS.encode(&text).len());
+        for span in &spans {
+            prop_assert!(!text[span.clone()].is_empty());
+        }
+        for pair in spans.windows(2) {
+            prop_assert!(pair[0].start <= pair[1].start && pair[0].end <= pair[1].end);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_accepted(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        let text = String::from_utf8_lossy(&bytes);
+        prop_assert_eq!(OURS.count(&text), OURS.encode(&text).len());
+    }
+}

@@ -1,0 +1,170 @@
+//! The weights as the encoder uses them: slices into the packed file, nothing is copied or converted.
+
+use crate::error::EmbedError;
+use crate::format::{ALIGNMENT, FEED_FORWARD, HEADER_LENGTH, HIDDEN, Header, LAYERS, POSITIONS, VOCABULARY};
+
+/// `y = scale · (codes · (smoothing · x)) + bias` for each output; `column_sum` is the sum of an output's codes, which undoes the
+/// offset of the quantised input.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Linear<'w> {
+    pub(crate) inputs: usize,
+    /// Panels of 64 outputs, see [`crate::format`].
+    pub(crate) codes: &'w [i8],
+    /// What each input is multiplied by before it is quantised.
+    pub(crate) smoothing: &'w [f32],
+    pub(crate) scale: &'w [f32],
+    pub(crate) column_sum: &'w [f32],
+    pub(crate) bias: &'w [f32],
+}
+
+/// The learnt scale and shift of a layer normalisation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Norm<'w> {
+    pub(crate) weight: &'w [f32],
+    pub(crate) bias: &'w [f32],
+}
+
+/// What turns token ids into the first vectors.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Embeddings<'w> {
+    pub(crate) word_codes: &'w [i8],
+    pub(crate) word_scales: &'w [f32],
+    pub(crate) positions: &'w [f32],
+    pub(crate) norm: Norm<'w>,
+}
+
+/// One encoder layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layer<'w> {
+    pub(crate) query_key_value: Linear<'w>,
+    pub(crate) attention_output: Linear<'w>,
+    pub(crate) attention_norm: Norm<'w>,
+    pub(crate) widen: Linear<'w>,
+    pub(crate) narrow: Linear<'w>,
+    pub(crate) feed_forward_norm: Norm<'w>,
+}
+
+/// The whole model.
+#[derive(Debug)]
+pub(crate) struct Weights<'w> {
+    pub(crate) header: Header,
+    pub(crate) embeddings: Embeddings<'w>,
+    pub(crate) layers: Vec<Layer<'w>>,
+}
+
+impl<'w> Weights<'w> {
+    /// Lays the model over the bytes of the packed file, which must begin on 64 bytes.
+    pub(crate) fn read(bytes: &'w [u8]) -> Result<Self, EmbedError> {
+        let header = Header::parse(bytes)?;
+        let mut sections = Sections {
+            bytes,
+            at: HEADER_LENGTH,
+        };
+        let embeddings = Embeddings {
+            word_codes: sections.take(VOCABULARY * HIDDEN)?,
+            word_scales: sections.take(VOCABULARY)?,
+            positions: sections.take(POSITIONS * HIDDEN)?,
+            norm: sections.norm()?,
+        };
+        let layers = (0..LAYERS).map(|_| sections.layer()).collect::<Result<_, _>>()?;
+        if sections.at != bytes.len() {
+            return Err(EmbedError::MalformedModel {
+                reason: "the file goes on after the last layer",
+            });
+        }
+        Ok(Self {
+            header,
+            embeddings,
+            layers,
+        })
+    }
+}
+
+/// Reads one section after the other.
+struct Sections<'w> {
+    bytes: &'w [u8],
+    at: usize,
+}
+
+impl<'w> Sections<'w> {
+    fn take<T: bytemuck::Pod>(&mut self, count: usize) -> Result<&'w [T], EmbedError> {
+        let length = count * size_of::<T>();
+        let section = self
+            .bytes
+            .get(self.at..self.at + length)
+            .ok_or(EmbedError::MalformedModel {
+                reason: "the file ends too early",
+            })?;
+        if !(section.as_ptr() as usize).is_multiple_of(ALIGNMENT) {
+            return Err(EmbedError::MalformedModel {
+                reason: "the weights do not begin on 64 bytes",
+            });
+        }
+        self.at = (self.at + length).next_multiple_of(ALIGNMENT);
+        bytemuck::try_cast_slice(section).map_err(|_| EmbedError::MalformedModel {
+            reason: "a section has a broken length",
+        })
+    }
+
+    fn linear(&mut self, inputs: usize, outputs: usize) -> Result<Linear<'w>, EmbedError> {
+        Ok(Linear {
+            inputs,
+            codes: self.take(inputs * outputs)?,
+            smoothing: self.take(inputs)?,
+            scale: self.take(outputs)?,
+            column_sum: self.take(outputs)?,
+            bias: self.take(outputs)?,
+        })
+    }
+
+    fn norm(&mut self) -> Result<Norm<'w>, EmbedError> {
+        Ok(Norm {
+            weight: self.take(HIDDEN)?,
+            bias: self.take(HIDDEN)?,
+        })
+    }
+
+    fn layer(&mut self) -> Result<Layer<'w>, EmbedError> {
+        Ok(Layer {
+            query_key_value: self.linear(HIDDEN, 3 * HIDDEN)?,
+            attention_output: self.linear(HIDDEN, HIDDEN)?,
+            attention_norm: self.norm()?,
+            widen: self.linear(HIDDEN, FEED_FORWARD)?,
+            narrow: self.linear(FEED_FORWARD, HIDDEN)?,
+            feed_forward_norm: self.norm()?,
+        })
+    }
+}
+
+#[cfg(target_endian = "big")]
+compile_error!("the packed weights are little-endian and used in place");
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+    use crate::aligned::AlignedVec;
+
+    fn reason(bytes: &[u8]) -> &'static str {
+        match Weights::read(bytes) {
+            Err(EmbedError::MalformedModel { reason }) => reason,
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_length_or_place_is_refused() {
+        let packed = include_bytes!("../data/model/all-MiniLM-L6-v2/weights.bin");
+        let mut bytes = AlignedVec::<u8>::zeroed(packed.len() + ALIGNMENT);
+        bytes[..packed.len()].copy_from_slice(packed);
+        assert!(Weights::read(&bytes[..packed.len()]).is_ok());
+        assert_eq!(reason(&bytes[..packed.len() - 1]), "the file ends too early");
+        assert_eq!(reason(&bytes), "the file goes on after the last layer");
+        bytes.copy_within(0..packed.len(), 4);
+        assert_eq!(
+            reason(&bytes[4..packed.len() + 4]),
+            "the weights do not begin on 64 bytes"
+        );
+    }
+}
