@@ -1,1 +1,24 @@
-//! Skeleton.
+//! From folders to a filled store: a walk that honours ignore files, parsers, chunking in the model's own tokens, and a
+//! pipeline that makes text searchable first and embeds it after.
+//!
+//! [`Indexer::run`] brings a store up to date. A second run touches only what has changed.
+
+mod chunk;
+mod embedding;
+mod error;
+mod input;
+mod options;
+mod parse;
+mod pipeline;
+mod progress;
+mod report;
+mod source;
+
+pub use chunk::{Chunker, Piece};
+pub use error::IndexError;
+pub use input::embedding_input;
+pub use options::IndexOptions;
+pub use parse::{Parsed, Refusal, parse};
+pub use pipeline::Indexer;
+pub use progress::{Cancel, Progress, ProgressSnapshot, Stage};
+pub use report::RunReport;

@@ -188,7 +188,7 @@ pub struct DocumentEntry {
 }
 
 /// What the catalog remembers of a file, to compare a walk with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileState {
     /// What the file system said.
     pub stat: FileStat,
@@ -196,6 +196,8 @@ pub struct FileState {
     pub source_hash: ContentHash,
     /// What became of it.
     pub status: ItemStatus,
+    /// Why it has no text.
+    pub reason: Option<String>,
 }
 
 /// A folder that documents come from.

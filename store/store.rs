@@ -17,6 +17,8 @@ use crate::{
 /// Keys of the table `meta`.
 const MODEL: &str = "model";
 const SOURCES: &str = "sources";
+const RECIPE: &str = "recipe";
+/// Folder of the lexical index.
 const LEXICAL: &str = "lexical";
 
 /// What a store is opened with.
@@ -271,6 +273,23 @@ impl Store {
             .write(|transaction| run::finish(transaction, files_seen))?;
         publisher.rest()?;
         self.catalog.checkpoint()
+    }
+
+    /// How documents were parsed and cut, in the words of whoever did.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub fn recipe(&self) -> Result<Option<String>, StoreError> {
+        self.catalog.read(|connection| catalog::meta(connection, RECIPE))
+    }
+
+    /// Records how documents are parsed and cut.
+    ///
+    /// # Errors
+    /// When the catalog cannot be written.
+    pub fn set_recipe(&self, recipe: &str) -> Result<(), StoreError> {
+        self.catalog
+            .write(|transaction| catalog::set_meta(transaction, RECIPE, recipe))
     }
 
     /// What is known of the last run.

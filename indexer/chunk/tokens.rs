@@ -1,0 +1,45 @@
+//! Counting tokens of any part of a text without tokenizing it again.
+
+use std::ops::Range;
+
+use autorag_embedder::Tokenizer;
+use text_splitter::ChunkSizer;
+
+/// Where each token of a text begins. Splitters ask for the size of many overlapping parts; each answer is two binary searches.
+pub(super) struct TokenIndex<'t> {
+    text: &'t str,
+    starts: Vec<u32>,
+    tokenizer: &'t Tokenizer,
+}
+
+impl<'t> TokenIndex<'t> {
+    pub(super) fn new(text: &'t str, tokenizer: &'t Tokenizer) -> TokenIndex<'t> {
+        let starts = tokenizer
+            .token_spans(text)
+            .into_iter()
+            .map(|span| span.start as u32)
+            .collect();
+        TokenIndex {
+            text,
+            starts,
+            tokenizer,
+        }
+    }
+
+    /// Tokens that begin in a range of bytes.
+    pub(super) fn count(&self, range: &Range<usize>) -> usize {
+        let before = |byte: usize| self.starts.partition_point(|&start| (start as usize) < byte);
+        before(range.end) - before(range.start)
+    }
+}
+
+impl ChunkSizer for &TokenIndex<'_> {
+    fn size(&self, chunk: &str) -> usize {
+        // Splitters hand out slices of the text they were given; where in it, the addresses tell.
+        let start = (chunk.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize);
+        match start.filter(|start| start + chunk.len() <= self.text.len()) {
+            Some(start) => self.count(&(start..start + chunk.len())),
+            None => self.tokenizer.count(chunk),
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The walk over a page's tree, and what it writes.
+//!
+//! The tree is walked in a loop, never by recursion, so that depth costs no stack.
+
+use ego_tree::NodeRef;
+use ego_tree::iter::Edge;
+use scraper::node::Element;
+use scraper::{ElementRef, Node};
+
+/// Elements that hold no content.
+const LEFT_OUT: &[&str] = &[
+    "script", "style", "noscript", "template", "svg", "math", "nav", "aside", "iframe", "object", "button",
+    "select", "input", "textarea", "head",
+];
+/// Classes of elements that hold no content: what documentation generators put around it.
+const LEFT_OUT_CLASSES: &[&str] = &[
+    "headerlink",
+    "sphinxsidebar",
+    "related",
+    "navheader",
+    "navfooter",
+    "toc",
+    "breadcrumbs",
+    "sidebar",
+    "skip-link",
+    "visually-hidden",
+    "sr-only",
+];
+/// What is being written.
+#[derive(Default)]
+pub(super) struct Writer {
+    out: String,
+    /// Line breaks owed before the next text.
+    owed: usize,
+    /// Whether white space was seen since the last text.
+    space: bool,
+    /// How many `pre` are open: in one, white space counts.
+    verbatim: usize,
+    /// Open lists; the next number where it is numbered.
+    lists: Vec<Option<u32>>,
+    tables: Vec<Table>,
+}
+
+/// A table that is open.
+struct Table {
+    /// Whether it is written a row a line. One that lays out a page, or holds what needs lines, is written as its blocks.
+    by_rows: bool,
+    /// Whether a row is open, which a line break would tear apart.
+    in_row: bool,
+    /// Rows that are over.
+    rows: usize,
+    /// Cells of the row so far.
+    cells: usize,
+}
+
+impl Writer {
+    /// Writes an element with all that is in it.
+    pub(super) fn write(&mut self, content: ElementRef<'_>) {
+        // How many elements are open that are left out; nothing is written while there is one.
+        let mut left_out = 0usize;
+        for edge in content.traverse() {
+            match edge {
+                Edge::Open(node) => match node.value() {
+                    Node::Element(element) if left_out > 0 || is_left_out(element) => left_out += 1,
+                    Node::Element(element) => self.open(element, node),
+                    Node::Text(text) if left_out == 0 => self.text(text),
+                    _ => {}
+                },
+                Edge::Close(node) => match node.value() {
+                    Node::Element(_) if left_out > 0 => left_out -= 1,
+                    Node::Element(element) => self.close(element),
+                    _ => {}
+                },
+            }
+        }
+    }
+
+    fn open(&mut self, element: &Element, node: NodeRef<'_, Node>) {
+        match element.name() {
+            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
+                self.block(2);
+                let level = usize::from(element.name().as_bytes()[1] - b'0');
+                self.put(&"#".repeat(level));
+                self.space = true;
+            }
+            "pre" => {
+                self.block(2);
+                self.put("```\n");
+                self.verbatim += 1;
+            }
+            "ul" | "menu" => self.open_list(None),
+            "ol" => self.open_list(Some(1)),
+            "li" => self.open_item(),
+            "table" => {
+                self.block(2);
+                self.tables.push(Table {
+                    by_rows: fits_rows(node),
+                    in_row: false,
+                    rows: 0,
+                    cells: 0,
+                });
+            }
+            "tr" => {
+                self.block(1);
+                if let Some(table) = self.tables.last_mut().filter(|table| table.by_rows) {
+                    table.cells = 0;
+                    self.put("|");
+                    self.set_in_row(true);
+                }
+            }
+            "td" | "th" => self.block(1),
+            "br" => self.block(1),
+            "hr" => self.block(2),
+            name if is_block(name) => self.block(if name == "p" || name == "dl" { 2 } else { 1 }),
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, element: &Element) {
+        match element.name() {
+            "pre" => {
+                self.verbatim = self.verbatim.saturating_sub(1);
+                if !self.out.ends_with('\n') {
+                    self.out.push('\n');
+                }
+                self.put("```");
+                self.block(2);
+            }
+            "ul" | "ol" | "menu" => {
+                self.lists.pop();
+                self.block(if self.lists.is_empty() { 2 } else { 1 });
+            }
+            "td" | "th" => match self.tables.last_mut() {
+                Some(table) if table.in_row => {
+                    table.cells += 1;
+                    self.space = true;
+                    self.put("|");
+                }
+                _ => self.block(1),
+            },
+            "tr" => {
+                self.set_in_row(false);
+                self.block(1);
+                if let Some(table) = self.tables.last_mut().filter(|table| table.by_rows) {
+                    table.rows += 1;
+                    if table.rows == 1 && table.cells > 0 {
+                        let rule = format!("|{}", "---|".repeat(table.cells));
+                        self.put(&rule);
+                        self.block(1);
+                    }
+                }
+            }
+            "table" => {
+                self.tables.pop();
+                self.block(2);
+            }
+            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "p" | "dl" | "blockquote" => self.block(2),
+            name if is_block(name) => self.block(1),
+            _ => {}
+        }
+    }
+
+    fn open_list(&mut self, first: Option<u32>) {
+        self.block(if self.lists.is_empty() { 2 } else { 1 });
+        self.lists.push(first);
+    }
+
+    fn open_item(&mut self) {
+        self.block(1);
+        let depth = self.lists.len().saturating_sub(1).min(8);
+        let mark = match self.lists.last_mut() {
+            Some(Some(number)) => {
+                *number += 1;
+                format!("{}.", *number - 1)
+            }
+            _ => "-".to_owned(),
+        };
+        if !self.in_row() {
+            self.flush();
+            self.out.push_str(&"  ".repeat(depth));
+        }
+        self.put(&mark);
+        self.space = true;
+    }
+
+    fn in_row(&self) -> bool {
+        self.tables.last().is_some_and(|table| table.in_row)
+    }
+
+    fn set_in_row(&mut self, in_row: bool) {
+        if let Some(table) = self.tables.last_mut() {
+            table.in_row = in_row;
+        }
+    }
+
+    /// Owes `lines` line breaks; in a table's row, a space.
+    fn block(&mut self, lines: usize) {
+        if self.in_row() {
+            self.space = true;
+            return;
+        }
+        self.owed = self.owed.max(lines);
+        self.space = false;
+    }
+
+    fn text(&mut self, text: &str) {
+        if self.verbatim > 0 {
+            self.flush();
+            self.out.push_str(text);
+            return;
+        }
+        for (index, word) in text.split(char::is_whitespace).enumerate() {
+            self.space |= index > 0;
+            if !word.is_empty() {
+                self.put(word);
+            }
+        }
+    }
+
+    /// Writes a word, after the breaks or the space that are owed.
+    fn put(&mut self, word: &str) {
+        self.flush();
+        if std::mem::take(&mut self.space) && !self.out.is_empty() && !self.out.ends_with(['\n', ' ']) {
+            self.out.push(' ');
+        }
+        self.out.push_str(word);
+    }
+
+    fn flush(&mut self) {
+        let owed = std::mem::take(&mut self.owed);
+        if owed > 0 && !self.out.is_empty() {
+            let there = self.out.bytes().rev().take_while(|byte| *byte == b'\n').count();
+            self.out.push_str(&"\n".repeat(owed.saturating_sub(there)));
+            self.space = false;
+        }
+    }
+
+    /// The text, which ends in one line break where there is any.
+    pub(super) fn finish(mut self) -> String {
+        while self.out.ends_with(char::is_whitespace) {
+            self.out.pop();
+        }
+        if !self.out.is_empty() {
+            self.out.push('\n');
+        }
+        self.out
+    }
+}
+
+/// Whether nothing in a table needs lines of its own. The first thing that does ends the search, so that tables within tables
+/// are not searched over and over.
+fn fits_rows(table: NodeRef<'_, Node>) -> bool {
+    let mut inside = table
+        .descendants()
+        .skip(1)
+        .filter_map(|node| node.value().as_element());
+    !inside.any(|element| {
+        matches!(
+            element.name(),
+            "table" | "pre" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6"
+        )
+    })
+}
+
+fn is_left_out(element: &Element) -> bool {
+    let role = element
+        .attr("role")
+        .is_some_and(|role| matches!(role, "navigation" | "search" | "banner" | "contentinfo"));
+    role || LEFT_OUT.contains(&element.name())
+        || element.attr("hidden").is_some()
+        || element.classes().any(|class| LEFT_OUT_CLASSES.contains(&class))
+}
+
+fn is_block(name: &str) -> bool {
+    matches!(
+        name,
+        "p" | "div"
+            | "section"
+            | "article"
+            | "main"
+            | "header"
+            | "footer"
+            | "blockquote"
+            | "dl"
+            | "dt"
+            | "dd"
+            | "figure"
+            | "figcaption"
+            | "address"
+            | "details"
+            | "summary"
+            | "caption"
+            | "body"
+            | "form"
+            | "fieldset"
+            | "legend"
+    )
+}
