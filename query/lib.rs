@@ -1,1 +1,23 @@
-//! Skeleton.
+//! Hybrid retrieval over a store: lexical and dense candidates, fusion, and hits that can be checked.
+//!
+//! [`Engine::search`] is the one road from a question to its hits; the command line, HTTP and MCP all take it.
+//! It reads one snapshot of the store, so a run of the indexer beside it never shows through half-done.
+
+mod activity;
+mod answer;
+mod engine;
+mod error;
+mod freshness;
+mod fusion;
+mod read;
+mod request;
+mod snippet;
+
+pub use activity::{Activity, IndexState, Phase};
+pub use answer::{Answer, Degraded, Hit, Part, SnippetPart, StageTimes};
+pub use engine::Engine;
+pub use error::QueryError;
+pub use freshness::Freshness;
+pub use fusion::{FusedCandidate, Fusion, Placement, reciprocal_rank_fusion};
+pub use read::{DocumentText, LineRange};
+pub use request::{MAX_LIMIT, MAX_OFFSET, MAX_QUERY_BYTES, Mode, Request};

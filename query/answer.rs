@@ -1,0 +1,106 @@
+//! What a search gives back.
+
+use std::sync::Arc;
+
+use autorag_store::{DocumentEntry, Passage};
+
+use crate::{Freshness, Fusion, IndexState, Mode, Placement};
+
+/// Hits for a query, with all that is needed to judge them.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The query as asked.
+    pub query: String,
+    /// Which retrievers were asked for.
+    pub mode: Mode,
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// How the retrievers' lists were joined.
+    pub fusion: Fusion,
+    /// What did not take part, or not fully.
+    pub degraded: Vec<Degraded>,
+    /// How much of the corpus could be seen.
+    pub index_state: IndexState,
+    /// How long each stage took.
+    pub took: StageTimes,
+}
+
+/// A passage that answers.
+#[derive(Debug, Clone)]
+pub struct Hit {
+    /// Place in the whole list, from 1; a second page goes on counting.
+    pub rank: u32,
+    /// The score that the order comes from.
+    pub score: f32,
+    /// The passage: `document text[passage.span]`.
+    pub passage: Passage,
+    /// The document it is from.
+    pub document: Arc<DocumentEntry>,
+    /// The part of the passage that matches best, in pieces to be marked or not.
+    pub snippet: Vec<SnippetPart>,
+    /// Whether the file is still as it was indexed.
+    pub freshness: Freshness,
+    /// What the lexical retriever made of it, where it proposed it: BM25 and rank.
+    pub lexical: Option<Placement>,
+    /// What the dense retriever made of it, where it proposed it: cosine and rank.
+    pub dense: Option<Placement>,
+}
+
+/// A piece of a snippet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnippetPart {
+    /// The piece.
+    pub text: String,
+    /// Whether it matches a term of the query.
+    pub highlight: bool,
+}
+
+/// A part of the search that did not take part, or not fully.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Degraded {
+    /// Which part.
+    pub part: Part,
+    /// Why, for a reader.
+    pub reason: String,
+}
+
+/// A part of the search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The corpus as a whole: not all files have been read yet.
+    Index,
+    /// The vectors.
+    Dense,
+    /// The query itself.
+    Query,
+}
+
+impl Part {
+    /// The word for it on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Part::Index => "index",
+            Part::Dense => "dense",
+            Part::Query => "query",
+        }
+    }
+}
+
+/// Microseconds by stage. `lexical` and the pair of `embed` and `dense` run side by side.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StageTimes {
+    /// Compiling the filter to a set of documents.
+    pub filter: u64,
+    /// Embedding the query.
+    pub embed: u64,
+    /// Asking the lexical index.
+    pub lexical: u64,
+    /// Asking the vectors.
+    pub dense: u64,
+    /// Joining the lists.
+    pub fuse: u64,
+    /// Loading texts, cutting snippets, checking freshness.
+    pub load: u64,
+    /// All of it, as waited for.
+    pub total: u64,
+}

@@ -1,0 +1,334 @@
+//! From a request to its answer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use autorag_embedder::Embedder;
+use autorag_store::{
+    Candidate, Counts, DocumentEntry, DocumentQuery, DocumentSet, Passage, PassageId, Snapshot, Store,
+};
+
+use crate::fusion::{only_dense, only_lexical};
+use crate::{
+    Activity, Answer, Degraded, DocumentText, Freshness, FusedCandidate, Fusion, Hit, IndexState, LineRange,
+    Mode, Part, Phase, QueryError, Request, StageTimes, freshness, read, reciprocal_rank_fusion, snippet,
+};
+
+/// Fewest candidates each retriever gives to fusion: enough that a passage both know meets itself.
+const MIN_CANDIDATES: usize = 100;
+/// How often a search starts again when the writer pruned a passage from under it.
+const ATTEMPTS: usize = 3;
+
+/// Answers searches and reads over one store. Cheap to share; readers never wait for the writer.
+pub struct Engine {
+    store: Arc<Store>,
+    embedder: Arc<Embedder>,
+}
+
+impl Engine {
+    /// An engine over `store`, whose vectors must come from the model of `embedder`.
+    pub fn new(store: Arc<Store>, embedder: Arc<Embedder>) -> Engine {
+        Engine { store, embedder }
+    }
+
+    /// The store it reads.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// The model it embeds queries with.
+    pub fn embedder(&self) -> &Arc<Embedder> {
+        &self.embedder
+    }
+
+    /// How much of the corpus a search would see now.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn index_state(&self, activity: &Activity) -> Result<IndexState, QueryError> {
+        Ok(IndexState::new(self.store.snapshot()?.counts(), activity))
+    }
+
+    /// Searches. Every way in (command line, HTTP, MCP) ends here.
+    ///
+    /// # Errors
+    /// [`QueryError::Invalid`] for a request that breaks a limit; otherwise when the store or model fails.
+    pub fn search(&self, request: &Request, activity: &Activity) -> Result<Answer, QueryError> {
+        request.validate()?;
+        let mut attempt = 1;
+        loop {
+            let snapshot = self.store.snapshot()?;
+            match self.search_in(&snapshot, request, activity)? {
+                Some(answer) => return Ok(answer),
+                // A passage was replaced and pruned while it was being read: the next snapshot knows better.
+                None if attempt < ATTEMPTS => attempt += 1,
+                None => {
+                    let mut answer = self.search_partly(request, activity)?;
+                    answer.degraded.push(Degraded {
+                        part: Part::Index,
+                        reason:
+                            "documents were replaced faster than they could be read; some hits are missing"
+                                .into(),
+                    });
+                    return Ok(answer);
+                }
+            }
+        }
+    }
+
+    fn search_in(
+        &self,
+        snapshot: &Snapshot,
+        request: &Request,
+        activity: &Activity,
+    ) -> Result<Option<Answer>, QueryError> {
+        let (answer, whole) = self.answer_from(snapshot, request, activity)?;
+        Ok(whole.then_some(answer))
+    }
+
+    fn search_partly(&self, request: &Request, activity: &Activity) -> Result<Answer, QueryError> {
+        let snapshot = self.store.snapshot()?;
+        Ok(self.answer_from(&snapshot, request, activity)?.0)
+    }
+
+    /// The answer from one snapshot, and whether every hit could be loaded.
+    fn answer_from(
+        &self,
+        snapshot: &Snapshot,
+        request: &Request,
+        activity: &Activity,
+    ) -> Result<(Answer, bool), QueryError> {
+        let started = Instant::now();
+        let mut took = StageTimes::default();
+        let within = match &request.filter {
+            Some(filter) => Some(timed(&mut took.filter, || snapshot.select(filter))?),
+            None => None,
+        };
+        let wanted = request.offset + request.limit;
+        let depth = MIN_CANDIDATES.max(wanted * 3);
+
+        let (lexical, dense) = std::thread::scope(|scope| {
+            let within = within.as_ref();
+            let beside = request.mode.wants_lexical() && request.mode.wants_dense();
+            let lexical = move || lexical_candidates(snapshot, request, within, depth);
+            if beside {
+                let lexical = scope.spawn(lexical);
+                let dense = self.dense_candidates(snapshot, request, within, depth);
+                let lexical = match lexical.join() {
+                    Ok(found) => found,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                };
+                (lexical, dense)
+            } else if request.mode.wants_lexical() {
+                (lexical(), Ok(DenseCandidates::default()))
+            } else {
+                (
+                    Ok((Vec::new(), 0)),
+                    self.dense_candidates(snapshot, request, within, depth),
+                )
+            }
+        });
+        let ((lexical, lexical_us), dense) = (lexical?, dense?);
+        (took.lexical, took.embed, took.dense) = (lexical_us, dense.embed_us, dense.scan_us);
+
+        let fused = timed(&mut took.fuse, || match request.mode {
+            Mode::Hybrid => reciprocal_rank_fusion(&lexical, &dense.candidates),
+            Mode::Lexical => only_lexical(&lexical),
+            Mode::Dense => only_dense(&dense.candidates),
+        });
+        let page: Vec<FusedCandidate> = fused
+            .into_iter()
+            .skip(request.offset)
+            .take(request.limit)
+            .collect();
+        let hits = timed(&mut took.load, || self.load(snapshot, request, &page))?;
+        let whole = hits.len() == page.len();
+        let counts = snapshot.counts();
+        let degraded = degraded(request, counts, activity, dense.truncated);
+        took.total = micros(started);
+        let answer = Answer {
+            query: request.query.clone(),
+            mode: request.mode,
+            hits,
+            fusion: if request.mode == Mode::Hybrid {
+                Fusion::Rrf
+            } else {
+                Fusion::None
+            },
+            degraded,
+            index_state: IndexState::new(counts, activity),
+            took,
+        };
+        Ok((answer, whole))
+    }
+
+    fn dense_candidates(
+        &self,
+        snapshot: &Snapshot,
+        request: &Request,
+        within: Option<&DocumentSet>,
+        depth: usize,
+    ) -> Result<DenseCandidates, QueryError> {
+        if snapshot.counts().embedded == 0 {
+            return Ok(DenseCandidates::default());
+        }
+        let mut found = DenseCandidates::default();
+        let query = timed(&mut found.embed_us, || self.embedder.embed_query(&request.query))?;
+        found.truncated = query.truncated;
+        found.candidates = timed(&mut found.scan_us, || {
+            snapshot.nearest(&query.vector, within, depth)
+        });
+        Ok(found)
+    }
+
+    /// Turns candidates into hits. Gives fewer than asked for only where a passage is gone from the catalog.
+    fn load(
+        &self,
+        snapshot: &Snapshot,
+        request: &Request,
+        page: &[FusedCandidate],
+    ) -> Result<Vec<Hit>, QueryError> {
+        let ids: Vec<PassageId> = page.iter().map(|candidate| candidate.passage).collect();
+        let passages = snapshot.passages(&ids)?;
+        let mut hits = Vec::with_capacity(page.len());
+        for (candidate, rank) in page.iter().zip(request.offset as u32 + 1..) {
+            let Some(passage) = passages.iter().find(|passage| passage.id == candidate.passage) else {
+                continue;
+            };
+            let Some(entry) = snapshot.document_by_id(passage.document) else {
+                continue;
+            };
+            hits.push(self.hit(snapshot, request, candidate, rank, passage.clone(), entry));
+        }
+        Ok(hits)
+    }
+
+    fn hit(
+        &self,
+        snapshot: &Snapshot,
+        request: &Request,
+        candidate: &FusedCandidate,
+        rank: u32,
+        passage: Passage,
+        document: Arc<DocumentEntry>,
+    ) -> Hit {
+        let matches = snapshot.highlight(&passage.text, &request.query);
+        Hit {
+            rank,
+            score: candidate.score,
+            snippet: snippet::cut(&passage.text, &matches),
+            freshness: self.freshness(&document),
+            passage,
+            document,
+            lexical: candidate.lexical,
+            dense: candidate.dense,
+        }
+    }
+
+    /// Whether a document's file is as it was indexed.
+    pub fn freshness(&self, entry: &DocumentEntry) -> Freshness {
+        match self.store.locate(&entry.key) {
+            Some((root, path)) => freshness::check(root, &path, entry),
+            None => Freshness::Stale,
+        }
+    }
+
+    /// Some lines of a document's text.
+    ///
+    /// # Errors
+    /// [`QueryError::NoSuchDocument`] and [`QueryError::NoText`] as they say; otherwise when the store fails.
+    pub fn read(&self, key: &str, range: LineRange) -> Result<DocumentText, QueryError> {
+        let snapshot = self.store.snapshot()?;
+        let Some(entry) = snapshot.document(key)? else {
+            return Err(QueryError::NoSuchDocument { key: key.to_owned() });
+        };
+        if let Some(reason) = &entry.reason {
+            return Err(QueryError::NoText {
+                key: key.to_owned(),
+                reason: reason.clone(),
+            });
+        }
+        let text = snapshot.document_text(key)?.unwrap_or_default();
+        let (slice, start_line, end_line, total_lines) = read::lines(&text, range);
+        Ok(DocumentText {
+            text: slice.to_owned(),
+            start_line,
+            end_line,
+            total_lines,
+            freshness: self.freshness(&entry),
+            document: entry,
+        })
+    }
+
+    /// Documents in the order of their keys.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn documents(&self, query: &DocumentQuery) -> Result<Vec<Arc<DocumentEntry>>, QueryError> {
+        Ok(self.store.snapshot()?.documents(query)?)
+    }
+}
+
+#[derive(Default)]
+struct DenseCandidates {
+    candidates: Vec<Candidate>,
+    truncated: bool,
+    embed_us: u64,
+    scan_us: u64,
+}
+
+fn lexical_candidates(
+    snapshot: &Snapshot,
+    request: &Request,
+    within: Option<&DocumentSet>,
+    depth: usize,
+) -> Result<(Vec<Candidate>, u64), QueryError> {
+    let mut took = 0;
+    let found = timed(&mut took, || snapshot.lexical(&request.query, within, depth))?;
+    Ok((found, took))
+}
+
+/// What an answer must own up to.
+fn degraded(request: &Request, counts: Counts, activity: &Activity, truncated: bool) -> Vec<Degraded> {
+    let mut parts = Vec::new();
+    let reason = match activity.phase {
+        Phase::Opening | Phase::Scanning | Phase::Indexing => Some("files are still being read".to_owned()),
+        Phase::Incomplete => Some("no indexing run has finished yet".to_owned()),
+        Phase::Failed => Some(match &activity.failure {
+            Some(why) => format!("the last indexing run failed: {why}"),
+            None => "the last indexing run failed".to_owned(),
+        }),
+        Phase::Embedding | Phase::Ready => None,
+    };
+    parts.extend(reason.map(|reason| Degraded {
+        part: Part::Index,
+        reason,
+    }));
+    let missing = counts.passages.saturating_sub(counts.embedded);
+    if request.mode.wants_dense() && missing > 0 {
+        let reason = format!("{missing} of {} passages have no vector yet", counts.passages);
+        parts.push(Degraded {
+            part: Part::Dense,
+            reason,
+        });
+    }
+    if truncated {
+        let reason = "the query is longer than the model reads; its vector is of its beginning".into();
+        parts.push(Degraded {
+            part: Part::Query,
+            reason,
+        });
+    }
+    parts
+}
+
+fn timed<T>(into: &mut u64, work: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let done = work();
+    *into = micros(started);
+    done
+}
+
+fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,38 @@
+//! What can go wrong between a question and its hits.
+
+use autorag_embedder::EmbedError;
+use autorag_store::StoreError;
+
+/// A failed search or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// The request breaks a limit; `field` names the part of it.
+    #[error("{field}: {message}")]
+    Invalid {
+        /// Which field of the request.
+        field: &'static str,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+    /// No document has this key.
+    #[error("no document is called {key:?}; list them with GET /v1/documents or `autorag status`")]
+    NoSuchDocument {
+        /// The key that was asked for.
+        key: String,
+    },
+    /// The document is known, but gave no text.
+    #[error("{key:?} has no text: {reason}")]
+    NoText {
+        /// The key that was asked for.
+        key: String,
+        /// Why the file gave no text.
+        reason: String,
+    },
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The query could not be embedded.
+    #[error(transparent)]
+    Embed(#[from] EmbedError),
+}

@@ -1,0 +1,175 @@
+//! What a search asks for, checked once for every way in.
+
+use std::fmt;
+use std::str::FromStr;
+
+use autorag_store::Filter;
+
+use crate::QueryError;
+
+/// Most hits one answer carries.
+pub const MAX_LIMIT: usize = 50;
+/// Furthest a page of hits may start.
+pub const MAX_OFFSET: usize = 1000;
+/// Longest query, in bytes of UTF-8.
+pub const MAX_QUERY_BYTES: usize = 8192;
+
+/// Which retrievers take part.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// BM25 and vectors, fused.
+    #[default]
+    Hybrid,
+    /// BM25 alone.
+    Lexical,
+    /// Vectors alone.
+    Dense,
+}
+
+impl Mode {
+    /// The word for it on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Hybrid => "hybrid",
+            Mode::Lexical => "lexical",
+            Mode::Dense => "dense",
+        }
+    }
+
+    pub(crate) fn wants_lexical(self) -> bool {
+        self != Mode::Dense
+    }
+
+    pub(crate) fn wants_dense(self) -> bool {
+        self != Mode::Lexical
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Mode {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Mode, String> {
+        match word {
+            "hybrid" => Ok(Mode::Hybrid),
+            "lexical" => Ok(Mode::Lexical),
+            "dense" => Ok(Mode::Dense),
+            other => Err(format!("{other:?} is not a mode; use hybrid, lexical or dense")),
+        }
+    }
+}
+
+/// A search.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The question, in words.
+    pub query: String,
+    /// Which retrievers take part.
+    pub mode: Mode,
+    /// How many hits, 1 to [`MAX_LIMIT`].
+    pub limit: usize,
+    /// How many hits to pass over first, up to [`MAX_OFFSET`].
+    pub offset: usize,
+    /// Which documents may answer; none means all.
+    pub filter: Option<Filter>,
+}
+
+impl Request {
+    /// A hybrid search for the ten best hits.
+    pub fn new(query: impl Into<String>) -> Request {
+        Request {
+            query: query.into(),
+            mode: Mode::Hybrid,
+            limit: 10,
+            offset: 0,
+            filter: None,
+        }
+    }
+
+    /// Checks every limit.
+    ///
+    /// # Errors
+    /// [`QueryError::Invalid`] naming the first field that breaks one.
+    pub fn validate(&self) -> Result<(), QueryError> {
+        let invalid = |field, message| Err(QueryError::Invalid { field, message });
+        if self.query.trim().is_empty() {
+            return invalid(
+                "query",
+                "is empty; say what to look for, such as \"how do I install it\"".into(),
+            );
+        }
+        if self.query.len() > MAX_QUERY_BYTES {
+            return invalid(
+                "query",
+                format!(
+                    "is {} bytes long; at most {MAX_QUERY_BYTES} are taken",
+                    self.query.len()
+                ),
+            );
+        }
+        if self.limit == 0 || self.limit > MAX_LIMIT {
+            return invalid(
+                "limit",
+                format!("is {}; it goes from 1 to {MAX_LIMIT}", self.limit),
+            );
+        }
+        if self.offset > MAX_OFFSET {
+            return invalid(
+                "offset",
+                format!("is {}; it goes up to {MAX_OFFSET}", self.offset),
+            );
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field_of(request: Request) -> Option<&'static str> {
+        match request.validate() {
+            Err(QueryError::Invalid { field, .. }) => Some(field),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn limits_name_their_field() {
+        let base = || Request::new("x");
+        assert_eq!(field_of(base()), None);
+        assert_eq!(field_of(Request::new(" \n")), Some("query"));
+        assert_eq!(
+            field_of(Request::new("y".repeat(MAX_QUERY_BYTES + 1))),
+            Some("query")
+        );
+        assert_eq!(field_of(Request { limit: 0, ..base() }), Some("limit"));
+        assert_eq!(
+            field_of(Request {
+                limit: MAX_LIMIT + 1,
+                ..base()
+            }),
+            Some("limit")
+        );
+        assert_eq!(
+            field_of(Request {
+                offset: MAX_OFFSET + 1,
+                ..base()
+            }),
+            Some("offset")
+        );
+    }
+
+    #[test]
+    fn mode_words_go_both_ways() {
+        for mode in [Mode::Hybrid, Mode::Lexical, Mode::Dense] {
+            assert_eq!(mode.as_str().parse::<Mode>(), Ok(mode));
+        }
+        assert!("vector".parse::<Mode>().is_err());
+    }
+}

@@ -1,0 +1,188 @@
+//! The part of a passage worth showing.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use crate::SnippetPart;
+
+/// Longest snippet, in bytes of the passage; about three lines of a terminal.
+const SNIPPET_BYTES: usize = 280;
+
+/// Cuts the window of `text` that holds the most different matched words, and splits it into parts.
+///
+/// `matches` are byte ranges of `text`, in order and apart from one another. Runs of white space become one space,
+/// since a snippet is read as a line. An ellipsis marks each end that is cut.
+pub(crate) fn cut(text: &str, matches: &[Range<usize>]) -> Vec<SnippetPart> {
+    let window = best_window(text, matches);
+    let mut parts = Parts::default();
+    if window.start > 0 {
+        parts.push("… ", false);
+    }
+    let mut at = window.start;
+    for found in matches
+        .iter()
+        .filter(|m| m.start >= window.start && m.end <= window.end)
+    {
+        parts.push(&text[at..found.start], false);
+        parts.push(&text[found.clone()], true);
+        at = found.end;
+    }
+    parts.push(&text[at..window.end], false);
+    if window.end < text.len() {
+        parts.push(" …", false);
+    }
+    parts.finish()
+}
+
+/// The window of at most [`SNIPPET_BYTES`] that starts a little before some match and sees the most different words,
+/// then the most matches; the earliest of equals.
+fn best_window(text: &str, matches: &[Range<usize>]) -> Range<usize> {
+    if text.len() <= SNIPPET_BYTES {
+        return 0..text.len();
+    }
+    let mut best = (0, 0, 0);
+    for (i, first) in matches.iter().enumerate() {
+        let seen = matches[i..]
+            .iter()
+            .take_while(|m| m.end <= first.start + SNIPPET_BYTES * 3 / 4);
+        let (mut words, mut count) = (HashSet::new(), 0);
+        for m in seen {
+            words.insert(text[m.clone()].to_lowercase());
+            count += 1;
+        }
+        if (words.len(), count) > (best.0, best.1) {
+            best = (words.len(), count, first.start);
+        }
+    }
+    let start = word_start(text, best.2.saturating_sub(SNIPPET_BYTES / 6));
+    let end = word_end(text, start + SNIPPET_BYTES, start);
+    start..end
+}
+
+/// The first start of a word at or after `at`, within reason; else the next character boundary.
+fn word_start(text: &str, at: usize) -> usize {
+    if at == 0 {
+        return 0;
+    }
+    let at = text.ceil_char_boundary(at);
+    let gap = text[at..]
+        .char_indices()
+        .take(40)
+        .find(|(_, c)| c.is_whitespace());
+    gap.map_or(at, |(offset, c)| at + offset + c.len_utf8())
+}
+
+/// The last end of a word at or before `at`, but after `start`.
+fn word_end(text: &str, at: usize, start: usize) -> usize {
+    if at >= text.len() {
+        return text.len();
+    }
+    let at = text.floor_char_boundary(at);
+    let gap = text[start..at]
+        .char_indices()
+        .rev()
+        .take(40)
+        .find(|(_, c)| c.is_whitespace());
+    gap.map_or(at, |(offset, _)| start + offset)
+}
+
+/// Collects parts, folding white space and joining neighbours of one kind.
+#[derive(Default)]
+struct Parts {
+    parts: Vec<SnippetPart>,
+    ends_in_space: bool,
+}
+
+impl Parts {
+    fn push(&mut self, text: &str, highlight: bool) {
+        let mut folded = String::with_capacity(text.len());
+        for c in text.chars() {
+            if c.is_whitespace() {
+                if !self.ends_in_space {
+                    folded.push(' ');
+                }
+                self.ends_in_space = true;
+            } else {
+                folded.push(c);
+                self.ends_in_space = false;
+            }
+        }
+        if folded.is_empty() {
+            return;
+        }
+        match self.parts.last_mut() {
+            Some(last) if last.highlight == highlight => last.text.push_str(&folded),
+            _ => self.parts.push(SnippetPart {
+                text: folded,
+                highlight,
+            }),
+        }
+    }
+
+    fn finish(mut self) -> Vec<SnippetPart> {
+        if let Some(first) = self.parts.first_mut() {
+            first.text = first.text.trim_start().to_owned();
+        }
+        if let Some(last) = self.parts.last_mut() {
+            last.text = last.text.trim_end().to_owned();
+        }
+        self.parts.retain(|part| !part.text.is_empty());
+        self.parts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn marked(parts: &[SnippetPart]) -> String {
+        let mark = |p: &SnippetPart| {
+            if p.highlight {
+                format!("[{}]", p.text)
+            } else {
+                p.text.clone()
+            }
+        };
+        parts.iter().map(mark).collect()
+    }
+
+    #[test]
+    fn short_text_is_whole_with_its_marks() {
+        assert_eq!(
+            marked(&cut("one  two\nthree", std::slice::from_ref(&(5..8)))),
+            "one [two] three"
+        );
+    }
+
+    #[test]
+    fn window_goes_to_the_most_different_words() {
+        let filler = "lorem ".repeat(100);
+        let text = format!("alpha alpha {filler}alpha beta gamma {filler}");
+        let tail = text.find("alpha beta").unwrap();
+        let found = [0..5, 6..11, tail..tail + 5, tail + 6..tail + 10];
+        let shown = marked(&cut(&text, &found));
+        assert!(shown.contains("[alpha] [beta] gamma"), "{shown}");
+        assert!(shown.starts_with("… ") && shown.ends_with(" …"), "{shown}");
+    }
+
+    #[test]
+    fn no_match_shows_the_beginning() {
+        let text = "word ".repeat(200);
+        assert!(marked(&cut(&text, &[])).starts_with("word word"));
+    }
+
+    proptest! {
+        /// Any text and any matches: no panic, no growth beyond the window, and highlights are matched texts.
+        #[test]
+        fn never_breaks_a_character(text in "\\PC{0,600}", cuts in proptest::collection::vec(0usize..600, 0..8)) {
+            let mut at: Vec<usize> = cuts.into_iter().filter(|&c| c <= text.len() && text.is_char_boundary(c)).collect();
+            at.sort_unstable();
+            at.dedup();
+            let matches: Vec<Range<usize>> = at.chunks_exact(2).map(|w| w[0]..w[1]).collect();
+            let parts = cut(&text, &matches);
+            let length: usize = parts.iter().map(|p| p.text.len()).sum();
+            prop_assert!(length <= SNIPPET_BYTES + 16);
+        }
+    }
+}
