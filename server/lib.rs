@@ -1,1 +1,18 @@
-//! Skeleton.
+//! autorag: self-hosted hybrid retrieval over a folder, by command line, HTTP and MCP.
+//!
+//! This crate is the outermost ring: the only one that knows tokio, wire types, configuration and the environment.
+//! What it serves is made by the libraries: `autorag-indexer` writes a store, `autorag-query` reads it.
+
+mod activity;
+mod background;
+mod bench;
+pub mod cli;
+mod config;
+mod corpus;
+mod data_dir;
+mod http;
+mod mcp;
+mod progress;
+mod service;
+mod telemetry;
+mod wire;

@@ -1,2 +1,7 @@
-//! Skeleton.
-fn main() {}
+//! The `autorag` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    autorag::cli::main()
+}

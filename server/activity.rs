@@ -1,0 +1,36 @@
+//! From the counters of a run, or the marks that another process leaves in the store, to what answers say of it.
+
+use autorag_indexer::{Progress, Stage};
+use autorag_query::{Activity, Phase};
+use autorag_store::RunState;
+
+/// What is being done to the index. `under_way` are the counters of this process's run; `failure` is why its last one
+/// failed; `writes` is false where another process fills the index.
+pub fn of(state: &RunState, under_way: Option<&Progress>, failure: Option<&str>, writes: bool) -> Activity {
+    let mut activity = Activity {
+        phase: Phase::Ready,
+        files_seen: state.files_seen,
+        last_run: state.last_run.clone(),
+        failure: failure.map(str::to_owned),
+    };
+    if let Some(progress) = under_way {
+        let now = progress.snapshot();
+        activity.files_seen = now.files_seen;
+        activity.phase = match now.stage {
+            Stage::Scanning => Phase::Scanning,
+            Stage::Indexing => Phase::Indexing,
+            Stage::Embedding => Phase::Embedding,
+            Stage::Done => Phase::Ready,
+        };
+    } else if failure.is_some() {
+        activity.phase = Phase::Failed;
+    } else if !state.finished {
+        // Another process's run cannot be seen into; that files may be missing is what counts.
+        activity.phase = if writes {
+            Phase::Incomplete
+        } else {
+            Phase::Indexing
+        };
+    }
+    activity
+}

@@ -1,0 +1,158 @@
+//! `autorag bench index`
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use autorag_indexer::{Cancel, IndexOptions, Progress};
+use autorag_query::{Mode, Request};
+use autorag_store::SourceRoot;
+
+use super::prose::Prose;
+use super::timing::resident_mib;
+use crate::corpus::{Access, Corpus, Plan};
+
+/// How often the index is asked whether it answers yet.
+const POLL: Duration = Duration::from_millis(5);
+/// A word in every document that prose never makes.
+const BEACON: &str = "lighthousekeeper";
+
+/// What to index.
+pub struct IndexBench {
+    /// How many made-up Markdown files.
+    pub files: usize,
+    /// Words in each.
+    pub words: u64,
+}
+
+/// Makes files in `folder`, indexes them, and indexes them again unchanged.
+///
+/// # Errors
+/// When the files cannot be written or indexed, or `out` is closed.
+pub fn index(
+    bench: &IndexBench,
+    folder: &Path,
+    options: IndexOptions,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let docs = folder.join("docs");
+    write_files(bench, &docs)?;
+    let sources = vec![SourceRoot {
+        name: None,
+        path: docs,
+    }];
+    let plan = Plan {
+        sources,
+        data_dir: folder.join("index"),
+        options,
+    };
+    let corpus = Corpus::open(plan, Access::Write)?;
+    writeln!(
+        out,
+        "indexing {} Markdown files of {} words",
+        bench.files, bench.words
+    )?;
+
+    let started = Instant::now();
+    let done = AtomicBool::new(false);
+    let (report, first, all) = std::thread::scope(|scope| -> anyhow::Result<_> {
+        let watcher = scope.spawn(|| watch(&corpus, bench.files, started, &done));
+        let report = corpus.update(&Arc::new(Progress::default()), &Cancel::default());
+        done.store(true, Ordering::Release);
+        let (first, all) = watcher
+            .join()
+            .map_err(|_| anyhow::anyhow!("the watching thread panicked"))??;
+        Ok((report?, first, all))
+    })?;
+    let whole = report.took_total.as_secs_f64();
+    line(
+        out,
+        "first BM25 answer",
+        first.unwrap_or(report.took_total).as_secs_f64(),
+    )?;
+    line(
+        out,
+        "every file answers by BM25",
+        all.unwrap_or(report.took_total).as_secs_f64(),
+    )?;
+    line(out, "every passage has its vector", whole)?;
+    writeln!(
+        out,
+        "{:<44}{:>9.0} passages/s ({} passages)",
+        "embedding",
+        report.embedded as f64 / report.took_embed.as_secs_f64().max(1e-9),
+        report.passages
+    )?;
+
+    let again = Instant::now();
+    let unchanged = corpus.update(&Arc::new(Progress::default()), &Cancel::default())?;
+    let seconds = again.elapsed().as_secs_f64();
+    line(
+        out,
+        &format!("again, over {} unchanged files", unchanged.unchanged),
+        seconds,
+    )?;
+    writeln!(
+        out,
+        "{:<44}{:>9.0} x",
+        "first run against second",
+        whole / seconds.max(1e-9)
+    )?;
+    if let Some((_, peak)) = resident_mib() {
+        writeln!(out, "{:<44}{peak:>9} MiB", "peak memory")?;
+    }
+    Ok(())
+}
+
+fn line(out: &mut impl Write, what: &str, seconds: f64) -> std::io::Result<()> {
+    writeln!(out, "{what:<44}{seconds:>9.2} s")
+}
+
+fn write_files(bench: &IndexBench, docs: &Path) -> anyhow::Result<()> {
+    for number in 0..bench.files {
+        let mut prose = Prose::new(number as u64);
+        let mut text = format!("# Chapter {number}: {}\n\n", prose.sentence(5));
+        let _ = write!(
+            text,
+            "{}{BEACON}\n\n## {}\n\n",
+            prose.paragraph(bench.words / 2),
+            prose.sentence(3)
+        );
+        text += &prose.paragraph(bench.words.div_ceil(2));
+        let path = docs.join(format!("{}/chapter-{number}.md", number % 50));
+        if let Some(parent) = path.parent() {
+            fs_err::create_dir_all(parent)?;
+        }
+        fs_err::write(path, text)?;
+    }
+    Ok(())
+}
+
+/// When the first, and when every file could be found by BM25, since `started`.
+fn watch(
+    corpus: &Corpus,
+    files: usize,
+    started: Instant,
+    done: &AtomicBool,
+) -> anyhow::Result<(Option<Duration>, Option<Duration>)> {
+    let request = Request {
+        mode: Mode::Lexical,
+        limit: 1,
+        ..Request::new(BEACON)
+    };
+    let (mut first, mut all) = (None, None);
+    while all.is_none() && !done.load(Ordering::Acquire) {
+        let answer = corpus.search(&request)?;
+        if !answer.hits.is_empty() {
+            first.get_or_insert_with(|| started.elapsed());
+        }
+        if answer.index_state.documents >= files as u64 {
+            all = Some(started.elapsed());
+        }
+        std::thread::sleep(POLL);
+    }
+    Ok((first, all))
+}

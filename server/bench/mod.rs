@@ -1,0 +1,13 @@
+//! Measures of this machine, as ratios and percentiles of one run.
+//!
+//! Everything is made up from a seed, so that two runs do the same work; nothing here asserts, it only tells.
+
+mod embed;
+mod index;
+mod prose;
+mod search;
+mod timing;
+
+pub use embed::embed;
+pub use index::{IndexBench, index};
+pub use search::{SearchBench, search};

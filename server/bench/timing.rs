@@ -1,0 +1,71 @@
+//! Percentiles of durations, and the memory of this process.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// Sorted durations.
+pub struct Percentiles(Vec<Duration>);
+
+impl Percentiles {
+    /// Times `work` once for each item.
+    pub fn of<I, E>(
+        items: impl IntoIterator<Item = I>,
+        mut work: impl FnMut(I) -> Result<(), E>,
+    ) -> Result<Percentiles, E> {
+        let mut times = Vec::new();
+        for item in items {
+            let started = Instant::now();
+            work(item)?;
+            times.push(started.elapsed());
+        }
+        times.sort_unstable();
+        Ok(Percentiles(times))
+    }
+
+    /// The duration that `percent` of all are not above (nearest rank).
+    pub fn at(&self, percent: usize) -> Duration {
+        let rank = (self.0.len() * percent).div_ceil(100).max(1);
+        self.0.get(rank - 1).copied().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Percentiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = |percent| self.at(percent).as_secs_f64() * 1e3;
+        write!(
+            f,
+            "p50 {:7.2} ms   p90 {:7.2} ms   p99 {:7.2} ms",
+            ms(50),
+            ms(90),
+            ms(99)
+        )
+    }
+}
+
+/// Resident memory of this process in MiB, and its peak; none where the system does not tell.
+pub fn resident_mib() -> Option<(u64, u64)> {
+    let status = fs_err::read_to_string("/proc/self/status").ok()?;
+    let field = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name))?;
+        line.split_whitespace()
+            .nth(1)?
+            .parse::<u64>()
+            .ok()
+            .map(|kib| kib / 1024)
+    };
+    Some((field("VmRSS:")?, field("VmHWM:")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_rank() {
+        let times = Percentiles((1..=200).map(Duration::from_millis).collect());
+        assert_eq!(times.at(50), Duration::from_millis(100));
+        assert_eq!(times.at(99), Duration::from_millis(198));
+        assert_eq!(times.at(100), Duration::from_millis(200));
+        assert_eq!(Percentiles(vec![]).at(50), Duration::ZERO);
+    }
+}

@@ -1,0 +1,121 @@
+//! `autorag bench`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::options::{CommonFlags, WalkFlags};
+use crate::bench;
+
+#[derive(Debug, Args)]
+pub struct Bench {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// Folder for what is made up; a temporary one, removed afterwards, where not given
+    #[arg(long, value_name = "FOLDER", global = true)]
+    keep: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum What {
+    /// Passages and queries embedded, by kernel and threads
+    Embed {
+        /// How many passages
+        #[arg(long, default_value_t = 1024)]
+        passages: usize,
+    },
+    /// Queries over a made-up index: hybrid, lexical, dense, filtered; time to open it; memory
+    Search {
+        /// How many passages
+        #[arg(long, default_value_t = 50_000)]
+        passages: usize,
+        /// How many queries
+        #[arg(long, default_value_t = 1000)]
+        queries: usize,
+    },
+    /// Time until files can be found, and to see that nothing changed
+    Index {
+        /// How many Markdown files
+        #[arg(long, default_value_t = 1000)]
+        files: usize,
+        /// Words in each
+        #[arg(long, default_value_t = 120)]
+        words: u64,
+    },
+}
+
+impl Bench {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let settings = CommonFlags::quiet()
+            .setup(&WalkFlags::default(), Vec::new())?
+            .settings;
+        let scratch = Scratch::new(self.keep)?;
+        let mut out = std::io::stdout().lock();
+        let all = [
+            What::Embed { passages: 1024 },
+            What::Index {
+                files: 1000,
+                words: 120,
+            },
+            What::Search {
+                passages: 50_000,
+                queries: 1000,
+            },
+        ];
+        for what in self.what.map_or(all.to_vec(), |one| vec![one]) {
+            match what {
+                What::Embed { passages } => bench::embed(passages, &mut out)?,
+                What::Index { files, words } => {
+                    let folder = scratch.fresh("index")?;
+                    bench::index(
+                        &bench::IndexBench { files, words },
+                        &folder,
+                        settings.index_options(),
+                        &mut out,
+                    )?;
+                }
+                What::Search { passages, queries } => {
+                    let folder = scratch.fresh("search")?;
+                    bench::search(&bench::SearchBench { passages, queries }, &folder, &mut out)?;
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A folder that goes away with the value, unless the user named it.
+struct Scratch {
+    path: PathBuf,
+    kept: bool,
+}
+
+impl Scratch {
+    fn new(keep: Option<PathBuf>) -> std::io::Result<Scratch> {
+        let kept = keep.is_some();
+        let own = || std::env::temp_dir().join(format!("autorag-bench-{}", std::process::id()));
+        let path = std::path::absolute(keep.unwrap_or_else(own))?;
+        fs_err::create_dir_all(&path)?;
+        Ok(Scratch { path, kept })
+    }
+
+    /// An empty folder in it, of a name that only a bench gives; what an earlier one left there is removed.
+    fn fresh(&self, name: &str) -> std::io::Result<PathBuf> {
+        let path = self.path.join(format!("autorag-bench-{name}"));
+        if path.exists() {
+            fs_err::remove_dir_all(&path)?;
+        }
+        fs_err::create_dir_all(&path)?;
+        Ok(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if !self.kept {
+            // Left over at worst, in the system's temporary folder.
+            let _ = fs_err::remove_dir_all(&self.path);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! `autorag mcp`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use super::interrupt::stop_signal;
+use super::options::{CommonFlags, WalkFlags};
+use crate::background::Background;
+use crate::mcp;
+use crate::service::Service;
+
+#[derive(Debug, Args)]
+pub struct Mcp {
+    /// Folders to index and serve
+    #[arg(required = true, value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+    #[command(flatten)]
+    walk: WalkFlags,
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+impl Mcp {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let setup = self.common.setup(&self.walk, Vec::new())?;
+        let plan = setup.plan(&self.folders)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let served = runtime.block_on(async {
+            let background = Background::start(plan, setup.show);
+            let server = &setup.settings.server;
+            let service = Service::new(
+                background.opening.clone(),
+                server.max_concurrent,
+                server.timeout(),
+            );
+            let stop = CancellationToken::new();
+            let stopped = stop.clone();
+            tokio::spawn(async move {
+                stop_signal().await;
+                stopped.cancel();
+            });
+            let served = mcp::over_stdio(service, stop).await;
+            tokio::task::spawn_blocking(move || background.stop()).await?;
+            served
+        });
+        // A thread may still be blocked reading standard input, which no one will write to again.
+        runtime.shutdown_background();
+        served.map(|()| ExitCode::SUCCESS)
+    }
+}

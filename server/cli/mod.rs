@@ -1,0 +1,92 @@
+//! The command line: what was typed, and one file for each command.
+
+mod bench;
+mod index;
+mod interrupt;
+mod mcp;
+mod options;
+mod search;
+mod serve;
+mod status;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Exit status when a signal ended the work: 128 and SIGINT's number, as shells have it.
+const INTERRUPTED: u8 = 130;
+
+/// Hybrid retrieval over a folder, by command line, HTTP and MCP.
+#[derive(Debug, Parser)]
+#[command(name = "autorag", version, about, max_term_width = 100, after_help = AFTER_HELP)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Settings come from autorag.toml (of this folder, else of the XDG configuration folder), then from variables such as \
+AUTORAG_SERVER_ADDR and AUTORAG_INDEX_CHUNK_TOKENS, then from flags.
+
+Examples:
+  autorag serve docs                         index docs, then answer HTTP and MCP on 127.0.0.1:7878
+  autorag search docs \"how do I install it\"  ask on the command line
+  autorag mcp docs                           an MCP server on standard input and output, for an agent";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Index folders, then keep answering over HTTP and MCP
+    Serve(serve::Serve),
+    /// Bring the index of folders up to date, then end
+    Index(index::Index),
+    /// Ask a question of a folder
+    Search(search::Search),
+    /// Serve MCP on standard input and output
+    Mcp(mcp::Mcp),
+    /// Say what is indexed, how far, and which files could not be read
+    Status(status::Status),
+    /// Measure this machine: embedding, searching, indexing
+    Bench(bench::Bench),
+    /// Write a completion script for a shell to standard output
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Serve(command) => command.run(),
+        Command::Index(command) => command.run(),
+        Command::Search(command) => command.run(),
+        Command::Mcp(command) => command.run(),
+        Command::Status(command) => command.run(),
+        Command::Bench(command) => command.run(),
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut Arguments::command(),
+                "autorag",
+                &mut std::io::stdout(),
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    outcome.unwrap_or_else(|error| {
+        if is_closed_pipe(&error) {
+            return ExitCode::SUCCESS;
+        }
+        // Where standard error is gone, the exit status still tells.
+        let _ = writeln!(std::io::stderr(), "autorag: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Whether the reader of our output has left, as `head` does.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

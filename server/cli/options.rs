@@ -1,0 +1,131 @@
+//! Flags that commands share, and what they come to once file and environment are taken in.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use toml::Value;
+
+use crate::config::{Override, Settings};
+use crate::corpus::Plan;
+use crate::progress::Show;
+use crate::{data_dir, telemetry};
+
+/// Where settings come from and how much is said.
+#[derive(Debug, Args)]
+pub struct CommonFlags {
+    /// Folder that holds the indexes, one subfolder for each [default: autorag under the XDG data folder]
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+    /// Settings file to read in place of autorag.toml
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Say more in the log
+    #[arg(short, long, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Show no progress, and log only warnings and errors
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Which files are read.
+#[derive(Debug, Default, Args)]
+pub struct WalkFlags {
+    /// Read only files that match this glob; may be given again
+    #[arg(long, value_name = "GLOB")]
+    include: Vec<String>,
+    /// Read no file that matches this glob; may be given again, and wins over --include
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// Read hidden files too
+    #[arg(long)]
+    hidden: bool,
+    /// Read files that .gitignore, .ignore and .autoragignore leave out
+    #[arg(long)]
+    no_ignore: bool,
+    /// Largest file to read, in bytes
+    #[arg(long, value_name = "BYTES")]
+    max_file_size: Option<u32>,
+}
+
+/// What a command runs with.
+pub struct Setup {
+    /// All settings.
+    pub settings: Settings,
+    /// How progress is shown.
+    pub show: Show,
+}
+
+impl CommonFlags {
+    /// As if `--quiet` alone had been given.
+    pub fn quiet() -> CommonFlags {
+        CommonFlags {
+            data_dir: None,
+            config: None,
+            verbose: false,
+            quiet: true,
+        }
+    }
+
+    /// Loads settings, `extra` above all, and starts logging.
+    ///
+    /// # Errors
+    /// When a setting is wrong; the message names it.
+    pub fn setup(&self, walk: &WalkFlags, mut extra: Vec<Override>) -> anyhow::Result<Setup> {
+        if let Some(folder) = &self.data_dir {
+            extra.push(("data_dir", Value::String(folder.to_string_lossy().into_owned())));
+        }
+        if self.verbose {
+            extra.push(("log.level", Value::String("debug".into())));
+        } else if self.quiet {
+            extra.push(("log.level", Value::String("warn".into())));
+        }
+        extra.extend(walk.overrides());
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let settings = Settings::load(self.config.as_deref(), environment, extra)?;
+        telemetry::start(&settings.log)?;
+        Ok(Setup {
+            settings,
+            show: Show::fitting(self.quiet),
+        })
+    }
+}
+
+impl WalkFlags {
+    fn overrides(&self) -> Vec<Override> {
+        let globs = |list: &[String]| Value::Array(list.iter().cloned().map(Value::String).collect());
+        let mut set = Vec::new();
+        if !self.include.is_empty() {
+            set.push(("index.include", globs(&self.include)));
+        }
+        if !self.exclude.is_empty() {
+            set.push(("index.exclude", globs(&self.exclude)));
+        }
+        if self.hidden {
+            set.push(("index.hidden", Value::Boolean(true)));
+        }
+        if self.no_ignore {
+            set.push(("index.respect_ignore", Value::Boolean(false)));
+        }
+        if let Some(bytes) = self.max_file_size {
+            set.push(("index.max_file_size", Value::Integer(i64::from(bytes))));
+        }
+        set
+    }
+}
+
+impl Setup {
+    /// The index of `folders`.
+    ///
+    /// # Errors
+    /// When a folder is not there, or there is no place for the index.
+    pub fn plan(&self, folders: &[PathBuf]) -> anyhow::Result<Plan> {
+        let sources = data_dir::sources(folders)?;
+        let data_dir = data_dir::of(&sources, self.settings.data_dir.as_deref())?;
+        Ok(Plan {
+            sources,
+            data_dir,
+            options: self.settings.index_options(),
+        })
+    }
+}

@@ -1,0 +1,94 @@
+//! `autorag serve`
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use toml::Value;
+
+use super::interrupt::stop_signal;
+use super::options::{CommonFlags, WalkFlags};
+use crate::background::Background;
+use crate::config::Settings;
+use crate::corpus::Plan;
+use crate::http;
+use crate::progress::Show;
+use crate::service::{Opening, Service};
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Folders to index and serve
+    #[arg(required = true, value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+    /// Address to listen on; loopback only, port 0 for any free one [default: 127.0.0.1:7878]
+    #[arg(long, value_name = "ADDRESS")]
+    addr: Option<String>,
+    #[command(flatten)]
+    walk: WalkFlags,
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+impl Serve {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let addr = self
+            .addr
+            .iter()
+            .map(|addr| ("server.addr", Value::String(addr.clone())))
+            .collect();
+        let setup = self.common.setup(&self.walk, addr)?;
+        let plan = setup.plan(&self.folders)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(serve(plan, &setup.settings, setup.show))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn serve(plan: Plan, settings: &Settings, show: Show) -> anyhow::Result<()> {
+    let addr = settings.server.addr;
+    let listener = TcpListener::bind(addr)
+        .await
+        .with_context(|| format!("cannot listen on {addr}; choose another address with --addr"))?;
+    let bound = listener.local_addr()?;
+    announce(&plan, bound)?;
+    let background = Background::start(plan, show);
+    let service = Service::new(
+        background.opening.clone(),
+        settings.server.max_concurrent,
+        settings.server.timeout(),
+    );
+    let failed = opening_failure(background.opening.clone());
+    let served = tokio::select! {
+        served = http::serve(listener, service, &settings.server, stop_signal()) => served.map_err(Into::into),
+        reason = failed => Err(anyhow::anyhow!("{reason}")),
+    };
+    tokio::task::spawn_blocking(move || background.stop()).await?;
+    served
+}
+
+/// Tells on standard output where to ask; programs that start this one read the address there.
+fn announce(plan: &Plan, bound: std::net::SocketAddr) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    for source in &plan.sources {
+        writeln!(out, "serving   {}", source.path.display())?;
+    }
+    writeln!(out, "index     {}", plan.data_dir.display())?;
+    writeln!(out, "listening http://{bound}   (MCP at http://{bound}/mcp)")?;
+    out.flush()
+}
+
+/// Resolves only if the index cannot be opened.
+async fn opening_failure(mut opening: watch::Receiver<Opening>) -> String {
+    loop {
+        if let Opening::Failed(reason) = &*opening.borrow_and_update() {
+            return reason.to_string();
+        }
+        if opening.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}

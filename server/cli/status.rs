@@ -1,0 +1,132 @@
+//! `autorag status`
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use autorag_store::{DocumentQuery, ItemStatus};
+use clap::{Args, ValueEnum};
+
+use super::options::{CommonFlags, WalkFlags};
+use crate::corpus::{Access, Corpus};
+use crate::wire::{DocumentWire, StatusWire};
+
+/// Documents asked for at a time while listing.
+const PAGE: usize = 1000;
+
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Folders of the index, as it was made
+    #[arg(required = true, value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+    /// List the files that became this, with the reason, in place of the summary
+    #[arg(long, value_name = "STATUS")]
+    items: Option<Items>,
+    /// Print JSON, in the shapes of the HTTP API; one document a line for --items
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+/// What became of a file.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Items {
+    /// Searchable.
+    Completed,
+    /// Could not be read or parsed.
+    Error,
+    /// Left out on purpose.
+    Skipped,
+}
+
+impl Status {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let setup = self.common.setup(&WalkFlags::default(), Vec::new())?;
+        let corpus = Corpus::open(setup.plan(&self.folders)?, Access::Read)?;
+        let mut out = std::io::stdout().lock();
+        match self.items {
+            Some(items) => list(&mut out, &corpus, items, self.json)?,
+            None if self.json => {
+                serde_json::to_writer_pretty(&mut out, &corpus.status()?)?;
+                writeln!(out)?;
+            }
+            None => print(&mut out, &corpus.status()?)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn print(out: &mut impl Write, status: &StatusWire) -> std::io::Result<()> {
+    for source in &status.sources {
+        match &source.name {
+            Some(name) => writeln!(out, "folder     {} (as {name}/)", source.path)?,
+            None => writeln!(out, "folder     {}", source.path)?,
+        }
+    }
+    let state = &status.index_state;
+    writeln!(out, "index      {}", status.data_dir)?;
+    writeln!(
+        out,
+        "model      {} ({}, {})",
+        status.model.id, status.model.version, status.model.kernel
+    )?;
+    writeln!(
+        out,
+        "state      {}{}",
+        state.phase,
+        if state.complete {
+            ", complete"
+        } else {
+            ", not complete"
+        }
+    )?;
+    writeln!(out, "documents  {}", state.documents)?;
+    writeln!(
+        out,
+        "passages   {} ({} with vectors)",
+        state.passages, state.embedded
+    )?;
+    writeln!(out, "errors     {}", state.errors)?;
+    writeln!(out, "skipped    {}", state.skipped)?;
+    writeln!(
+        out,
+        "last run   {}",
+        state.last_run.as_deref().unwrap_or("none has finished")
+    )
+}
+
+fn list(out: &mut impl Write, corpus: &Corpus, items: Items, json: bool) -> anyhow::Result<()> {
+    let status = match items {
+        Items::Completed => ItemStatus::Completed,
+        Items::Error => ItemStatus::Error,
+        Items::Skipped => ItemStatus::Skipped,
+    };
+    let mut query = DocumentQuery {
+        prefix: None,
+        status: Some(status),
+        after_key: None,
+        limit: PAGE,
+    };
+    loop {
+        let page = corpus.documents(&query)?;
+        for entry in &page {
+            if json {
+                writeln!(
+                    out,
+                    "{}",
+                    serde_json::to_string(&DocumentWire::from(entry.as_ref()))?
+                )?;
+            } else {
+                match &entry.reason {
+                    Some(reason) => writeln!(out, "{}\t{reason}", entry.key)?,
+                    None => writeln!(out, "{}\t{} passages", entry.key, entry.passages)?,
+                }
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE => query.after_key = Some(last.key.clone()),
+            _ => return Ok(()),
+        }
+    }
+}

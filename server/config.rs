@@ -1,0 +1,459 @@
+//! Settings: defaults, then `autorag.toml`, then `AUTORAG_*`, then flags; checked once, each error naming its setting.
+//!
+//! Every layer is a TOML table of the same shape, laid over the one before, so that a setting has one name, one type
+//! and one check wherever it comes from.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use autorag_indexer::IndexOptions;
+use serde::Deserialize;
+use toml::{Table, Value};
+
+/// Prefix of the environment variables that set something.
+const ENV_PREFIX: &str = "AUTORAG_";
+/// Name of the settings file in the current directory and under the XDG configuration directory.
+const FILE_NAME: &str = "autorag.toml";
+
+/// A settings file, variable or flag that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is not there or not readable.
+    #[error("cannot read the settings file: {0}")]
+    Read(#[from] std::io::Error),
+    /// The file is not TOML, or has a setting of the wrong name or type.
+    #[error("{origin}: {message}")]
+    Malformed {
+        /// File, variable or flag.
+        origin: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A value outside its range.
+    #[error("{setting}: {message}")]
+    Invalid {
+        /// Name of the setting, such as `server.addr`.
+        setting: &'static str,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+}
+
+/// All settings, checked.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Folder that holds the indexes, one subfolder for each folder indexed.
+    pub data_dir: Option<PathBuf>,
+    /// What concerns HTTP.
+    pub server: ServerSettings,
+    /// What concerns reading and cutting files.
+    pub index: IndexSettings,
+    /// What concerns logs.
+    pub log: LogSettings,
+}
+
+/// What concerns HTTP.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerSettings {
+    /// Address to listen on; loopback only.
+    pub addr: SocketAddr,
+    /// Largest request body, bytes.
+    pub max_body_bytes: usize,
+    /// Requests worked on at once; more are turned away with 503.
+    pub max_concurrent: usize,
+    /// Longest a request may take, milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// What concerns reading and cutting files.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IndexSettings {
+    /// Only files that match one of these globs; all where empty.
+    pub include: Vec<String>,
+    /// No file that matches one of these globs.
+    pub exclude: Vec<String>,
+    /// Whether hidden files are read.
+    pub hidden: bool,
+    /// Whether `.gitignore`, `.ignore` and `.autoragignore` are honoured.
+    pub respect_ignore: bool,
+    /// Whether symbolic links are followed.
+    pub follow_links: bool,
+    /// Largest file that is read, bytes.
+    pub max_file_size: u64,
+    /// Most tokens in a passage.
+    pub chunk_tokens: usize,
+    /// How much of a passage its successor repeats, percent.
+    pub chunk_overlap_percent: u8,
+    /// Threads that parse and embed; 0 for one a core.
+    pub threads: usize,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What concerns logs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSettings {
+    /// `error`, `warn`, `info`, `debug` or `trace` for what autorag itself says, or a filter of tracing's such as
+    /// `tantivy=info,autorag_store=debug`.
+    pub level: String,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+impl ServerSettings {
+    /// Longest a request may take.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        ServerSettings {
+            addr: SocketAddr::from(([127, 0, 0, 1], 7878)),
+            max_body_bytes: 1 << 20,
+            max_concurrent: 64,
+            timeout_ms: 30_000,
+        }
+    }
+}
+
+impl Default for IndexSettings {
+    fn default() -> Self {
+        let options = IndexOptions::default();
+        IndexSettings {
+            include: options.include,
+            exclude: options.exclude,
+            hidden: options.hidden,
+            respect_ignore: options.respect_ignore,
+            follow_links: options.follow_links,
+            max_file_size: options.max_file_size,
+            chunk_tokens: options.chunk_tokens,
+            chunk_overlap_percent: options.chunk_overlap_percent,
+            threads: 0,
+        }
+    }
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        LogSettings {
+            level: "info".into(),
+            format: LogFormat::Text,
+        }
+    }
+}
+
+/// How a variable's or flag's text is read.
+#[derive(Clone, Copy)]
+enum Kind {
+    Text,
+    Number,
+    Switch,
+    /// Separated by commas.
+    List,
+}
+
+/// Every setting that a variable can set.
+const SETTINGS: &[(&str, Kind)] = &[
+    ("data_dir", Kind::Text),
+    ("server.addr", Kind::Text),
+    ("server.max_body_bytes", Kind::Number),
+    ("server.max_concurrent", Kind::Number),
+    ("server.timeout_ms", Kind::Number),
+    ("index.include", Kind::List),
+    ("index.exclude", Kind::List),
+    ("index.hidden", Kind::Switch),
+    ("index.respect_ignore", Kind::Switch),
+    ("index.follow_links", Kind::Switch),
+    ("index.max_file_size", Kind::Number),
+    ("index.chunk_tokens", Kind::Number),
+    ("index.chunk_overlap_percent", Kind::Number),
+    ("index.threads", Kind::Number),
+    ("log.level", Kind::Text),
+    ("log.format", Kind::Text),
+];
+
+/// A setting given on the command line: its name, and its value.
+pub type Override = (&'static str, Value);
+
+impl Settings {
+    /// Lays file, variables and flags over the defaults.
+    ///
+    /// `file` is the one named by `--config`; without it, `autorag.toml` of the current directory is read if there is
+    /// one, else the one under the XDG configuration directory. `environment` is all of the process's variables.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the setting.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        flags: Vec<Override>,
+    ) -> Result<Settings, ConfigError> {
+        let environment: Vec<(String, String)> = environment.into_iter().collect();
+        let mut table = match settings_file(file, &environment) {
+            Some(path) => read_file(&path)?,
+            None => Table::new(),
+        };
+        for (name, text) in &environment {
+            if let Some((setting, value)) = from_variable(name, text)? {
+                let checked = Settings::try_from_single(setting, value.clone());
+                checked.map_err(|message| ConfigError::Malformed {
+                    origin: name.clone(),
+                    message,
+                })?;
+                lay(&mut table, setting, value);
+            }
+        }
+        for (setting, value) in flags {
+            lay(&mut table, setting, value);
+        }
+        let settings: Settings = Value::Table(table)
+            .try_into()
+            .map_err(|error| malformed("settings", &error))?;
+        settings.validate()?;
+        Ok(settings)
+    }
+
+    /// Whether one value alone is of the right type.
+    fn try_from_single(setting: &str, value: Value) -> Result<(), String> {
+        let mut table = Table::new();
+        lay(&mut table, setting, value);
+        Value::Table(table)
+            .try_into::<Settings>()
+            .map(drop)
+            .map_err(|error| one_line(&error))
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        let invalid = |setting, message: String| Err(ConfigError::Invalid { setting, message });
+        if !self.server.addr.ip().is_loopback() {
+            return invalid(
+                "server.addr",
+                format!(
+                    "{} is not a loopback address; there is no authentication yet, so only 127.0.0.1 and [::1] are \
+                     served (put a proxy that authenticates in front)",
+                    self.server.addr
+                ),
+            );
+        }
+        if self.server.max_concurrent == 0 {
+            return invalid("server.max_concurrent", "must be at least 1".into());
+        }
+        if self.server.timeout_ms < 100 {
+            return invalid(
+                "server.timeout_ms",
+                format!("{} is less than 100", self.server.timeout_ms),
+            );
+        }
+        if self.server.max_body_bytes < 1024 {
+            return invalid(
+                "server.max_body_bytes",
+                format!("{} is less than 1024", self.server.max_body_bytes),
+            );
+        }
+        if !(64..=220).contains(&self.index.chunk_tokens) {
+            return invalid(
+                "index.chunk_tokens",
+                format!(
+                    "{} is outside 64 to 220, what the built-in model reads whole",
+                    self.index.chunk_tokens
+                ),
+            );
+        }
+        if self.index.chunk_overlap_percent > 30 {
+            return invalid(
+                "index.chunk_overlap_percent",
+                format!("{} is over 30", self.index.chunk_overlap_percent),
+            );
+        }
+        if self.index.max_file_size == 0 {
+            return invalid("index.max_file_size", "must be at least 1 byte".into());
+        }
+        Ok(())
+    }
+
+    /// What the indexer needs of them.
+    pub fn index_options(&self) -> IndexOptions {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        IndexOptions {
+            include: self.index.include.clone(),
+            exclude: self.index.exclude.clone(),
+            hidden: self.index.hidden,
+            respect_ignore: self.index.respect_ignore,
+            follow_links: self.index.follow_links,
+            max_file_size: self.index.max_file_size,
+            chunk_tokens: self.index.chunk_tokens,
+            chunk_overlap_percent: self.index.chunk_overlap_percent,
+            threads: if self.index.threads == 0 {
+                cores
+            } else {
+                self.index.threads
+            },
+        }
+    }
+}
+
+fn settings_file(named: Option<&Path>, environment: &[(String, String)]) -> Option<PathBuf> {
+    if let Some(named) = named {
+        return Some(named.to_owned());
+    }
+    let variable = |name: &str| {
+        environment
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.clone())
+    };
+    let here = PathBuf::from(FILE_NAME);
+    if here.is_file() {
+        return Some(here);
+    }
+    let base = variable("XDG_CONFIG_HOME")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".config")))?;
+    Some(base.join("autorag").join(FILE_NAME)).filter(|path| path.is_file())
+}
+
+fn read_file(path: &Path) -> Result<Table, ConfigError> {
+    let text = fs_err::read_to_string(path)?;
+    let origin = path.display().to_string();
+    let table: Table = text.parse().map_err(|error| malformed(&origin, &error))?;
+    // Typed here as well, so that a wrong name or type is reported with the file and the line.
+    toml::from_str::<Settings>(&text).map_err(|error| malformed(&origin, &error))?;
+    Ok(table)
+}
+
+/// The setting that a variable names, if it is one of ours.
+fn from_variable(name: &str, text: &str) -> Result<Option<(&'static str, Value)>, ConfigError> {
+    if !name.starts_with(ENV_PREFIX) {
+        return Ok(None);
+    }
+    let named = |setting: &str| format!("{ENV_PREFIX}{}", setting.replace('.', "_").to_uppercase()) == name;
+    let Some(&(setting, kind)) = SETTINGS.iter().find(|(setting, _)| named(setting)) else {
+        let message = "is not a setting; `autorag help` lists them".to_owned();
+        return Err(ConfigError::Malformed {
+            origin: name.to_owned(),
+            message,
+        });
+    };
+    let wrong = |expected: &str| ConfigError::Malformed {
+        origin: name.to_owned(),
+        message: format!("{text:?} is not {expected}"),
+    };
+    let value = match kind {
+        Kind::Text => Value::String(text.to_owned()),
+        Kind::Number => Value::Integer(text.trim().parse().map_err(|_| wrong("a whole number"))?),
+        Kind::Switch => match text.trim() {
+            "true" | "1" => Value::Boolean(true),
+            "false" | "0" => Value::Boolean(false),
+            _ => return Err(wrong("true or false")),
+        },
+        Kind::List => Value::Array(
+            text.split(',')
+                .map(str::trim)
+                .filter(|s| !s.is_empty())
+                .map(|s| Value::String(s.into()))
+                .collect(),
+        ),
+    };
+    Ok(Some((setting, value)))
+}
+
+/// Puts `value` at the dotted name `setting`.
+fn lay(table: &mut Table, setting: &str, value: Value) {
+    match setting.split_once('.') {
+        None => {
+            table.insert(setting.to_owned(), value);
+        }
+        Some((head, rest)) => {
+            let inner = table.entry(head).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(inner) = inner {
+                lay(inner, rest, value);
+            }
+        }
+    }
+}
+
+fn malformed(origin: &str, error: &toml::de::Error) -> ConfigError {
+    ConfigError::Malformed {
+        origin: origin.to_owned(),
+        message: one_line(error),
+    }
+}
+
+fn one_line(error: &toml::de::Error) -> String {
+    error.to_string().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: &str, environment: &[(&str, &str)], flags: Vec<Override>) -> Result<Settings, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE_NAME);
+        fs_err::write(&path, file).unwrap();
+        let environment = environment
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+        Settings::load(Some(&path), environment, flags).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn later_layers_win() {
+        let file = "[index]\nchunk_tokens = 100\nhidden = true\n[server]\ntimeout_ms = 500\n";
+        let environment = [
+            ("AUTORAG_INDEX_CHUNK_TOKENS", "120"),
+            ("AUTORAG_INDEX_EXCLUDE", "a/*, b"),
+        ];
+        let flags = vec![("server.timeout_ms", Value::Integer(900))];
+        let settings = load(file, &environment, flags).unwrap();
+        assert_eq!(settings.index.chunk_tokens, 120);
+        assert!(settings.index.hidden);
+        assert_eq!(settings.server.timeout_ms, 900);
+        assert_eq!(settings.index.exclude, ["a/*", "b"]);
+    }
+
+    #[test]
+    fn errors_name_the_setting() {
+        let said = |file: &str, env: &[(&str, &str)]| load(file, env, vec![]).unwrap_err();
+        assert!(said("[server]\naddr = \"0.0.0.0:80\"\n", &[]).starts_with("server.addr: "));
+        assert!(said("[index]\nchunk_token = 3\n", &[]).contains("chunk_token"));
+        assert!(said("", &[("AUTORAG_INDEX_HIDDEN", "maybe")]).starts_with("AUTORAG_INDEX_HIDDEN: "));
+        assert!(said("", &[("AUTORAG_SERVER_ADDR", "here")]).starts_with("AUTORAG_SERVER_ADDR: "));
+        assert!(said("", &[("AUTORAG_NONSENSE", "1")]).starts_with("AUTORAG_NONSENSE: "));
+        assert!(said("", &[("AUTORAG_INDEX_CHUNK_TOKENS", "9")]).starts_with("index.chunk_tokens: "));
+    }
+
+    #[test]
+    fn every_setting_has_a_variable_and_a_default() {
+        for (setting, kind) in SETTINGS {
+            let name = format!("{ENV_PREFIX}{}", setting.replace('.', "_").to_uppercase());
+            let text = match (kind, *setting) {
+                (Kind::Number, "index.chunk_tokens") => "128",
+                (Kind::Number, "index.chunk_overlap_percent") => "5",
+                (Kind::Number, _) => "4096",
+                (Kind::Switch, _) => "true",
+                (Kind::List, _) => "a,b",
+                (Kind::Text, "server.addr") => "127.0.0.1:0",
+                (Kind::Text, "log.format") => "json",
+                (Kind::Text, _) => "info",
+            };
+            load("", &[(&name, text)], vec![]).unwrap_or_else(|error| panic!("{setting}: {error}"));
+        }
+    }
+}

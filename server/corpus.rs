@@ -1,0 +1,214 @@
+//! An opened index with whoever fills it: the one thing that the command line, HTTP and MCP all ask.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use autorag_embedder::Embedder;
+use autorag_indexer::{Cancel, IndexError, IndexOptions, Indexer, Progress, RunReport};
+use autorag_query::{Activity, Answer, DocumentText, Engine, IndexState, LineRange, QueryError, Request};
+use autorag_store::{
+    DocumentEntry, DocumentQuery, ModelIdentity, SourceRoot, Store, StoreError, StoreOptions,
+};
+
+use crate::activity;
+use crate::wire::{ModelWire, SourceWire, StatusWire};
+
+/// What to open.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The folders that documents come from.
+    pub sources: Vec<SourceRoot>,
+    /// Where the index lives.
+    pub data_dir: PathBuf,
+    /// How files are read and cut.
+    pub options: IndexOptions,
+}
+
+/// Who may change the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// This process, alone; an error where another one has the index.
+    Write,
+    /// This process where the index is free, else the one that has it, whose work is then followed.
+    WriteOrFollow,
+    /// No one here: the index as it is, or as another process makes it.
+    Read,
+}
+
+/// A folder's index, open.
+pub struct Corpus {
+    engine: Engine,
+    plan: Plan,
+    writes: bool,
+    run: Mutex<Run>,
+    opened: Instant,
+}
+
+/// The indexing run of this process.
+#[derive(Default)]
+struct Run {
+    /// Counters of the run under way.
+    under_way: Option<Arc<Progress>>,
+    /// Why the last one failed.
+    failure: Option<String>,
+}
+
+impl Corpus {
+    /// Opens the index of `plan`, made where there is none.
+    ///
+    /// # Errors
+    /// When the model or the store cannot be opened, or, for [`Access::Write`], another process has it.
+    pub fn open(plan: Plan, access: Access) -> anyhow::Result<Corpus> {
+        let embedder = Arc::new(Embedder::built_in()?);
+        let model = embedder.model();
+        let options = StoreOptions {
+            model: ModelIdentity {
+                id: model.id.clone(),
+                version: model.version.clone(),
+                dimensions: model.dimensions,
+            },
+            sources: plan.sources.clone(),
+        };
+        if access == Access::Read {
+            anyhow::ensure!(
+                plan.data_dir.is_dir(),
+                "there is no index of this folder at {}; `autorag index` makes one",
+                plan.data_dir.display()
+            );
+        }
+        let opened = match access {
+            Access::Read => Store::open_read_only(&plan.data_dir).map(|store| (store, false)),
+            Access::Write | Access::WriteOrFollow => {
+                Store::open(&plan.data_dir, options).map(|store| (store, true))
+            }
+        };
+        let (store, writes) = match opened {
+            Err(StoreError::LockHeld { pid, .. }) if access == Access::WriteOrFollow => {
+                let other = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+                tracing::info!(data_dir = %plan.data_dir.display(), "{other} keeps this index; following it");
+                (Store::open_read_only(&plan.data_dir)?, false)
+            }
+            opened => opened?,
+        };
+        let engine = Engine::new(Arc::new(store), embedder);
+        Ok(Corpus {
+            engine,
+            plan,
+            writes,
+            run: Mutex::default(),
+            opened: Instant::now(),
+        })
+    }
+
+    /// Whether this process is the one that changes the index.
+    pub fn writes(&self) -> bool {
+        self.writes
+    }
+
+    /// The engine that answers.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Brings the index up to date with the folders. Answers keep coming meanwhile, and say how far it is.
+    ///
+    /// # Errors
+    /// When the run cannot start or go on; what was indexed before stays.
+    pub fn update(&self, progress: &Arc<Progress>, cancel: &Cancel) -> Result<RunReport, IndexError> {
+        self.run().under_way = Some(Arc::clone(progress));
+        let (store, embedder) = (
+            Arc::clone(self.engine.store()),
+            Arc::clone(self.engine.embedder()),
+        );
+        let outcome = Indexer::new(store, embedder, self.plan.options.clone())
+            .and_then(|indexer| indexer.run(progress, cancel));
+        let mut run = self.run();
+        run.under_way = None;
+        run.failure = match &outcome {
+            Ok(_) | Err(IndexError::Cancelled) => None,
+            Err(error) => Some(error.to_string()),
+        };
+        outcome
+    }
+
+    /// What is being done to the index at this moment, by this process or the one it follows.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn activity(&self) -> Result<Activity, QueryError> {
+        let state = self.engine.store().run_state()?;
+        let run = self.run();
+        Ok(activity::of(
+            &state,
+            run.under_way.as_deref(),
+            run.failure.as_deref(),
+            self.writes,
+        ))
+    }
+
+    /// How much of the folders is searchable.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn index_state(&self) -> Result<IndexState, QueryError> {
+        self.engine.index_state(&self.activity()?)
+    }
+
+    /// Searches.
+    ///
+    /// # Errors
+    /// Those of [`Engine::search`].
+    pub fn search(&self, request: &Request) -> Result<Answer, QueryError> {
+        self.engine.search(request, &self.activity()?)
+    }
+
+    /// Reads a document or some of its lines.
+    ///
+    /// # Errors
+    /// Those of [`Engine::read`].
+    pub fn read(&self, key: &str, range: LineRange) -> Result<DocumentText, QueryError> {
+        self.engine.read(key, range)
+    }
+
+    /// Lists documents.
+    ///
+    /// # Errors
+    /// Those of [`Engine::documents`].
+    pub fn documents(&self, query: &DocumentQuery) -> Result<Vec<Arc<DocumentEntry>>, QueryError> {
+        self.engine.documents(query)
+    }
+
+    /// What is indexed, where, with which model and how far.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn status(&self) -> Result<StatusWire, QueryError> {
+        let embedder = self.engine.embedder();
+        let model = embedder.model();
+        Ok(StatusWire {
+            version: env!("CARGO_PKG_VERSION"),
+            sources: self
+                .engine
+                .store()
+                .sources()
+                .iter()
+                .map(SourceWire::from)
+                .collect(),
+            data_dir: self.plan.data_dir.display().to_string(),
+            model: ModelWire {
+                id: model.id.clone(),
+                version: model.version.clone(),
+                dimensions: model.dimensions,
+                kernel: embedder.kernel().to_string(),
+            },
+            index_state: self.index_state()?.into(),
+            uptime_s: self.opened.elapsed().as_secs(),
+        })
+    }
+
+    fn run(&self) -> MutexGuard<'_, Run> {
+        // The counters stay meaningful whatever a panicking thread was doing with them.
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,152 @@
+//! Where an index lives: under the XDG data directory, in a folder keyed by the folders it is of.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use autorag_store::{ContentHash, SourceRoot};
+
+/// Hex digits of the hash in a folder's name: enough that two folders of one name do not meet.
+const HASH_DIGITS: usize = 12;
+
+/// Resolves the folders named on the command line. One folder gives plain keys; of several, each one's keys begin
+/// with the folder's name (or its name and a number, where two are called the same).
+///
+/// # Errors
+/// When a folder is not there, is not a folder, or holds another of the list.
+pub fn sources(folders: &[PathBuf]) -> anyhow::Result<Vec<SourceRoot>> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for folder in folders {
+        let path = fs_err::canonicalize(folder)
+            .with_context(|| format!("cannot open the folder {}", folder.display()))?;
+        if !path.is_dir() {
+            bail!(
+                "{} is not a folder; name the folder that holds it",
+                folder.display()
+            );
+        }
+        if let Some(other) = paths
+            .iter()
+            .find(|other| path.starts_with(other) || other.starts_with(&path))
+        {
+            bail!(
+                "{} and {} overlap; name only the outer one",
+                other.display(),
+                path.display()
+            );
+        }
+        paths.push(path);
+    }
+    if let [path] = paths.as_slice() {
+        return Ok(vec![SourceRoot {
+            name: None,
+            path: path.clone(),
+        }]);
+    }
+    let mut named: Vec<SourceRoot> = Vec::new();
+    for path in paths {
+        let base = path
+            .file_name()
+            .map_or_else(|| "root".into(), |name| name.to_string_lossy().into_owned());
+        let taken = |name: &str| named.iter().any(|source| source.name.as_deref() == Some(name));
+        let free = std::iter::once(base.clone())
+            .chain((2..).map(|n| format!("{base}-{n}")))
+            .find(|name| !taken(name));
+        named.push(SourceRoot { name: free, path });
+    }
+    Ok(named)
+}
+
+/// The folder of the index of `sources`, under `base` or the XDG data directory.
+///
+/// # Errors
+/// When neither `base` nor `XDG_DATA_HOME` nor `HOME` says where.
+pub fn of(sources: &[SourceRoot], base: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let base = match base {
+        Some(base) => std::path::absolute(base).with_context(|| format!("data_dir: {}", base.display()))?,
+        None => xdg_data()?.join("autorag"),
+    };
+    let mut identity = Vec::new();
+    for source in sources {
+        identity.extend_from_slice(source.path.as_os_str().as_encoded_bytes());
+        identity.push(0);
+    }
+    let hash = ContentHash::of(&identity).to_string();
+    let digits = hash
+        .rsplit(':')
+        .next()
+        .unwrap_or_default()
+        .get(..HASH_DIGITS)
+        .unwrap_or_default();
+    let first = sources.first().and_then(|source| source.path.file_name());
+    let name = first.map_or_else(|| "root".into(), |name| name.to_string_lossy().into_owned());
+    let name: String = name
+        .chars()
+        .map(|c| {
+            if c.is_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    Ok(base.join(format!("{name}-{digits}")))
+}
+
+fn xdg_data() -> anyhow::Result<PathBuf> {
+    let variable = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    variable("XDG_DATA_HOME")
+        .or_else(|| Some(variable("HOME")?.join(".local/share")))
+        .context("neither XDG_DATA_HOME nor HOME is set; say where the index goes with --data-dir")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_folders_get_names_of_their_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let folders: Vec<PathBuf> = ["a/docs", "b/docs", "c"]
+            .iter()
+            .map(|p| dir.path().join(p))
+            .collect();
+        for folder in &folders {
+            fs_err::create_dir_all(folder).unwrap();
+        }
+        let names: Vec<_> = sources(&folders)
+            .unwrap()
+            .into_iter()
+            .map(|s| s.name.unwrap())
+            .collect();
+        assert_eq!(names, ["docs", "docs-2", "c"]);
+        assert_eq!(sources(&folders[..1]).unwrap()[0].name, None);
+        assert!(
+            sources(&[dir.path().into(), folders[0].clone()])
+                .unwrap_err()
+                .to_string()
+                .contains("overlap")
+        );
+    }
+
+    #[test]
+    fn the_key_is_the_folder() {
+        let one = [SourceRoot {
+            name: None,
+            path: "/srv/my docs".into(),
+        }];
+        let other = [SourceRoot {
+            name: None,
+            path: "/home/my docs".into(),
+        }];
+        let base = Path::new("/var/lib/autorag");
+        let dir = of(&one, Some(base)).unwrap();
+        assert!(dir.starts_with(base));
+        assert!(dir.file_name().unwrap().to_string_lossy().starts_with("my_docs-"));
+        assert_ne!(dir, of(&other, Some(base)).unwrap());
+        assert_eq!(dir, of(&one, Some(base)).unwrap());
+    }
+}

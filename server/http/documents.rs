@@ -1,0 +1,125 @@
+//! `GET /v1/documents` and `GET /v1/documents/{key}`
+
+#![expect(
+    unused_qualifications,
+    reason = "utoipa's macro writes paths that are in scope already"
+)]
+
+use autorag_query::{LineRange, QueryError};
+use autorag_store::{DocumentQuery, ItemStatus};
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::AppState;
+use super::error::ApiError;
+use super::extract::Query;
+use crate::wire::{DocumentPage, DocumentWire, ErrorBody, ReadWire};
+
+/// Most documents on a page.
+const MAX_PAGE: usize = 1000;
+/// Documents on a page where the caller does not say.
+const PAGE: usize = 100;
+
+/// Which documents to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListParams {
+    /// Only documents whose key begins with this.
+    prefix: Option<String>,
+    /// Only documents that became `completed`, `error` or `skipped`.
+    status: Option<String>,
+    /// How many, 1 to 1000; 100 where not said.
+    limit: Option<usize>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Lists documents in the order of their keys, those that could not be read among them.
+#[utoipa::path(
+    get,
+    path = "/v1/documents",
+    params(ListParams),
+    responses(
+        (status = 200, description = "A page of documents", body = DocumentPage),
+        (status = 400, description = "A parameter is wrong; `field` names it", body = ErrorBody),
+    )
+)]
+pub(super) async fn list(
+    State(state): State<AppState>,
+    Query(params): Query<ListParams>,
+) -> Result<Json<DocumentPage>, ApiError> {
+    let limit = params.limit.unwrap_or(PAGE);
+    if limit == 0 || limit > MAX_PAGE {
+        return Err(ApiError::invalid(
+            "limit",
+            format!("limit is {limit}; it goes from 1 to {MAX_PAGE}"),
+        ));
+    }
+    let status = params.status.map(|word| {
+        word.parse::<ItemStatus>().map_err(|()| {
+            ApiError::invalid(
+                "status",
+                format!("status {word:?} is none of completed, error, skipped"),
+            )
+        })
+    });
+    // One more than the page holds tells whether another page follows.
+    let query = DocumentQuery {
+        prefix: params.prefix,
+        status: status.transpose()?,
+        after_key: params.cursor,
+        limit: limit + 1,
+    };
+    let found = state.service.ask(move |corpus| corpus.documents(&query)).await?;
+    let next_cursor = (found.len() > limit).then(|| found[limit - 1].key.clone());
+    let documents = found
+        .iter()
+        .take(limit)
+        .map(|entry| DocumentWire::from(entry.as_ref()))
+        .collect();
+    Ok(Json(DocumentPage {
+        documents,
+        next_cursor,
+    }))
+}
+
+/// Which lines to read.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ReadParams {
+    /// First line, from 1.
+    start_line: Option<u32>,
+    /// Last line, itself included.
+    end_line: Option<u32>,
+}
+
+/// Reads a document's text, or a range of its lines.
+#[utoipa::path(
+    get,
+    path = "/v1/documents/{key}",
+    params(("key" = String, Path, description = "The document's key; slashes stay as they are"), ReadParams),
+    responses(
+        (status = 200, description = "The text as extracted", body = ReadWire),
+        (status = 404, description = "No document has this key", body = ErrorBody),
+        (status = 409, description = "The file gave no text; the message says why", body = ErrorBody),
+    )
+)]
+pub(super) async fn read(
+    State(state): State<AppState>,
+    Path(key): Path<String>,
+    Query(params): Query<ReadParams>,
+) -> Result<Json<ReadWire>, ApiError> {
+    let range = LineRange {
+        start: params.start_line,
+        end: params.end_line,
+    };
+    let read = state
+        .service
+        .ask(move |corpus| -> Result<_, QueryError> { corpus.read(&key, range) })
+        .await?;
+    Ok(Json(ReadWire::from(read)))
+}

@@ -1,0 +1,188 @@
+//! `GET /metrics`, in the text format of OpenMetrics.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use autorag_query::Answer;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use super::AppState;
+use super::error::ApiError;
+
+/// Counters of one process.
+pub(super) struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    seconds: Family<RouteLabels, Histogram>,
+    stages: Family<StageLabels, Histogram>,
+    corpus: Family<CorpusLabels, Gauge>,
+    complete: Gauge,
+    uptime: Gauge<f64, AtomicU64>,
+    started: Instant,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: &'static str,
+    route: String,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StageLabels {
+    stage: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CorpusLabels {
+    kind: &'static str,
+}
+
+/// 100 µs to 26 s.
+fn latency() -> Histogram {
+    Histogram::new(exponential_buckets(1e-4, 2.0, 18))
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        let mut registry = Registry::with_prefix("autorag");
+        let requests = Family::default();
+        let seconds = Family::new_with_constructor(latency as fn() -> Histogram);
+        let stages = Family::new_with_constructor(latency as fn() -> Histogram);
+        let (corpus, complete, uptime) = (Family::default(), Gauge::default(), Gauge::default());
+        registry.register("http_requests", "Requests answered", requests.clone());
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time to answer",
+            Unit::Seconds,
+            seconds.clone(),
+        );
+        registry.register_with_unit(
+            "search_stage_duration",
+            "Time of each stage",
+            Unit::Seconds,
+            stages.clone(),
+        );
+        registry.register(
+            "corpus",
+            "Documents, passages, vectors and items without text",
+            corpus.clone(),
+        );
+        registry.register(
+            "index_complete",
+            "1 where every file is searchable by both retrievers",
+            complete.clone(),
+        );
+        registry.register_with_unit(
+            "uptime",
+            "Since the process began to serve",
+            Unit::Seconds,
+            uptime.clone(),
+        );
+        Metrics {
+            registry,
+            requests,
+            seconds,
+            stages,
+            corpus,
+            complete,
+            uptime,
+            started: Instant::now(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts the stages of a search.
+    pub fn searched(&self, answer: &Answer) {
+        let took = answer.took;
+        let stages = [
+            ("filter", took.filter),
+            ("embed", took.embed),
+            ("lexical", took.lexical),
+            ("dense", took.dense),
+            ("fuse", took.fuse),
+            ("load", took.load),
+            ("total", took.total),
+        ];
+        for (stage, us) in stages {
+            self.stages
+                .get_or_create(&StageLabels { stage })
+                .observe(us as f64 / 1e6);
+        }
+    }
+}
+
+/// Counts a request by the route it took, never by its path, which names documents.
+pub(super) async fn count(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let method = match request.method().as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "DELETE" => "DELETE",
+        _ => "other",
+    };
+    let matched = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(|path| path.as_str().to_owned());
+    let route = matched.unwrap_or_else(|| "none".to_owned());
+    let started = Instant::now();
+    let response = next.run(request).await;
+    let metrics = &state.metrics;
+    let labels = RequestLabels {
+        method,
+        route: route.clone(),
+        status: response.status().as_u16(),
+    };
+    metrics.requests.get_or_create(&labels).inc();
+    metrics
+        .seconds
+        .get_or_create(&RouteLabels { route })
+        .observe(started.elapsed().as_secs_f64());
+    response
+}
+
+/// Counters for Prometheus.
+#[utoipa::path(get, path = "/metrics", responses((status = 200, description = "OpenMetrics text")))]
+pub(super) async fn render(State(state): State<AppState>) -> Result<Response, ApiError> {
+    let metrics = &state.metrics;
+    metrics.uptime.set(metrics.started.elapsed().as_secs_f64());
+    // Counters of requests are worth having even while the index is not open.
+    if let Ok(index) = state.service.ask(|corpus| corpus.index_state()).await {
+        let kinds = [
+            ("documents", index.documents),
+            ("passages", index.passages),
+            ("embedded", index.embedded),
+            ("pending", index.pending),
+            ("errors", index.errors),
+            ("skipped", index.skipped),
+        ];
+        for (kind, count) in kinds {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            metrics.corpus.get_or_create(&CorpusLabels { kind }).set(count);
+        }
+        metrics.complete.set(i64::from(index.complete));
+    }
+    let mut text = String::new();
+    encode(&mut text, &metrics.registry).map_err(|error| {
+        let message = format!("the counters could not be written: {error}");
+        ApiError::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    })?;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}

@@ -1,0 +1,83 @@
+//! HTTP: routes, their limits, and who may call.
+
+mod documents;
+mod error;
+mod extract;
+mod guard;
+mod health;
+mod metrics;
+mod openapi;
+mod page;
+mod search;
+mod status;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::config::ServerSettings;
+use crate::mcp;
+use crate::service::Service;
+
+/// What every handler can reach.
+#[derive(Clone)]
+struct AppState {
+    service: Service,
+    metrics: Arc<metrics::Metrics>,
+}
+
+/// Serves on `listener` until `stop` resolves, then lets requests under way finish.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    service: Service,
+    settings: &ServerSettings,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    // Streams of MCP sessions never end by themselves, so they are told.
+    let stopping = CancellationToken::new();
+    let told = stopping.clone();
+    let stop = async move {
+        stop.await;
+        told.cancel();
+    };
+    let app = router(service, settings, stopping);
+    axum::serve(listener, app).with_graceful_shutdown(stop).await
+}
+
+fn router(service: Service, settings: &ServerSettings, stopping: CancellationToken) -> Router {
+    let state = AppState {
+        service: service.clone(),
+        metrics: Arc::default(),
+    };
+    let api = Router::new()
+        .route("/v1/search", post(search::search))
+        .route("/v1/documents", get(documents::list))
+        .route("/v1/documents/{*key}", get(documents::read))
+        .route("/v1/status", get(status::status))
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::render))
+        .route("/openapi.json", get(openapi::document))
+        .route("/", get(page::index))
+        .route("/page/{file}", get(page::asset))
+        .fallback(error::no_such_route)
+        .method_not_allowed_fallback(error::no_such_method)
+        .layer(DefaultBodyLimit::max(settings.max_body_bytes))
+        .layer(from_fn_with_state(settings.timeout(), guard::time_limit));
+    api.nest_service("/mcp", mcp::over_http(service, settings, stopping))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(from_fn(guard::security_headers))
+        .layer(from_fn_with_state(settings.addr, guard::known_caller))
+        .layer(from_fn_with_state(state.clone(), metrics::count))
+        .with_state(state)
+}

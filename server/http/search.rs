@@ -1,0 +1,32 @@
+//! `POST /v1/search`
+
+use autorag_query::Request;
+use axum::Json;
+use axum::extract::State;
+
+use super::AppState;
+use super::error::ApiError;
+use super::extract::Body;
+use crate::service::ServiceError;
+use crate::wire::{AnswerWire, ErrorBody, SearchBody};
+
+/// Finds the passages that answer a question.
+#[utoipa::path(
+    post,
+    path = "/v1/search",
+    request_body = SearchBody,
+    responses(
+        (status = 200, description = "Hits, best first", body = AnswerWire),
+        (status = 400, description = "A field is wrong; `field` names it", body = ErrorBody),
+        (status = 503, description = "The index is opening, or too many requests are under way", body = ErrorBody),
+    )
+)]
+pub(super) async fn search(
+    State(state): State<AppState>,
+    Body(body): Body<SearchBody>,
+) -> Result<Json<AnswerWire>, ApiError> {
+    let request = Request::try_from(body).map_err(ServiceError::from)?;
+    let answer = state.service.ask(move |corpus| corpus.search(&request)).await?;
+    state.metrics.searched(&answer);
+    Ok(Json(AnswerWire::from(answer)))
+}

@@ -1,0 +1,21 @@
+//! `GET /v1/status`
+
+use axum::Json;
+use axum::extract::State;
+
+use super::AppState;
+use super::error::ApiError;
+use crate::wire::{ErrorBody, StatusWire};
+
+/// Says what is indexed, where, with which model and how far.
+#[utoipa::path(
+    get,
+    path = "/v1/status",
+    responses(
+        (status = 200, description = "The state of the index", body = StatusWire),
+        (status = 503, description = "The index is opening", body = ErrorBody),
+    )
+)]
+pub(super) async fn status(State(state): State<AppState>) -> Result<Json<StatusWire>, ApiError> {
+    Ok(Json(state.service.ask(|corpus| corpus.status()).await?))
+}

@@ -1,0 +1,100 @@
+//! The MCP server: five read-only tools over stdio and at `/mcp`.
+//!
+//! Clients give a server a second or ten to shake hands, so nothing here waits for the index: it opens and fills
+//! behind a [`Service`], and each answer says how far it is.
+
+mod connector;
+mod read;
+mod search;
+mod sources;
+mod text;
+
+use std::sync::Arc;
+
+use rmcp::handler::server::router::tool::ToolRouter;
+use rmcp::model::{CallToolResult, ContentBlock, Implementation, ServerCapabilities, ServerConfig};
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use rmcp::{ServerHandler, ServiceExt, tool_handler};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::ServerSettings;
+use crate::service::{Service, ServiceError};
+
+/// What a client's model is told of this server.
+const INSTRUCTIONS: &str = "Searches the documents of a folder. Ask rag_search in plain words; it gives passages \
+    with path, lines and freshness. Read around a hit with rag_read. rag_sources says what is indexed and how far. \
+    When index_state.complete is false, nothing found may mean not indexed yet.";
+
+/// The tools, over one corpus.
+#[derive(Clone)]
+pub struct Tools {
+    service: Service,
+    router: ToolRouter<Tools>,
+}
+
+impl Tools {
+    fn new(service: Service) -> Tools {
+        let router =
+            Tools::connector_tools() + Tools::search_tools() + Tools::read_tools() + Tools::sources_tools();
+        Tools { service, router }
+    }
+}
+
+#[tool_handler(router = self.router)]
+impl ServerHandler for Tools {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info(Implementation::new("autorag", env!("CARGO_PKG_VERSION")).with_title("autorag"))
+            .with_instructions(INSTRUCTIONS)
+    }
+}
+
+/// Serves on standard input and output until the client closes them or `stop` is cancelled.
+///
+/// # Errors
+/// When the handshake fails.
+pub async fn over_stdio(service: Service, stop: CancellationToken) -> anyhow::Result<()> {
+    let running = Tools::new(service)
+        .serve_with_ct(rmcp::transport::stdio(), stop)
+        .await?;
+    running.waiting().await?;
+    Ok(())
+}
+
+/// The service for `/mcp`: sessions for clients of the older revisions, none for 2026-07-28.
+pub fn over_http(
+    service: Service,
+    settings: &ServerSettings,
+    stop: CancellationToken,
+) -> StreamableHttpService<Tools, LocalSessionManager> {
+    // The outer guard checks Host and Origin already; here again, so that the transport is safe wherever it is mounted.
+    let config = StreamableHttpServerConfig::default()
+        .with_allowed_origins(["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"])
+        .enforce_origin_validation()
+        .with_max_request_body_bytes(settings.max_body_bytes)
+        .with_cancellation_token(stop);
+    let tools = Tools::new(service);
+    StreamableHttpService::new(move || Ok(tools.clone()), Arc::default(), config)
+}
+
+/// A result in both forms: for programs as structured content, for models as text.
+fn answer(structured: &impl Serialize, blocks: Vec<ContentBlock>) -> CallToolResult {
+    let mut result = CallToolResult::success(blocks);
+    match serde_json::to_value(structured) {
+        Ok(value) => result.structured_content = Some(value),
+        Err(error) => tracing::error!("an answer did not serialise: {error}"),
+    }
+    result
+}
+
+/// A failure as the model should see it: what is wrong and what to change. Protocol errors are for the client, which
+/// often hides them from the model.
+fn failure(error: &ServiceError) -> CallToolResult {
+    CallToolResult::error(vec![ContentBlock::text(format!(
+        "{}: {}",
+        error.code(),
+        error.message()
+    ))])
+}

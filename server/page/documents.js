@@ -1,0 +1,155 @@
+// The two dialogs over the documents: reading one around a citation, and listing those that gave no text.
+
+import { listDocuments, readDocument } from "./api.js";
+import { count, element, freshnessBadge, lineWords, titleOf } from "./view.js";
+
+// Lines shown on either side of a citation, and lines that one press of a button adds.
+const AROUND = 20;
+const STEP = 100;
+
+const byId = (id) => document.getElementById(id);
+const reader = byId("reader");
+const lines = byId("reader-lines");
+const said = byId("reader-said");
+const problems = byId("problems");
+const problemsSaid = byId("problems-said");
+
+// What the reader shows: the citation, which lines of how many, and of which content. Null while it loads.
+let shown = null;
+// The list of problems that is open: what to ask next.
+let listing = null;
+
+export async function openReader({ citation, document, freshness }) {
+  const opening = { citation, hash: null, first: 0, last: 0, total: 0 };
+  shown = opening;
+  byId("reader-title").textContent = titleOf(document);
+  showFacts(citation, freshness);
+  lines.replaceChildren();
+  said.textContent = "Loading…";
+  moveButtons();
+  reader.showModal();
+  try {
+    const first = Math.max(1, citation.start_line - AROUND);
+    const answer = await readDocument(citation.path, first, citation.end_line + AROUND);
+    if (shown !== opening) return;
+    const { content_hash: hash, start_line, end_line: last, total_lines: total } = answer;
+    Object.assign(opening, { hash, first: start_line, last, total });
+    showFacts(citation, answer.freshness);
+    lines.replaceChildren(...lineElements(answer));
+    const moved = "This document was indexed anew since the search, so the lines may have moved: search again.";
+    said.textContent = hash === citation.content_hash ? "" : moved;
+    moveButtons();
+    lines.querySelector(".cited")?.scrollIntoView({ block: "center" });
+    lines.focus({ preventScroll: true });
+  } catch (error) {
+    if (shown === opening) said.textContent = error.message;
+  }
+}
+
+function showFacts(citation, freshness) {
+  const place = `${lineWords(citation.start_line, citation.end_line)} marked`;
+  const path = element("bdi", { class: "path" }, citation.path);
+  byId("reader-facts").replaceChildren(path, ` ${place} `, freshnessBadge(freshness));
+}
+
+/** One element a line. Its number is drawn by the style sheet, so that copied text is without it. */
+function lineElements({ text, start_line: first, end_line: last }) {
+  if (last < first) return [];
+  const { start_line: from, end_line: to } = shown.citation;
+  return text.split("\n", last - first + 1).map((line, index) => {
+    const number = first + index;
+    const cited = number >= from && number <= to;
+    const words = line.replace(/\r$/, "");
+    const code = element("code", { dir: "auto" }, cited ? element("mark", {}, words) : words);
+    return element("div", { class: cited ? "line cited" : "line", "data-line": number }, code);
+  });
+}
+
+function moveButtons() {
+  const focused = document.activeElement;
+  byId("earlier").disabled = shown.hash === null || shown.first <= 1;
+  byId("later").disabled = shown.hash === null || shown.last >= shown.total;
+  // A disabled button drops the focus, and with it the keyboard's place in the dialog.
+  if (focused?.disabled) lines.focus({ preventScroll: true });
+}
+
+async function addLines(earlier) {
+  const reading = shown;
+  const { first, last } = reading;
+  const [from, to] = earlier ? [Math.max(1, first - STEP), first - 1] : [last + 1, last + STEP];
+  try {
+    const answer = await readDocument(reading.citation.path, from, to);
+    // Another document was opened meanwhile, or a second press of the button was answered first.
+    if (shown !== reading || first !== reading.first || last !== reading.last) return;
+    if (answer.content_hash !== shown.hash) {
+      said.textContent = "This document was indexed anew meanwhile, so these lines do not fit together: search again.";
+      return;
+    }
+    const fromBottom = lines.scrollHeight - lines.scrollTop;
+    lines[earlier ? "prepend" : "append"](...lineElements(answer));
+    // Lines put above push away what is being read, where the browser does not hold it by itself.
+    if (earlier) lines.scrollTop = lines.scrollHeight - fromBottom;
+    if (earlier) shown.first = answer.start_line;
+    else shown.last = answer.end_line;
+    said.textContent = `Lines ${shown.first}–${shown.last} of ${shown.total}`;
+    moveButtons();
+  } catch (error) {
+    if (shown === reading) said.textContent = error.message;
+  }
+}
+
+async function copyCitation() {
+  const { path, start_line: first, end_line: last, heading_path: headings, content_hash: hash } = shown.citation;
+  const under = headings.length > 0 ? ` (${headings.join(" › ")})` : "";
+  const citation = `${path}, ${lineWords(first, last)}${under}, ${hash}`;
+  try {
+    await navigator.clipboard.writeText(citation);
+    said.textContent = `Copied: ${citation}`;
+  } catch {
+    // Browsers give no clipboard to pages that did not come over HTTPS or from this machine.
+    said.textContent = `The browser gives no clipboard; copy it from here: ${citation}`;
+  }
+}
+
+export function openProblems(status, title) {
+  listing = { status, cursor: null };
+  byId("problems-title").textContent = title;
+  byId("problems-list").replaceChildren();
+  problems.showModal();
+  listMore();
+}
+
+async function listMore() {
+  const asked = listing;
+  const more = byId("problems-more");
+  problemsSaid.textContent = "Loading…";
+  more.disabled = true;
+  try {
+    const { status, cursor } = asked;
+    const page = await listDocuments({ status, limit: 100, ...(cursor && { cursor }) });
+    if (listing !== asked) return;
+    byId("problems-list").append(...page.documents.map(problemItem));
+    asked.cursor = page.next_cursor;
+    more.hidden = asked.cursor === null;
+    problemsSaid.textContent = `${count(byId("problems-list").children.length, "file")}${more.hidden ? "" : " so far"}`;
+  } catch (error) {
+    if (listing === asked) problemsSaid.textContent = error.message;
+  } finally {
+    more.disabled = false;
+  }
+}
+
+function problemItem({ key, reason }) {
+  const why = element("span", { class: "reason" }, reason ?? "no reason given");
+  return element("li", { "data-key": key }, element("bdi", { class: "path" }, key), why);
+}
+
+byId("earlier").addEventListener("click", () => addLines(true));
+byId("later").addEventListener("click", () => addLines(false));
+byId("copy").addEventListener("click", copyCitation);
+byId("problems-more").addEventListener("click", listMore);
+for (const dialog of [reader, problems]) {
+  dialog.querySelector("[data-close]").addEventListener("click", () => dialog.close());
+  // The dialog's own padding is none, so that a press on it is one on the backdrop.
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+}

@@ -1,0 +1,11 @@
+//! Shapes of the native API. HTTP, MCP and `--json` print these; the libraries know nothing of them.
+
+mod document;
+mod error;
+mod search;
+mod status;
+
+pub use document::{DocumentPage, DocumentWire, ReadWire};
+pub use error::{ErrorBody, ErrorWire};
+pub use search::{AnswerWire, DegradedWire, HitWire, SearchBody};
+pub use status::{IndexStateWire, ModelWire, SourceWire, StatusWire};

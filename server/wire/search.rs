@@ -1,0 +1,261 @@
+//! Searches and their answers on the wire.
+
+use autorag_query::{Answer, Degraded, Hit, Mode, QueryError, Request, SnippetPart, StageTimes};
+use autorag_store::Filter;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{DocumentWire, IndexStateWire};
+
+/// A search.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SearchBody {
+    /// The question, in words; `"quoted phrases"` must occur as they are.
+    #[schema(example = "how do I exclude a folder")]
+    pub query: String,
+    /// `hybrid` (the default), `lexical` or `dense`.
+    #[serde(default)]
+    #[schema(example = "hybrid")]
+    pub mode: Option<String>,
+    /// How many hits, 1 to 50; 10 where not said.
+    #[serde(default)]
+    pub limit: Option<usize>,
+    /// How many hits to pass over first, up to 1000.
+    #[serde(default)]
+    pub offset: Option<usize>,
+    /// Which documents may answer, such as `{"folder": {"$prefix": "guide/"}}`.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub filters: Option<serde_json::Value>,
+}
+
+impl TryFrom<SearchBody> for Request {
+    type Error = QueryError;
+
+    fn try_from(body: SearchBody) -> Result<Request, QueryError> {
+        let invalid = |field, message: String| QueryError::Invalid { field, message };
+        let defaults = Request::new(body.query);
+        let mode = body
+            .mode
+            .map(|word| word.parse::<Mode>())
+            .transpose()
+            .map_err(|e| invalid("mode", e))?;
+        let filter = body.filters.as_ref().map(Filter::parse).transpose();
+        let request = Request {
+            mode: mode.unwrap_or(defaults.mode),
+            limit: body.limit.unwrap_or(defaults.limit),
+            offset: body.offset.unwrap_or(defaults.offset),
+            filter: filter.map_err(|error| invalid("filters", error.to_string()))?,
+            ..defaults
+        };
+        request.validate()?;
+        Ok(request)
+    }
+}
+
+/// Hits for a query, with all that is needed to judge them.
+#[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+pub struct AnswerWire {
+    /// The query as asked.
+    pub query: String,
+    /// Which retrievers were asked for.
+    pub mode: &'static str,
+    /// Best first.
+    pub hits: Vec<HitWire>,
+    /// What did not take part, or not fully.
+    pub degraded: Vec<DegradedWire>,
+    /// How much of the corpus could be seen.
+    pub index_state: IndexStateWire,
+    /// Microseconds by stage.
+    pub took_us: TookWire,
+}
+
+/// A passage that answers.
+#[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+pub struct HitWire {
+    /// The passage's id. It changes when the document does; a citation stays checkable.
+    pub id: String,
+    /// Place in the whole list, from 1; a second page goes on counting.
+    pub rank: u32,
+    /// The score that the order comes from.
+    pub score: f32,
+    /// The whole passage.
+    pub text: String,
+    /// The part that matches best, in pieces to be marked or not.
+    pub snippet: Vec<SnippetWire>,
+    /// Where it stands.
+    pub citation: CitationWire,
+    /// Whether the file is still as it was indexed: `current`, `stale` or `deleted`.
+    pub freshness: &'static str,
+    /// Raw scores and ranks of each retriever.
+    pub scores: ScoresWire,
+    /// The document it is from.
+    pub document: DocumentWire,
+}
+
+/// A piece of a snippet.
+#[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+pub struct SnippetWire {
+    /// The piece.
+    pub text: String,
+    /// Present and true where it matches a term of the query.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub highlight: bool,
+}
+
+/// Where a passage stands: it is `text[start_byte..end_byte]` of the document's extracted text.
+#[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+pub struct CitationWire {
+    /// The document's key: its path within the source.
+    pub path: String,
+    /// First byte in the extracted text, from 0.
+    pub start_byte: usize,
+    /// One past the last byte.
+    pub end_byte: usize,
+    /// First line, from 1.
+    pub start_line: u32,
+    /// Last line, from 1.
+    pub end_line: u32,
+    /// Page, in formats that have pages.
+    pub page: Option<u32>,
+    /// Headings above it, outermost first.
+    pub heading_path: Vec<String>,
+    /// BLAKE3 of the file's bytes as indexed.
+    pub content_hash: String,
+}
+
+/// Raw scores and ranks beside the fused score.
+#[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+pub struct ScoresWire {
+    /// BM25, where the lexical retriever proposed the passage.
+    pub lexical: Option<f32>,
+    /// Its rank there, from 1.
+    pub lexical_rank: Option<u32>,
+    /// Cosine, where the dense retriever proposed the passage.
+    pub dense: Option<f32>,
+    /// Its rank there, from 1.
+    pub dense_rank: Option<u32>,
+    /// How the two were joined: `rrf`, or `none` where only one took part.
+    pub fusion: &'static str,
+}
+
+/// A part of the search that did not take part, or not fully.
+#[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+pub struct DegradedWire {
+    /// Which part: `index`, `dense` or `query`.
+    pub part: &'static str,
+    /// Why.
+    pub reason: String,
+}
+
+/// Microseconds by stage; `lexical` runs beside `embed` and `dense`.
+#[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+pub struct TookWire {
+    /// Compiling the filter.
+    pub filter: u64,
+    /// Embedding the query.
+    pub embed: u64,
+    /// Asking the lexical index.
+    pub lexical: u64,
+    /// Asking the vectors.
+    pub dense: u64,
+    /// Joining the lists.
+    pub fuse: u64,
+    /// Loading texts, cutting snippets, checking freshness.
+    pub load: u64,
+    /// All of it, as waited for.
+    pub total: u64,
+}
+
+impl From<Answer> for AnswerWire {
+    fn from(answer: Answer) -> AnswerWire {
+        let fusion = answer.fusion.as_str();
+        AnswerWire {
+            query: answer.query,
+            mode: answer.mode.as_str(),
+            hits: answer
+                .hits
+                .into_iter()
+                .map(|hit| HitWire::new(hit, fusion))
+                .collect(),
+            degraded: answer.degraded.into_iter().map(DegradedWire::from).collect(),
+            index_state: IndexStateWire::from(answer.index_state),
+            took_us: TookWire::from(answer.took),
+        }
+    }
+}
+
+impl HitWire {
+    fn new(hit: Hit, fusion: &'static str) -> HitWire {
+        let (passage, document) = (hit.passage, hit.document);
+        HitWire {
+            id: format!("p{}", passage.id.0),
+            rank: hit.rank,
+            score: hit.score,
+            snippet: hit.snippet.into_iter().map(SnippetWire::from).collect(),
+            citation: CitationWire {
+                path: document.key.clone(),
+                start_byte: passage.span.start_byte,
+                end_byte: passage.span.end_byte,
+                start_line: passage.span.start_line,
+                end_line: passage.span.end_line,
+                page: passage.span.page,
+                heading_path: passage.heading_path,
+                content_hash: document.source_hash.to_string(),
+            },
+            text: passage.text,
+            freshness: hit.freshness.as_str(),
+            scores: ScoresWire {
+                lexical: hit.lexical.map(|place| place.score),
+                lexical_rank: hit.lexical.map(|place| place.rank),
+                dense: hit.dense.map(|place| place.score),
+                dense_rank: hit.dense.map(|place| place.rank),
+                fusion,
+            },
+            document: DocumentWire::from(document.as_ref()),
+        }
+    }
+}
+
+impl From<SnippetPart> for SnippetWire {
+    fn from(part: SnippetPart) -> SnippetWire {
+        SnippetWire {
+            text: part.text,
+            highlight: part.highlight,
+        }
+    }
+}
+
+impl From<Degraded> for DegradedWire {
+    fn from(degraded: Degraded) -> DegradedWire {
+        DegradedWire {
+            part: degraded.part.as_str(),
+            reason: degraded.reason,
+        }
+    }
+}
+
+impl From<StageTimes> for TookWire {
+    fn from(took: StageTimes) -> TookWire {
+        let StageTimes {
+            filter,
+            embed,
+            lexical,
+            dense,
+            fuse,
+            load,
+            total,
+        } = took;
+        TookWire {
+            filter,
+            embed,
+            lexical,
+            dense,
+            fuse,
+            load,
+            total,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What is indexed and how far it is, on the wire.
+
+use autorag_query::IndexState;
+use autorag_store::SourceRoot;
+use schemars::JsonSchema;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What this process serves.
+#[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+pub struct StatusWire {
+    /// Version of autorag.
+    pub version: &'static str,
+    /// The folders that documents come from.
+    pub sources: Vec<SourceWire>,
+    /// Where the index lives.
+    pub data_dir: String,
+    /// The embedding model.
+    pub model: ModelWire,
+    /// How much of the corpus is searchable.
+    pub index_state: IndexStateWire,
+    /// Seconds since this process opened the index.
+    pub uptime_s: u64,
+}
+
+/// A folder that documents come from.
+#[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+pub struct SourceWire {
+    /// First component of its keys, where there are several folders.
+    pub name: Option<String>,
+    /// The folder.
+    pub path: String,
+}
+
+/// The embedding model.
+#[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+pub struct ModelWire {
+    /// Name.
+    pub id: String,
+    /// Hash of the weights.
+    pub version: String,
+    /// Length of a vector.
+    pub dimensions: usize,
+    /// The kernel that this CPU runs it with.
+    pub kernel: String,
+}
+
+/// How much of the corpus an answer can see. "Nothing found" means little while `complete` is false.
+#[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+pub struct IndexStateWire {
+    /// `opening`, `scanning`, `indexing`, `embedding`, `ready`, `incomplete` or `failed`.
+    pub phase: &'static str,
+    /// Whether every file of the last walk is searchable by both retrievers.
+    pub complete: bool,
+    /// Documents with text.
+    pub documents: u64,
+    /// Their passages, all searchable by BM25.
+    pub passages: u64,
+    /// Passages that have a vector.
+    pub embedded: u64,
+    /// Passages still waiting for one.
+    pub pending: u64,
+    /// Files that could not be read or parsed.
+    pub errors: u64,
+    /// Files left out on purpose.
+    pub skipped: u64,
+    /// Files found by the run under way, or by the last one.
+    pub files_seen: u64,
+    /// When the last complete run ended, RFC 3339.
+    pub last_run: Option<String>,
+    /// Why the last run failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+impl From<&SourceRoot> for SourceWire {
+    fn from(source: &SourceRoot) -> SourceWire {
+        SourceWire {
+            name: source.name.clone(),
+            path: source.path.display().to_string(),
+        }
+    }
+}
+
+impl From<IndexState> for IndexStateWire {
+    fn from(state: IndexState) -> IndexStateWire {
+        IndexStateWire {
+            phase: state.phase.as_str(),
+            complete: state.complete,
+            documents: state.documents,
+            passages: state.passages,
+            embedded: state.embedded,
+            pending: state.pending,
+            errors: state.errors,
+            skipped: state.skipped,
+            files_seen: state.files_seen,
+            last_run: state.last_run,
+            failure: state.failure,
+        }
+    }
+}
