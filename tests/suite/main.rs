@@ -1,1 +1,20 @@
-//! Skeleton.
+//! End to end, through the real binary: temporary folders, free ports, no sleeping for luck.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may fail wherever it is surprised"
+)]
+
+mod architecture;
+mod cli;
+mod crash;
+mod damage;
+mod harness;
+mod hostile;
+mod http;
+mod indexing;
+mod mcp;
+mod page;
+mod shape;
+mod two_processes;
