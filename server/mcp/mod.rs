@@ -5,6 +5,7 @@
 
 mod connector;
 mod read;
+mod schema;
 mod search;
 mod sources;
 mod text;

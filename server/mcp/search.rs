@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::schema::optional_not_null;
 use super::text::{byte_budget, caveats, file_url, index_sentence};
 use super::{Tools, answer, failure};
 use crate::service::ServiceError;
@@ -22,15 +23,15 @@ use crate::wire::{AnswerWire, DegradedWire, HitWire, IndexStateWire, SearchBody}
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 enum ResponseFormat {
-    /// Path, lines, heading, score, freshness and the passage.
+    // Not documentation, since that would turn the schema's plain list of words into one schema a word.
     #[default]
     Concise,
-    /// Also bytes, both raw scores, content hash, document type, time and metadata.
     Detailed,
 }
 
 /// Input of `rag_search`.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(transform = optional_not_null)]
 struct RagSearchInput {
     /// The question, in plain words. "Quoted phrases" must occur as they are; -word must not.
     query: String,
@@ -46,7 +47,7 @@ struct RagSearchInput {
     /// next_cursor of an earlier answer, to go on after it.
     #[serde(default)]
     cursor: Option<String>,
-    /// concise (default) or detailed.
+    /// concise (default), or detailed: also bytes, both raw scores, content hash, type, time and metadata.
     #[serde(default)]
     response_format: Option<ResponseFormat>,
     /// About how long the answer may be, in tokens; default 5000, at most 20000.
