@@ -93,6 +93,13 @@ pub(super) fn sections(text: &str, from: usize) -> Vec<Section> {
     sections
 }
 
+/// How many bytes of headings and blank lines `text` begins with.
+pub(super) fn leading(text: &str) -> usize {
+    let lines = text.split_inclusive('\n');
+    let lead = lines.take_while(|line| line.trim().is_empty() || marked(line.trim()).is_some());
+    lead.map(str::len).sum()
+}
+
 /// The mark and length of a code fence.
 fn fence_of(line: &str) -> Option<(char, usize)> {
     let mark = line.chars().next().filter(|c| matches!(c, '`' | '~'))?;

@@ -94,7 +94,7 @@ impl<'a> Chunker<'a> {
                 path: Vec::new(),
             }]
         };
-        if !matches!(parsed.kind, "markdown" | "html") {
+        if !has_headings(parsed) {
             return whole();
         }
         let sections = headings::sections(&parsed.text, parsed.body_start);
@@ -120,7 +120,7 @@ impl<'a> Chunker<'a> {
         if merged.is_empty() { whole() } else { merged }
     }
 
-    /// Cuts one part and gives each range to `keep`.
+    /// Cuts one part and gives each range to `keep`. Headings that the part begins with stay with what follows them.
     fn cut(
         &self,
         parsed: &Parsed,
@@ -131,26 +131,49 @@ impl<'a> Chunker<'a> {
         if index.count(&part) <= self.tokens {
             return self.keep_exactly(&parsed.text, part, keep);
         }
-        let text = &parsed.text[part.clone()];
-        let config = || {
-            let sized = ChunkConfig::new(self.tokens).with_sizer(index);
-            // The overlap is below the size, which is the only thing that can be wrong with it.
-            sized
-                .with_overlap(self.overlap)
-                .unwrap_or_else(|_| ChunkConfig::new(self.tokens).with_sizer(index))
-        };
-        let ranges: Vec<Range<usize>> = match (parsed.kind, parsed.language.and_then(grammar)) {
-            ("markdown" | "html", _) => {
-                ranges(part.start, MarkdownSplitter::new(config()).chunk_indices(text))
+        let mut body = part.start;
+        let mut room = self.tokens;
+        if has_headings(parsed) {
+            let lead = part.start..part.start + headings::leading(&parsed.text[part.clone()]);
+            let tokens = index.count(&lead);
+            // Headings of many words would leave what follows too little.
+            if tokens <= self.tokens / 4 {
+                body = lead.end;
+                room -= tokens;
             }
-            (_, Some(grammar)) => match CodeSplitter::new(grammar, config()) {
-                Ok(splitter) => ranges(part.start, splitter.chunk_indices(text)),
-                Err(_) => ranges(part.start, TextSplitter::new(config()).chunk_indices(text)),
-            },
-            _ => ranges(part.start, TextSplitter::new(config()).chunk_indices(text)),
-        };
+        }
+        let mut ranges = self.split(parsed, body..part.end, room, index);
+        if let Some(first) = ranges.first_mut() {
+            first.start = part.start;
+        }
         for range in ranges {
             self.keep_exactly(&parsed.text, range, keep);
+        }
+    }
+
+    /// Cuts a range by its structure into ranges of at most `tokens` tokens.
+    fn split(
+        &self,
+        parsed: &Parsed,
+        range: Range<usize>,
+        tokens: usize,
+        index: &TokenIndex<'_>,
+    ) -> Vec<Range<usize>> {
+        let text = &parsed.text[range.clone()];
+        let config = || {
+            let sized = ChunkConfig::new(tokens).with_sizer(index);
+            // The overlap is below the size, which is the only thing that can be wrong with it.
+            sized
+                .with_overlap(self.overlap.min(tokens - 1))
+                .unwrap_or_else(|_| ChunkConfig::new(tokens).with_sizer(index))
+        };
+        match (has_headings(parsed), parsed.language.and_then(grammar)) {
+            (true, _) => ranges(range.start, MarkdownSplitter::new(config()).chunk_indices(text)),
+            (_, Some(grammar)) => match CodeSplitter::new(grammar, config()) {
+                Ok(splitter) => ranges(range.start, splitter.chunk_indices(text)),
+                Err(_) => ranges(range.start, TextSplitter::new(config()).chunk_indices(text)),
+            },
+            _ => ranges(range.start, TextSplitter::new(config()).chunk_indices(text)),
         }
     }
 
@@ -169,6 +192,11 @@ impl<'a> Chunker<'a> {
             open.push(range.start..middle);
         }
     }
+}
+
+/// Whether the text has Markdown's marks.
+fn has_headings(parsed: &Parsed) -> bool {
+    matches!(parsed.kind, "markdown" | "html")
 }
 
 fn ranges<'t>(offset: usize, chunks: impl Iterator<Item = (usize, &'t str)>) -> Vec<Range<usize>> {
@@ -267,6 +295,17 @@ mod tests {
         assert!(texts(&text, &pieces)[0].starts_with("# Guide\n\n## A"));
         assert!(texts(&text, &pieces)[2].ends_with("short too"));
         assert_eq!(pieces[1].span.start_line, 7);
+    }
+
+    #[test]
+    fn a_heading_stays_with_what_follows() {
+        let rows = "| some cell | another cell |\n".repeat(60);
+        let text = format!("## Codes\n\n| a | b |\n|---|---|\n{rows}");
+        let document = parsed("markdown", None, &text);
+        let pieces = chunk(120, &document);
+        assert!(pieces.len() > 2);
+        assert!(texts(&text, &pieces)[0].starts_with("## Codes\n\n| a | b |\n"));
+        assert!(texts(&text, &pieces)[0].len() > 200);
     }
 
     #[test]
