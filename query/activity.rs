@@ -24,6 +24,14 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Whether a document of the folder may not be known yet.
+    pub(crate) fn may_miss_documents(self) -> bool {
+        match self {
+            Phase::Opening | Phase::Scanning | Phase::Indexing | Phase::Incomplete => true,
+            Phase::Embedding | Phase::Ready | Phase::Failed => false,
+        }
+    }
+
     /// The word for it on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -236,27 +236,38 @@ impl Engine {
     /// Some lines of a document's text.
     ///
     /// # Errors
-    /// [`QueryError::NoSuchDocument`] and [`QueryError::NoText`] as they say; otherwise when the store fails.
-    pub fn read(&self, key: &str, range: LineRange) -> Result<DocumentText, QueryError> {
-        let snapshot = self.store.snapshot()?;
-        let Some(entry) = snapshot.document(key)? else {
-            return Err(QueryError::NoSuchDocument { key: key.to_owned() });
-        };
-        if let Some(reason) = &entry.reason {
-            return Err(QueryError::NoText {
-                key: key.to_owned(),
-                reason: reason.clone(),
+    /// [`QueryError::NoSuchDocument`], [`QueryError::NotIndexedYet`] and [`QueryError::NoText`] as they say; otherwise when
+    /// the store fails.
+    pub fn read(&self, key: &str, range: LineRange, activity: &Activity) -> Result<DocumentText, QueryError> {
+        for _ in 0..ATTEMPTS {
+            let snapshot = self.store.snapshot()?;
+            let Some(entry) = snapshot.document(key)? else {
+                break;
+            };
+            if let Some(reason) = &entry.reason {
+                return Err(QueryError::NoText {
+                    key: key.to_owned(),
+                    reason: reason.clone(),
+                });
+            }
+            // None: the document was replaced and pruned meanwhile, and the next snapshot has its successor.
+            let Some(text) = snapshot.document_text(key)? else {
+                continue;
+            };
+            let (slice, start_line, end_line, total_lines) = read::lines(&text, range);
+            return Ok(DocumentText {
+                text: slice.to_owned(),
+                start_line,
+                end_line,
+                total_lines,
+                freshness: self.freshness(&entry),
+                document: entry,
             });
         }
-        let text = snapshot.document_text(key)?.unwrap_or_default();
-        let (slice, start_line, end_line, total_lines) = read::lines(&text, range);
-        Ok(DocumentText {
-            text: slice.to_owned(),
-            start_line,
-            end_line,
-            total_lines,
-            freshness: self.freshness(&entry),
-            document: entry,
+        let key = key.to_owned();
+        Err(match activity.phase.may_miss_documents() {
+            true => QueryError::NotIndexedYet { key },
+            false => QueryError::NoSuchDocument { key },
         })
     }
 
@@ -331,4 +342,37 @@ fn timed<T>(into: &mut u64, work: impl FnOnce() -> T) -> T {
 
 fn micros(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use autorag_store::{ModelIdentity, StoreOptions};
+
+    #[test]
+    fn an_unknown_document_is_told_from_one_not_indexed_yet() {
+        let dir = tempfile::tempdir().unwrap();
+        let embedder = Arc::new(Embedder::built_in().unwrap());
+        let model = embedder.model();
+        let options = StoreOptions {
+            model: ModelIdentity {
+                id: model.id.clone(),
+                version: model.version.clone(),
+                dimensions: model.dimensions,
+            },
+            sources: Vec::new(),
+        };
+        let engine = Engine::new(Arc::new(Store::open(dir.path(), options).unwrap()), embedder);
+        let read = |phase| {
+            let activity = Activity {
+                phase,
+                files_seen: 0,
+                last_run: None,
+                failure: None,
+            };
+            engine.read("a.md", LineRange::default(), &activity).unwrap_err()
+        };
+        assert!(matches!(read(Phase::Indexing), QueryError::NotIndexedYet { .. }));
+        assert!(matches!(read(Phase::Ready), QueryError::NoSuchDocument { .. }));
+    }
 }

@@ -21,6 +21,12 @@ pub enum QueryError {
         /// The key that was asked for.
         key: String,
     },
+    /// No document has this key so far, and files are still being read.
+    #[error("no document is called {key:?} so far, but files are still being read; ask again shortly")]
+    NotIndexedYet {
+        /// The key that was asked for.
+        key: String,
+    },
     /// The document is known, but gave no text.
     #[error("{key:?} has no text: {reason}")]
     NoText {

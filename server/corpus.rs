@@ -168,7 +168,7 @@ impl Corpus {
     /// # Errors
     /// Those of [`Engine::read`].
     pub fn read(&self, key: &str, range: LineRange) -> Result<DocumentText, QueryError> {
-        self.engine.read(key, range)
+        self.engine.read(key, range, &self.activity()?)
     }
 
     /// Lists documents.

@@ -60,6 +60,7 @@ impl ServiceError {
         match self {
             ServiceError::Query(QueryError::Invalid { .. }) => "invalid_request",
             ServiceError::Query(QueryError::NoSuchDocument { .. }) => "not_found",
+            ServiceError::Query(QueryError::NotIndexedYet { .. }) => "not_indexed_yet",
             ServiceError::Query(QueryError::NoText { .. }) => "no_text",
             ServiceError::Query(_) | ServiceError::Panicked => "internal",
             ServiceError::Opening => "opening",

@@ -105,6 +105,7 @@ pub(super) struct ReadParams {
     responses(
         (status = 200, description = "The text as extracted", body = ReadWire),
         (status = 404, description = "No document has this key", body = ErrorBody),
+        (status = 503, description = "No document has this key so far, and files are still being read", body = ErrorBody),
         (status = 409, description = "The file gave no text; the message says why", body = ErrorBody),
     )
 )]

@@ -142,7 +142,10 @@ fn url_of(corpus: &Corpus, key: &str) -> String {
 fn fetched(corpus: &Corpus, id: String) -> Result<FetchOutput, QueryError> {
     // A path may contain `#L` itself, so the whole id is tried first.
     let read = match (corpus.read(&id, LineRange::default()), lines_of(&id)) {
-        (Err(QueryError::NoSuchDocument { .. }), Some((path, first, last))) => {
+        (
+            Err(QueryError::NoSuchDocument { .. } | QueryError::NotIndexedYet { .. }),
+            Some((path, first, last)),
+        ) => {
             let start = first.saturating_sub(CONTEXT_LINES).max(1);
             let range = LineRange {
                 start: Some(start),

@@ -37,8 +37,11 @@ pub struct Tools {
 
 impl Tools {
     fn new(service: Service) -> Tools {
-        let router =
+        let mut router =
             Tools::connector_tools() + Tools::search_tools() + Tools::read_tools() + Tools::sources_tools();
+        for route in router.map.values_mut() {
+            schema::simplify(&mut route.attr);
+        }
         Tools { service, router }
     }
 }

@@ -10,13 +10,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::connector::whole_lines;
-use super::schema::optional_not_null;
 use super::text::byte_budget;
 use super::{Tools, answer, failure};
 
 /// Input of `rag_read`.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(transform = optional_not_null)]
 struct RagReadInput {
     /// The document's path, as rag_search gives it.
     path: String,

@@ -12,7 +12,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::schema::optional_not_null;
 use super::text::{byte_budget, caveats, file_url, index_sentence};
 use super::{Tools, answer, failure};
 use crate::service::ServiceError;
@@ -31,7 +30,6 @@ enum ResponseFormat {
 
 /// Input of `rag_search`.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(transform = optional_not_null)]
 struct RagSearchInput {
     /// The question, in plain words. "Quoted phrases" must occur as they are; -word must not.
     query: String,
