@@ -6,6 +6,7 @@
 mod chunk;
 mod embedding;
 mod error;
+mod given;
 mod input;
 mod options;
 mod parse;
@@ -16,6 +17,7 @@ mod source;
 
 pub use chunk::{Chunker, Piece};
 pub use error::IndexError;
+pub use given::GivenDocument;
 pub use input::embedding_input;
 pub use options::IndexOptions;
 pub use parse::{Parsed, Refusal, parse};

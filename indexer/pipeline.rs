@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use crate::chunk::Chunker;
 use crate::input::embedding_input;
 use crate::options::Globs;
-use crate::parse::{Refusal, parse};
+use crate::parse::{Parsed, Refusal, parse};
 use crate::progress::{Cancel, Progress, Stage};
 use crate::source::{Found, Listing, list};
 use crate::{IndexError, IndexOptions, RunReport, embedding};
@@ -36,9 +36,9 @@ const BATCH_REMOVALS: usize = 4096;
 
 /// Brings a store up to date with its folders.
 pub struct Indexer {
-    store: Arc<Store>,
-    embedder: Arc<Embedder>,
-    options: IndexOptions,
+    pub(crate) store: Arc<Store>,
+    pub(crate) embedder: Arc<Embedder>,
+    pub(crate) options: IndexOptions,
     globs: Globs,
 }
 
@@ -274,7 +274,10 @@ impl Indexer {
             return Outcome::Same { key, stat };
         }
         // A parser's panic costs the file, not the run. It has no state that could be left half done.
-        match catch_unwind(AssertUnwindSafe(|| self.document(&key, stat, hash, &bytes))) {
+        let parsed = catch_unwind(AssertUnwindSafe(|| {
+            parse(&key, &bytes).map(|parsed| self.document(&key, stat, hash, parsed))
+        }));
+        match parsed {
             Ok(Ok(document)) => Outcome::New {
                 document: Box::new(document),
                 known: is_known,
@@ -284,14 +287,14 @@ impl Indexer {
         }
     }
 
-    fn document(
+    /// What the store is to keep of a document whose text is known.
+    pub(crate) fn document(
         &self,
         key: &str,
         stat: FileStat,
         hash: ContentHash,
-        bytes: &[u8],
-    ) -> Result<NewDocument, Refusal> {
-        let parsed = parse(key, bytes)?;
+        parsed: Parsed,
+    ) -> NewDocument {
         let tokenizer = self.embedder.tokenizer();
         let window = self.embedder.model().max_tokens;
         let chunker = Chunker::new(
@@ -315,7 +318,7 @@ impl Indexer {
             }
         });
         let passages = passages.collect();
-        Ok(NewDocument {
+        NewDocument {
             key: key.to_owned(),
             stat,
             source_hash: hash,
@@ -327,7 +330,7 @@ impl Indexer {
             metadata: parsed.metadata,
             text: parsed.text,
             passages,
-        })
+        }
     }
 }
 

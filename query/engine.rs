@@ -1,17 +1,16 @@
 //! From a request to its answer.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
 use autorag_embedder::Embedder;
-use autorag_store::{
-    Candidate, Counts, DocumentEntry, DocumentQuery, DocumentSet, Passage, PassageId, Snapshot, Store,
-};
+use autorag_store::{Counts, DocumentEntry, DocumentId, DocumentQuery, Passage, PassageId, Snapshot, Store};
 
-use crate::fusion::{only_dense, only_lexical};
+use crate::retrieval::{micros, retrieve, timed};
 use crate::{
     Activity, Answer, Degraded, DocumentText, Freshness, FusedCandidate, Fusion, Hit, IndexState, LineRange,
-    Mode, Part, Phase, QueryError, Request, StageTimes, freshness, read, reciprocal_rank_fusion, snippet,
+    Mode, Part, Phase, QueryError, Request, StageTimes, freshness, read, snippet,
 };
 
 /// Fewest candidates each retriever gives to fusion: enough that a passage both know meets itself.
@@ -107,35 +106,10 @@ impl Engine {
         let wanted = request.offset + request.limit;
         let depth = MIN_CANDIDATES.max(wanted * 3);
 
-        let (lexical, dense) = std::thread::scope(|scope| {
-            let within = within.as_ref();
-            let beside = request.mode.wants_lexical() && request.mode.wants_dense();
-            let lexical = move || lexical_candidates(snapshot, request, within, depth);
-            if beside {
-                let lexical = scope.spawn(lexical);
-                let dense = self.dense_candidates(snapshot, request, within, depth);
-                let lexical = match lexical.join() {
-                    Ok(found) => found,
-                    Err(panic) => std::panic::resume_unwind(panic),
-                };
-                (lexical, dense)
-            } else if request.mode.wants_lexical() {
-                (lexical(), Ok(DenseCandidates::default()))
-            } else {
-                (
-                    Ok((Vec::new(), 0)),
-                    self.dense_candidates(snapshot, request, within, depth),
-                )
-            }
-        });
-        let ((lexical, lexical_us), dense) = (lexical?, dense?);
-        (took.lexical, took.embed, took.dense) = (lexical_us, dense.embed_us, dense.scan_us);
-
-        let fused = timed(&mut took.fuse, || match request.mode {
-            Mode::Hybrid => reciprocal_rank_fusion(&lexical, &dense.candidates),
-            Mode::Lexical => only_lexical(&lexical),
-            Mode::Dense => only_dense(&dense.candidates),
-        });
+        let retrieved = retrieve(&self.embedder, snapshot, request, within.as_ref(), depth)?;
+        (took.lexical, took.embed, took.dense) =
+            (retrieved.lexical_us, retrieved.embed_us, retrieved.dense_us);
+        let fused = timed(&mut took.fuse, || retrieved.fused(request.mode));
         let page: Vec<FusedCandidate> = fused
             .into_iter()
             .skip(request.offset)
@@ -144,7 +118,7 @@ impl Engine {
         let hits = timed(&mut took.load, || self.load(snapshot, request, &page))?;
         let whole = hits.len() == page.len();
         let counts = snapshot.counts();
-        let degraded = degraded(request, counts, activity, dense.truncated);
+        let degraded = degraded(request, counts, activity, retrieved.truncated);
         took.total = micros(started);
         let answer = Answer {
             query: request.query.clone(),
@@ -162,23 +136,33 @@ impl Engine {
         Ok((answer, whole))
     }
 
-    fn dense_candidates(
-        &self,
-        snapshot: &Snapshot,
-        request: &Request,
-        within: Option<&DocumentSet>,
-        depth: usize,
-    ) -> Result<DenseCandidates, QueryError> {
-        if snapshot.counts().embedded == 0 {
-            return Ok(DenseCandidates::default());
-        }
-        let mut found = DenseCandidates::default();
-        let query = timed(&mut found.embed_us, || self.embedder.embed_query(&request.query))?;
-        found.truncated = query.truncated;
-        found.candidates = timed(&mut found.scan_us, || {
-            snapshot.nearest(&query.vector, within, depth)
+    /// Documents in the order of their best passage, with its score: the ranking that [`Engine::search`] shows a page of,
+    /// taken from the `depth` best of each retriever.
+    ///
+    /// # Errors
+    /// Those of [`Engine::search`].
+    pub fn rank(&self, request: &Request, depth: usize) -> Result<Vec<(String, f32)>, QueryError> {
+        request.validate()?;
+        let snapshot = self.store.snapshot()?;
+        let within = request
+            .filter
+            .as_ref()
+            .map(|filter| snapshot.select(filter))
+            .transpose()?;
+        let fused = retrieve(&self.embedder, &snapshot, request, within.as_ref(), depth)?.fused(request.mode);
+        let ids: Vec<PassageId> = fused.iter().map(|candidate| candidate.passage).collect();
+        let passages: HashMap<PassageId, DocumentId> = snapshot
+            .passages(&ids)?
+            .iter()
+            .map(|passage| (passage.id, passage.document))
+            .collect();
+        let mut seen = HashSet::new();
+        let ranked = fused.iter().filter_map(|candidate| {
+            let entry = snapshot.document_by_id(*passages.get(&candidate.passage)?)?;
+            seen.insert(entry.id)
+                .then(|| (entry.key.clone(), candidate.score))
         });
-        Ok(found)
+        Ok(ranked.collect())
     }
 
     /// Turns candidates into hits. Gives fewer than asked for only where a passage is gone from the catalog.
@@ -280,25 +264,6 @@ impl Engine {
     }
 }
 
-#[derive(Default)]
-struct DenseCandidates {
-    candidates: Vec<Candidate>,
-    truncated: bool,
-    embed_us: u64,
-    scan_us: u64,
-}
-
-fn lexical_candidates(
-    snapshot: &Snapshot,
-    request: &Request,
-    within: Option<&DocumentSet>,
-    depth: usize,
-) -> Result<(Vec<Candidate>, u64), QueryError> {
-    let mut took = 0;
-    let found = timed(&mut took, || snapshot.lexical(&request.query, within, depth))?;
-    Ok((found, took))
-}
-
 /// What an answer must own up to.
 fn degraded(request: &Request, counts: Counts, activity: &Activity, truncated: bool) -> Vec<Degraded> {
     let mut parts = Vec::new();
@@ -331,17 +296,6 @@ fn degraded(request: &Request, counts: Counts, activity: &Activity, truncated: b
         });
     }
     parts
-}
-
-fn timed<T>(into: &mut u64, work: impl FnOnce() -> T) -> T {
-    let started = Instant::now();
-    let done = work();
-    *into = micros(started);
-    done
-}
-
-fn micros(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

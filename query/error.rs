@@ -1,5 +1,7 @@
 //! What can go wrong between a question and its hits.
 
+use std::path::PathBuf;
+
 use autorag_embedder::EmbedError;
 use autorag_store::StoreError;
 
@@ -34,6 +36,14 @@ pub enum QueryError {
         key: String,
         /// Why the file gave no text.
         reason: String,
+    },
+    /// A file of a collection or a run cannot be read.
+    #[error("{}: {message}", .path.display())]
+    Collection {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the line.
+        message: String,
     },
     /// The store could not be read.
     #[error(transparent)]

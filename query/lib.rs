@@ -7,10 +7,12 @@ mod activity;
 mod answer;
 mod engine;
 mod error;
+pub mod evaluation;
 mod freshness;
 mod fusion;
 mod read;
 mod request;
+mod retrieval;
 mod snippet;
 
 pub use activity::{Activity, IndexState, Phase};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use autorag_embedder::Embedder;
-use autorag_indexer::{Cancel, IndexError, IndexOptions, Indexer, Progress, RunReport};
+use autorag_indexer::{Cancel, GivenDocument, IndexError, IndexOptions, Indexer, Progress, RunReport};
 use autorag_query::{Activity, Answer, DocumentText, Engine, IndexState, LineRange, QueryError, Request};
 use autorag_store::{
     DocumentEntry, DocumentQuery, ModelIdentity, SourceRoot, Store, StoreError, StoreOptions,
@@ -130,6 +130,23 @@ impl Corpus {
             Err(error) => Some(error.to_string()),
         };
         outcome
+    }
+
+    /// Puts documents that no folder holds into the index.
+    ///
+    /// # Errors
+    /// Those of [`Indexer::put`].
+    pub fn put(
+        &self,
+        documents: &[GivenDocument],
+        progress: &Progress,
+        cancel: &Cancel,
+    ) -> Result<u64, IndexError> {
+        let (store, embedder) = (
+            Arc::clone(self.engine.store()),
+            Arc::clone(self.engine.embedder()),
+        );
+        Indexer::new(store, embedder, self.plan.options.clone())?.put(documents, progress, cancel)
     }
 
     /// What is being done to the index at this moment, by this process or the one it follows.

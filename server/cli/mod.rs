@@ -1,6 +1,7 @@
 //! The command line: what was typed, and one file for each command.
 
 mod bench;
+mod eval;
 mod index;
 mod interrupt;
 mod mcp;
@@ -47,6 +48,8 @@ enum Command {
     Mcp(mcp::Mcp),
     /// Say what is indexed, how far, and which files could not be read
     Status(status::Status),
+    /// Measure how good the rankings are, on a collection or on questions of your own
+    Eval(eval::Eval),
     /// Measure this machine: embedding, searching, indexing
     Bench(bench::Bench),
     /// Write a completion script for a shell to standard output
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
         Command::Search(command) => command.run(),
         Command::Mcp(command) => command.run(),
         Command::Status(command) => command.run(),
+        Command::Eval(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Completions { shell } => {
             clap_complete::generate(

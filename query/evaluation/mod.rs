@@ -1,0 +1,9 @@
+//! How good the rankings are: a collection of documents, questions and judgments, and the measures of the field.
+
+mod collection;
+mod measures;
+mod run;
+
+pub use collection::{Collection, CollectionDocument, Judgments, Question};
+pub use measures::Measures;
+pub use run::Run;
