@@ -173,12 +173,10 @@ impl Publisher {
                     change.remove(document)?;
                 }
                 for entry in added.iter().filter(|entry| entry.passages > 0) {
-                    for row in self
+                    let rows = self
                         .catalog
-                        .read(|connection| catalog::lexical_rows(connection, entry.id))?
-                    {
-                        change.add(entry, &row)?;
-                    }
+                        .read(|connection| catalog::lexical_rows(connection, entry.id))?;
+                    change.add(entry, &rows)?;
                 }
                 change.commit(seq)?;
             }

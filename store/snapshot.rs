@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::catalog::{self, Catalog};
 use crate::documents::Documents;
-use crate::lexical::{self, LexicalView};
+use crate::lexical::LexicalView;
 use crate::vectors::{self, Vectors};
 use crate::{
     Candidate, Counts, DocumentEntry, DocumentId, DocumentQuery, DocumentSet, Filter, Passage, PassageId,
@@ -56,6 +56,15 @@ impl Snapshot {
         let set = within.unwrap_or(&self.documents.searchable);
         let found = view.search(text, set, within.is_some(), limit)?;
         Ok(self.ordered(found, limit))
+    }
+
+    /// The BM25 score that a passage with all words of `text`, each very often, would have: what makes scores of different
+    /// queries comparable.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn lexical_ceiling(&self, text: &str) -> Result<f32, StoreError> {
+        self.lexical.as_ref().map_or(Ok(0.0), |view| view.ceiling(text))
     }
 
     /// The `limit` nearest passages to `query`, a vector of length 1, by cosine, of documents `within`, or of all.
@@ -130,6 +139,8 @@ impl Snapshot {
 
     /// Where `text` has words of `query`, by the rules of the lexical index: byte ranges, in order and apart from one another.
     pub fn highlight(&self, text: &str, query: &str) -> Vec<Range<usize>> {
-        lexical::highlight(text, query)
+        self.lexical
+            .as_ref()
+            .map_or_else(Vec::new, |view| view.highlight(text, query))
     }
 }

@@ -2,23 +2,34 @@
 //! Korean, which put no space between words, as overlapping pairs of characters.
 
 use tantivy::tokenizer::{
-    AsciiFoldingFilter, Language, LowerCaser, RemoveLongFilter, Stemmer, TextAnalyzer, Token, TokenStream,
-    Tokenizer,
+    AsciiFoldingFilter, LowerCaser, RemoveLongFilter, Stemmer, TextAnalyzer, Token, TokenStream, Tokenizer,
 };
 
+use super::language::Profile;
+
 /// Name of the analyzer in the index's schema. A change of what it does needs a new name, so that older indexes are rebuilt.
-pub(super) const NAME: &str = "autorag-1";
+pub(super) const NAME: &str = "autorag-2";
 /// Longest term, bytes. What is longer is data, not a word.
 const LONGEST: usize = 80;
 
-/// The analyzer of every text field, and of queries and highlights.
-pub(super) fn analyzer() -> TextAnalyzer {
+/// The analyzer of texts in a language, and of queries and highlights.
+pub(super) fn analyzer(language: &Profile) -> TextAnalyzer {
     TextAnalyzer::builder(Words)
         .filter(RemoveLongFilter::limit(LONGEST))
         .filter(LowerCaser)
         .filter(AsciiFoldingFilter)
-        .filter(Stemmer::new(Language::English))
+        .filter(Stemmer::new(language.stemmer))
         .build()
+}
+
+/// All tokens of a text.
+pub(super) fn tokens(analyzer: &mut TextAnalyzer, text: &str) -> Vec<Token> {
+    let mut stream = analyzer.token_stream(text);
+    let mut tokens = Vec::with_capacity(text.len() / 6);
+    while stream.advance() {
+        tokens.push(stream.token().clone());
+    }
+    tokens
 }
 
 /// Words that say little by themselves. They are indexed, since phrases need them, and left out of queries that have others.
@@ -199,17 +210,13 @@ fn token(text: &str, from: usize, to: usize, position: usize) -> Token {
 
 #[cfg(test)]
 mod tests {
+    use super::super::language::ENGLISH;
     use super::*;
     use proptest::prelude::*;
 
     fn terms(text: &str) -> Vec<String> {
-        let mut analyzer = analyzer();
-        let mut stream = analyzer.token_stream(text);
-        let mut terms = Vec::new();
-        while stream.advance() {
-            terms.push(stream.token().text.clone());
-        }
-        terms
+        let found = tokens(&mut analyzer(ENGLISH), text);
+        found.into_iter().map(|token| token.text).collect()
     }
 
     #[test]

@@ -1,0 +1,137 @@
+//! Adding documents to the lexical index and taking them out.
+
+use std::collections::HashMap;
+use std::sync::MutexGuard;
+
+use tantivy::schema::Field;
+use tantivy::tokenizer::{PreTokenizedString, TextAnalyzer, Token};
+use tantivy::{IndexWriter, TantivyDocument, TantivyError, Term};
+
+use super::language::{self, Profile};
+use super::{Lexical, analyzer};
+use crate::catalog::LexicalRow;
+use crate::{DocumentEntry, DocumentId, Seq, StoreError};
+
+/// How much of a document's text counts as evidence for its passages, bytes. It bounds memory; each passage is indexed whole.
+const WHOLE_BYTES: usize = 1 << 20;
+
+/// A change on its way. Dropped without a commit, it never was.
+pub(crate) struct Change<'a> {
+    lexical: &'a Lexical,
+    writer: MutexGuard<'a, Option<IndexWriter>>,
+    /// By the code of their language.
+    analyzers: HashMap<&'static str, TextAnalyzer>,
+}
+
+impl<'a> Change<'a> {
+    pub(super) fn new(lexical: &'a Lexical, writer: MutexGuard<'a, Option<IndexWriter>>) -> Change<'a> {
+        Change {
+            lexical,
+            writer,
+            analyzers: HashMap::new(),
+        }
+    }
+
+    /// Adds the passages of `entry`.
+    pub(crate) fn add(&mut self, entry: &DocumentEntry, rows: &[LexicalRow]) -> Result<(), StoreError> {
+        let fields = self.lexical.fields;
+        let language = language_of(entry, rows);
+        let stemmed = self
+            .analyzers
+            .entry(language.code)
+            .or_insert_with(|| analyzer::analyzer(language));
+        let title = entry.title.as_deref().unwrap_or_default();
+        let mut documents: Vec<TantivyDocument> = Vec::with_capacity(rows.len());
+        let mut whole = analyzer::tokens(stemmed, title);
+        let mut taken = 0;
+        for row in rows {
+            let mut document = TantivyDocument::default();
+            document.add_u64(fields.passage, row.passage.0);
+            document.add_u64(fields.document, u64::from(row.document.0));
+            document.add_text(fields.language, language.code);
+            let mut add = |field: Field, text: &str| {
+                let tokens = analyzer::tokens(stemmed, text);
+                add_tokens(&mut document, field, tokens);
+            };
+            add(fields.title, title);
+            // The outermost heading is the title again, most of the time.
+            let headings = row.heading_path.iter().filter(|heading| *heading != title);
+            for heading in headings {
+                add(fields.headings, heading);
+            }
+            add(fields.path, &entry.key);
+            let body = analyzer::tokens(stemmed, &row.text);
+            if taken < WHOLE_BYTES {
+                taken += row.text.len();
+                whole.extend_from_slice(&body);
+            }
+            add_tokens(&mut document, fields.body, body);
+            documents.push(document);
+        }
+        if let Some(first) = documents.first_mut() {
+            add_tokens(first, fields.whole, whole);
+        }
+        let lexical = self.lexical;
+        let writer = self.writer()?;
+        for document in documents {
+            writer
+                .add_document(document)
+                .map_err(|source| lexical.failed(source))?;
+        }
+        Ok(())
+    }
+
+    /// Removes every passage of a document.
+    pub(crate) fn remove(&mut self, document: DocumentId) -> Result<(), StoreError> {
+        let term = Term::from_field_u64(self.lexical.fields.document, u64::from(document.0));
+        self.writer()?.delete_term(term);
+        Ok(())
+    }
+
+    /// Makes the change durable and visible, and records that it reaches `seq`.
+    pub(crate) fn commit(mut self, seq: Seq) -> Result<(), StoreError> {
+        let lexical = self.lexical;
+        let writer = self.writer()?;
+        let committed = writer.prepare_commit().and_then(|mut commit| {
+            commit.set_payload(&seq.to_string());
+            commit.commit()
+        });
+        committed.map(drop).map_err(|source| {
+            // After a failed commit the writer cannot be relied on; the next change makes a new one.
+            *self.writer = None;
+            lexical.failed(source)
+        })
+    }
+
+    fn writer(&mut self) -> Result<&mut IndexWriter, StoreError> {
+        let lexical = self.lexical;
+        self.writer
+            .as_mut()
+            .ok_or_else(|| lexical.failed(TantivyError::ErrorInThread("no writer".into())))
+    }
+}
+
+/// The language of a document; of source code English, which its comments and names mostly are.
+fn language_of(entry: &DocumentEntry, rows: &[LexicalRow]) -> &'static Profile {
+    if entry.kind == "code" {
+        return language::ENGLISH;
+    }
+    let mut sample = String::new();
+    for row in rows {
+        sample.push_str(&row.text);
+        sample.push('\n');
+        if sample.len() >= language::SAMPLE_BYTES {
+            break;
+        }
+    }
+    language::detect(&sample)
+}
+
+fn add_tokens(document: &mut TantivyDocument, field: Field, tokens: Vec<Token>) {
+    if tokens.is_empty() {
+        return;
+    }
+    // Nothing of the text is stored, so tantivy need not have it.
+    let text = String::new();
+    document.add_pre_tokenized_text(field, PreTokenizedString { text, tokens });
+}

@@ -1,0 +1,235 @@
+//! One commit of the lexical index, as a snapshot asks it.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use tantivy::collector::{Collector, FilterCollector, TopDocs};
+use tantivy::query::{Bm25StatisticsProvider, Query};
+use tantivy::schema::Field;
+use tantivy::{DocAddress, Searcher, TantivyError, Term};
+
+use super::language::{self, Profile};
+use super::query::Typed;
+use super::{Fields, analyzer};
+use crate::{Candidate, DocumentId, DocumentSet, PassageId, StoreError};
+
+/// Candidates fetched beyond those asked for, so that equal scores at the cut can be put in an order of their own.
+const TIES: usize = 32;
+/// What a match in a field is worth against one in the passage's text.
+const TITLE_WEIGHT: f32 = 1.6;
+const HEADING_WEIGHT: f32 = 1.3;
+const PATH_WEIGHT: f32 = 0.8;
+/// What the score of the whole document adds to those of its passages. A passage answers a question, but its document says what
+/// it is about: see docs/retrieval.md for how much that is worth.
+const DOCUMENT_WEIGHT: f32 = 1.0;
+/// Documents whose score is looked at, for each passage asked for.
+const DOCUMENTS: usize = 2;
+/// How soon more of a word stops to count, in tantivy's BM25.
+const K1: f32 = 1.2;
+
+/// One commit, as a snapshot sees it.
+#[derive(Clone)]
+pub(crate) struct LexicalView {
+    searcher: Searcher,
+    fields: Fields,
+    path: PathBuf,
+    /// Those that its texts were stemmed in; a query is stemmed in each.
+    languages: Vec<&'static Profile>,
+}
+
+impl LexicalView {
+    pub(super) fn new(searcher: Searcher, fields: Fields, path: &Path) -> Result<LexicalView, StoreError> {
+        let languages = languages(&searcher, fields.language).map_err(|source| StoreError::Lexical {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(LexicalView {
+            searcher,
+            fields,
+            path: path.to_owned(),
+            languages,
+        })
+    }
+
+    /// The best `limit` passages and a few more, of documents `within`, with the document of each.
+    pub(crate) fn search(
+        &self,
+        text: &str,
+        within: &DocumentSet,
+        restricted: bool,
+        limit: usize,
+    ) -> Result<Vec<(Candidate, DocumentId)>, StoreError> {
+        let typed = Typed::parse(text, &self.languages);
+        let fields = self.fields;
+        let passages = typed.query(&[
+            (fields.body, 1.0),
+            (fields.title, TITLE_WEIGHT),
+            (fields.headings, HEADING_WEIGHT),
+            (fields.path, PATH_WEIGHT),
+        ]);
+        let allowed = restricted.then_some(within);
+        let found = self.best(passages.as_ref(), allowed, limit + TIES, &self.searcher)?;
+        let Some(whole) = typed.any_of(fields.whole) else {
+            return Ok(found);
+        };
+        let documents = WholeDocuments {
+            searcher: &self.searcher,
+            count: within.len(),
+        };
+        let depth = limit * DOCUMENTS;
+        let scores = self.best(whole.as_ref(), allowed, depth, &documents)?;
+        let scores: HashMap<DocumentId, f32> = scores
+            .into_iter()
+            .map(|(candidate, document)| (document, candidate.score))
+            .collect();
+        let added = found.into_iter().map(|(candidate, document)| {
+            let of_document = scores.get(&document).copied().unwrap_or(0.0);
+            let score = candidate.score + DOCUMENT_WEIGHT * of_document;
+            (Candidate { score, ..candidate }, document)
+        });
+        Ok(added.collect())
+    }
+
+    /// The BM25 score of an imaginary passage that has every word of `text` over and over, as its document has: what no real one
+    /// reaches by its text alone.
+    pub(crate) fn ceiling(&self, text: &str) -> Result<f32, StoreError> {
+        let passages = self.searcher.num_docs() as f32;
+        let typed = Typed::parse(text, &self.languages);
+        let mut ceiling = 0.0;
+        for forms in typed.sought() {
+            let mut with = 0;
+            for form in forms {
+                let term = Term::from_field_text(self.fields.body, form);
+                with = with.max(
+                    self.searcher
+                        .doc_freq(&term)
+                        .map_err(|source| self.failed(source))?,
+                );
+            }
+            let with = with as f32;
+            let rarity = (1.0 + (passages - with + 0.5) / (with + 0.5)).ln();
+            ceiling += rarity * (K1 + 1.0) * (1.0 + DOCUMENT_WEIGHT);
+        }
+        Ok(ceiling)
+    }
+
+    /// Where `text` has words of `query`, in order and apart from one another.
+    pub(crate) fn highlight(&self, text: &str, query: &str) -> Vec<Range<usize>> {
+        let typed = Typed::parse(query, &self.languages);
+        let sought: HashSet<&str> = typed.sought().flatten().map(String::as_str).collect();
+        let mut marked: Vec<Range<usize>> = Vec::new();
+        for language in &self.languages {
+            let tokens = analyzer::tokens(&mut analyzer::analyzer(language), text).into_iter();
+            let found = tokens.filter(|token| sought.contains(token.text.as_str()));
+            marked.extend(found.map(|token| token.offset_from..token.offset_to));
+        }
+        marked.sort_by_key(|range| (range.start, range.end));
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        for range in marked {
+            match ranges.last_mut() {
+                // Pairs of characters overlap, and so do identifiers and their parts.
+                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+                _ => ranges.push(range),
+            }
+        }
+        ranges
+    }
+
+    /// The best `limit` by a query, of documents `allowed` if it is said, with the statistics of `counted`.
+    fn best(
+        &self,
+        query: &dyn Query,
+        allowed: Option<&DocumentSet>,
+        limit: usize,
+        counted: &dyn Bm25StatisticsProvider,
+    ) -> Result<Vec<(Candidate, DocumentId)>, StoreError> {
+        let best = TopDocs::with_limit(limit.max(1)).order_by_score();
+        let found = match allowed {
+            Some(allowed) => {
+                let allowed = allowed.clone();
+                let inside = move |document: u64| {
+                    u32::try_from(document).is_ok_and(|id| allowed.contains(DocumentId(id)))
+                };
+                let filtered = FilterCollector::new("document".to_owned(), inside, best);
+                self.collect(query, &filtered, counted)
+            }
+            None => self.collect(query, &best, counted),
+        };
+        found.map_err(|source| self.failed(source))
+    }
+
+    fn collect<C>(
+        &self,
+        query: &dyn Query,
+        collector: &C,
+        counted: &dyn Bm25StatisticsProvider,
+    ) -> tantivy::Result<Vec<(Candidate, DocumentId)>>
+    where
+        C: Collector<Fruit = Vec<(f32, DocAddress)>>,
+    {
+        let found = self
+            .searcher
+            .search_with_statistics_provider(query, collector, counted)?;
+        found
+            .into_iter()
+            .map(|(score, at)| self.candidate(score, at))
+            .collect()
+    }
+
+    fn candidate(&self, score: f32, at: DocAddress) -> tantivy::Result<(Candidate, DocumentId)> {
+        let fast = self.searcher.segment_reader(at.segment_ord).fast_fields();
+        let value =
+            |name: &str| -> tantivy::Result<u64> { Ok(fast.u64(name)?.first(at.doc_id).unwrap_or_default()) };
+        let passage = PassageId(value("passage")?);
+        Ok((
+            Candidate { passage, score },
+            DocumentId(value("document")? as u32),
+        ))
+    }
+
+    fn failed(&self, source: TantivyError) -> StoreError {
+        StoreError::Lexical {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+/// The statistics of whole documents, which are indexed with their first passages: there are as many as documents, not as
+/// passages.
+struct WholeDocuments<'a> {
+    searcher: &'a Searcher,
+    count: u64,
+}
+
+impl Bm25StatisticsProvider for WholeDocuments<'_> {
+    fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
+        self.searcher.total_num_tokens(field)
+    }
+
+    fn total_num_docs(&self) -> tantivy::Result<u64> {
+        Ok(self.count)
+    }
+
+    fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
+        // Documents that are deleted, and not merged away yet, count here and not there.
+        Ok(self.searcher.doc_freq(term)?.min(self.count))
+    }
+}
+
+/// The languages of an index, English always among them.
+fn languages(searcher: &Searcher, field: Field) -> tantivy::Result<Vec<&'static Profile>> {
+    let mut codes = BTreeSet::new();
+    for segment in searcher.segment_readers() {
+        let inverted = segment.inverted_index(field)?;
+        let mut terms = inverted.terms().stream()?;
+        while terms.advance() {
+            codes.insert(String::from_utf8_lossy(terms.key()).into_owned());
+        }
+    }
+    let mut languages = vec![language::ENGLISH];
+    let others = codes.iter().filter(|code| *code != language::ENGLISH.code);
+    languages.extend(others.filter_map(|code| language::by_code(code)));
+    Ok(languages)
+}
