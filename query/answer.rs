@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use autorag_store::{DocumentEntry, Passage};
 
-use crate::{Freshness, Fusion, IndexState, Mode, Placement};
+use crate::{Freshness, Fusion, IndexState, Mode, Placement, Signals};
 
 /// Hits for a query, with all that is needed to judge them.
 #[derive(Debug, Clone)]
@@ -15,8 +15,8 @@ pub struct Answer {
     pub mode: Mode,
     /// Best first.
     pub hits: Vec<Hit>,
-    /// How the retrievers' lists were joined.
-    pub fusion: Fusion,
+    /// How the retrievers' lists were joined, and on what signals; none where only one took part.
+    pub fusion: Option<(Fusion, Signals)>,
     /// What did not take part, or not fully.
     pub degraded: Vec<Degraded>,
     /// How much of the corpus could be seen.

@@ -9,12 +9,12 @@ use autorag_store::{Counts, DocumentEntry, DocumentId, DocumentQuery, Passage, P
 
 use crate::retrieval::{micros, retrieve, timed};
 use crate::{
-    Activity, Answer, Degraded, DocumentText, Freshness, FusedCandidate, Fusion, Hit, IndexState, LineRange,
-    Mode, Part, Phase, QueryError, Request, StageTimes, freshness, read, snippet,
+    Activity, Answer, Degraded, DocumentText, Freshness, FusedCandidate, Hit, IndexState, LineRange, Mode,
+    Part, Phase, QueryError, Request, StageTimes, freshness, read, snippet,
 };
 
 /// Fewest candidates each retriever gives to fusion: enough that a passage both know meets itself.
-const MIN_CANDIDATES: usize = 100;
+const MIN_CANDIDATES: usize = 200;
 /// How often a search starts again when the writer pruned a passage from under it.
 const ATTEMPTS: usize = 3;
 
@@ -109,7 +109,7 @@ impl Engine {
         let retrieved = retrieve(&self.embedder, snapshot, request, within.as_ref(), depth)?;
         (took.lexical, took.embed, took.dense) =
             (retrieved.lexical_us, retrieved.embed_us, retrieved.dense_us);
-        let fused = timed(&mut took.fuse, || retrieved.fused(request.mode));
+        let fused = timed(&mut took.fuse, || retrieved.fused(request));
         let page: Vec<FusedCandidate> = fused
             .into_iter()
             .skip(request.offset)
@@ -124,11 +124,7 @@ impl Engine {
             query: request.query.clone(),
             mode: request.mode,
             hits,
-            fusion: if request.mode == Mode::Hybrid {
-                Fusion::Rrf
-            } else {
-                Fusion::None
-            },
+            fusion: (request.mode == Mode::Hybrid).then_some((request.fusion, retrieved.signals)),
             degraded,
             index_state: IndexState::new(counts, activity),
             took,
@@ -149,7 +145,7 @@ impl Engine {
             .as_ref()
             .map(|filter| snapshot.select(filter))
             .transpose()?;
-        let fused = retrieve(&self.embedder, &snapshot, request, within.as_ref(), depth)?.fused(request.mode);
+        let fused = retrieve(&self.embedder, &snapshot, request, within.as_ref(), depth)?.fused(request);
         let ids: Vec<PassageId> = fused.iter().map(|candidate| candidate.passage).collect();
         let passages: HashMap<PassageId, DocumentId> = snapshot
             .passages(&ids)?

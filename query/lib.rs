@@ -20,6 +20,6 @@ pub use answer::{Answer, Degraded, Hit, Part, SnippetPart, StageTimes};
 pub use engine::Engine;
 pub use error::QueryError;
 pub use freshness::Freshness;
-pub use fusion::{FusedCandidate, Fusion, Placement, reciprocal_rank_fusion};
+pub use fusion::{FusedCandidate, Fusion, Placement, Signals, fuse};
 pub use read::{DocumentText, LineRange};
 pub use request::{MAX_LIMIT, MAX_OFFSET, MAX_QUERY_BYTES, Mode, Request};

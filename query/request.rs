@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use autorag_store::Filter;
 
-use crate::QueryError;
+use crate::{Fusion, QueryError};
 
 /// Most hits one answer carries.
 pub const MAX_LIMIT: usize = 50;
@@ -71,6 +71,8 @@ pub struct Request {
     pub query: String,
     /// Which retrievers take part.
     pub mode: Mode,
+    /// How the lists of a hybrid search are joined.
+    pub fusion: Fusion,
     /// How many hits, 1 to [`MAX_LIMIT`].
     pub limit: usize,
     /// How many hits to pass over first, up to [`MAX_OFFSET`].
@@ -85,6 +87,7 @@ impl Request {
         Request {
             query: query.into(),
             mode: Mode::Hybrid,
+            fusion: Fusion::default(),
             limit: 10,
             offset: 0,
             filter: None,

@@ -3,10 +3,13 @@
 use std::time::Instant;
 
 use autorag_embedder::Embedder;
-use autorag_store::{Candidate, DocumentSet, Snapshot};
+use autorag_store::{Candidate, DocumentSet, PassageId, Snapshot};
 
-use crate::fusion::{only_dense, only_lexical};
-use crate::{FusedCandidate, Mode, QueryError, Request, reciprocal_rank_fusion};
+use crate::fusion::{code_share, only_dense, only_lexical};
+use crate::{FusedCandidate, Mode, QueryError, Request, Signals, fuse};
+
+/// Of so many passages that the dense retriever finds first, it is looked whether they are code.
+const LOOKED_AT: usize = 10;
 
 /// What the retrievers propose.
 #[derive(Default)]
@@ -15,6 +18,8 @@ pub(crate) struct Retrieved {
     pub lexical: Vec<Candidate>,
     /// By cosine, best first; empty where it was not asked.
     pub dense: Vec<Candidate>,
+    /// What the question and the lists tell of either retriever, where both were asked.
+    pub signals: Signals,
     /// The query was longer than the model reads.
     pub truncated: bool,
     /// Microseconds each part took.
@@ -25,9 +30,9 @@ pub(crate) struct Retrieved {
 
 impl Retrieved {
     /// One list of both.
-    pub(crate) fn fused(&self, mode: Mode) -> Vec<FusedCandidate> {
-        match mode {
-            Mode::Hybrid => reciprocal_rank_fusion(&self.lexical, &self.dense),
+    pub(crate) fn fused(&self, request: &Request) -> Vec<FusedCandidate> {
+        match request.mode {
+            Mode::Hybrid => fuse(request.fusion, &self.lexical, &self.dense, &self.signals),
             Mode::Lexical => only_lexical(&self.lexical),
             Mode::Dense => only_dense(&self.dense),
         }
@@ -43,10 +48,10 @@ pub(crate) fn retrieve(
     depth: usize,
 ) -> Result<Retrieved, QueryError> {
     let mut retrieved = Retrieved::default();
-    let lexical = || -> Result<(Vec<Candidate>, u64), QueryError> {
+    let lexical = || -> Result<_, QueryError> {
         let mut took = 0;
         let found = timed(&mut took, || snapshot.lexical(&request.query, within, depth))?;
-        Ok((found, took))
+        Ok((found, snapshot.lexical_ceiling(&request.query)?, took))
     };
     // The lexical index waits for memory and the model for the processor: together they take little longer than one.
     std::thread::scope(|scope| {
@@ -68,10 +73,29 @@ pub(crate) fn retrieve(
             None => request.mode.wants_lexical().then(lexical),
         };
         if let Some(found) = found {
-            (retrieved.lexical, retrieved.lexical_us) = found?;
+            let ceiling;
+            (retrieved.lexical, ceiling, retrieved.lexical_us) = found?;
+            if beside {
+                let tokens = embedder.tokenizer().count(&request.query);
+                let near_code = near_code(snapshot, &retrieved.dense)?;
+                retrieved.signals =
+                    Signals::new(&request.query, tokens, &retrieved.lexical, ceiling, near_code);
+            }
         }
         Ok(retrieved)
     })
+}
+
+/// How much of the nearest passages is code, on average.
+fn near_code(snapshot: &Snapshot, dense: &[Candidate]) -> Result<f32, QueryError> {
+    let ids: Vec<PassageId> = dense
+        .iter()
+        .take(LOOKED_AT)
+        .map(|candidate| candidate.passage)
+        .collect();
+    let passages = snapshot.passages(&ids)?;
+    let shares: f32 = passages.iter().map(|passage| code_share(&passage.text)).sum();
+    Ok(shares / passages.len().max(1) as f32)
 }
 
 /// Does `work`, and adds the microseconds it took.

@@ -34,6 +34,9 @@ pub struct Search {
     /// hybrid, lexical (words) or dense (meaning)
     #[arg(short, long, default_value = "hybrid")]
     mode: String,
+    /// How hybrid joins its two lists: weighted, rrf or max
+    #[arg(long, default_value = "weighted")]
+    fusion: String,
     /// Which documents may answer, in JSON, such as '{"folder": {"$prefix": "guide/"}}'
     #[arg(short, long, value_name = "JSON")]
     filter: Option<String>,
@@ -92,6 +95,7 @@ impl Search {
         Ok(SearchBody {
             query: self.query.join(" "),
             mode: Some(self.mode.clone()),
+            fusion: Some(self.fusion.clone()),
             limit: Some(self.limit),
             offset: Some(self.offset),
             filters: filters.transpose().context("--filter is not JSON")?,

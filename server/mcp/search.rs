@@ -147,6 +147,7 @@ fn request_of(input: RagSearchInput) -> Result<Request, ServiceError> {
     let body = SearchBody {
         query: input.query,
         mode: input.mode,
+        fusion: None,
         limit: input.limit,
         offset: offset.transpose()?,
         filters: input.filters.map(Value::Object),

@@ -78,7 +78,7 @@ function dateOf(time) {
 
 function scoreItems({ score, scores }) {
   const alone = scores.fusion === "none";
-  const fused = alone ? "score" : `${scores.fusion.toUpperCase()} score`;
+  const fused = alone ? "score" : `${scores.fusion} score`;
   const raw = (name, value, rank) => {
     // A retriever that was not asked has no say; one that was asked and left this passage out has.
     if (value === null && alone) return null;

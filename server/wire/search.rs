@@ -1,6 +1,6 @@
 //! Searches and their answers on the wire.
 
-use autorag_query::{Answer, Degraded, Hit, Mode, QueryError, Request, SnippetPart, StageTimes};
+use autorag_query::{Answer, Degraded, Fusion, Hit, Mode, QueryError, Request, SnippetPart, StageTimes};
 use autorag_store::Filter;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,10 @@ pub struct SearchBody {
     #[serde(default)]
     #[schema(example = "hybrid")]
     pub mode: Option<String>,
+    /// How a hybrid search joins its two lists: `weighted` (the default), `rrf` or `max`.
+    #[serde(default)]
+    #[schema(example = "weighted")]
+    pub fusion: Option<String>,
     /// How many hits, 1 to 50; 10 where not said.
     #[serde(default)]
     pub limit: Option<usize>,
@@ -42,9 +46,15 @@ impl TryFrom<SearchBody> for Request {
             .map(|word| word.parse::<Mode>())
             .transpose()
             .map_err(|e| invalid("mode", e))?;
+        let fusion = body
+            .fusion
+            .map(|word| word.parse::<Fusion>())
+            .transpose()
+            .map_err(|e| invalid("fusion", e))?;
         let filter = body.filters.as_ref().map(Filter::parse).transpose();
         let request = Request {
             mode: mode.unwrap_or(defaults.mode),
+            fusion: fusion.unwrap_or(defaults.fusion),
             limit: body.limit.unwrap_or(defaults.limit),
             offset: body.offset.unwrap_or(defaults.offset),
             filter: filter.map_err(|error| invalid("filters", error.to_string()))?,
@@ -64,12 +74,30 @@ pub struct AnswerWire {
     pub mode: &'static str,
     /// Best first.
     pub hits: Vec<HitWire>,
+    /// How the two lists were joined; absent where only one was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fusion: Option<FusionWire>,
     /// What did not take part, or not fully.
     pub degraded: Vec<DegradedWire>,
     /// How much of the corpus could be seen.
     pub index_state: IndexStateWire,
     /// Microseconds by stage.
     pub took_us: TookWire,
+}
+
+/// How the two lists were joined, and what it rests on.
+#[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+pub struct FusionWire {
+    /// `weighted`, `rrf` or `max`.
+    pub method: &'static str,
+    /// How much the dense list counts in the method `weighted`, from 0 to 1; the lexical one has the rest.
+    pub dense_weight: f32,
+    /// How little the model knows of the question's language or script, from 0 to 1.
+    pub foreign: f32,
+    /// How much the nearest passages are code while the question is prose, from 0 to 1.
+    pub code: f32,
+    /// How far the first lexical hit is ahead of the tenth, from 0 to 1.
+    pub lead: f32,
 }
 
 /// A passage that answers.
@@ -137,7 +165,7 @@ pub struct ScoresWire {
     pub dense: Option<f32>,
     /// Its rank there, from 1.
     pub dense_rank: Option<u32>,
-    /// How the two were joined: `rrf`, or `none` where only one took part.
+    /// How the two were joined: `weighted`, `rrf` or `max`; `none` where only one was asked.
     pub fusion: &'static str,
 }
 
@@ -171,15 +199,23 @@ pub struct TookWire {
 
 impl From<Answer> for AnswerWire {
     fn from(answer: Answer) -> AnswerWire {
-        let fusion = answer.fusion.as_str();
+        let method = answer.fusion.map_or("none", |(fusion, _)| fusion.as_str());
+        let fusion = answer.fusion.map(|(fusion, signals)| FusionWire {
+            method: fusion.as_str(),
+            dense_weight: signals.dense_weight(),
+            foreign: signals.foreign,
+            code: signals.code,
+            lead: signals.lead,
+        });
         AnswerWire {
             query: answer.query,
             mode: answer.mode.as_str(),
             hits: answer
                 .hits
                 .into_iter()
-                .map(|hit| HitWire::new(hit, fusion))
+                .map(|hit| HitWire::new(hit, method))
                 .collect(),
+            fusion,
             degraded: answer.degraded.into_iter().map(DegradedWire::from).collect(),
             index_state: IndexStateWire::from(answer.index_state),
             took_us: TookWire::from(answer.took),

@@ -280,7 +280,7 @@ mod tests {
             "",
             "Der Turm",
             "fn main() { let mut de = la.iter(); for un in de { if is_set(un) { die(un) } } }",
-            "def el(self, no, se): return self.la[no] + self.un(se) if is_set else None",
+            "def die(self, no, se): return self.table[no] + self.un(se) if is_set else None",
         ] {
             assert_eq!(detect(text).code, "en", "{text}");
         }
