@@ -5,10 +5,10 @@
 
 use autorag_store::Candidate;
 
-/// Tokens a character from which on the model begins not to know the language: English has about 0.22, German 0.34, …
-const KNOWN: f32 = 0.25;
-/// … and so many more until it knows nothing of it: Russian has 0.84, Chinese 0.97.
-const UNKNOWN_AFTER: f32 = 0.3;
+/// Tokens a word from which on the model begins not to know the language: English has 1.0 to 1.5, German 2.2, …
+const KNOWN: f32 = 1.5;
+/// … and so many more until it knows nothing of it: Russian has 6, Chinese a word of many characters.
+const UNKNOWN_AFTER: f32 = 2.5;
 /// Share of code's punctuation in a text that is code. In prose it is below 0.01.
 const CODE: f32 = 0.05;
 /// A question is decided by its words where the tenth lexical hit has half the score of the first.
@@ -49,8 +49,15 @@ impl Signals {
         lexical_ceiling: f32,
         near_code: f32,
     ) -> Signals {
-        let characters = query.chars().count().max(1);
-        let pieces = tokens as f32 / characters as f32;
+        let words = query
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .count();
+        let marks = query
+            .chars()
+            .filter(|c| !c.is_alphanumeric() && !c.is_whitespace())
+            .count();
+        let pieces = tokens.saturating_sub(marks) as f32 / words.max(1) as f32;
         let lead = match (lexical.first(), lexical.get(LEAD_OVER - 1)) {
             (Some(first), Some(later)) if first.score > 0.0 => 1.0 - later.score / first.score,
             (Some(_), None) => 1.0,

@@ -17,12 +17,12 @@ use crate::{Candidate, DocumentId, DocumentSet, PassageId, StoreError};
 /// Candidates fetched beyond those asked for, so that equal scores at the cut can be put in an order of their own.
 const TIES: usize = 32;
 /// What a match in a field is worth against one in the passage's text.
-const TITLE_WEIGHT: f32 = 1.6;
+const TITLE_WEIGHT: f32 = 0.8;
 const HEADING_WEIGHT: f32 = 1.3;
 const PATH_WEIGHT: f32 = 0.8;
 /// What the score of the whole document adds to those of its passages. A passage answers a question, but its document says what
 /// it is about: see docs/retrieval.md for how much that is worth.
-const DOCUMENT_WEIGHT: f32 = 1.0;
+const DOCUMENT_WEIGHT: f32 = 1.5;
 /// Documents whose score is looked at, for each passage asked for.
 const DOCUMENTS: usize = 2;
 /// How soon more of a word stops to count, in tantivy's BM25.
