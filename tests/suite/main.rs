@@ -16,5 +16,6 @@ mod http;
 mod indexing;
 mod mcp;
 mod page;
+mod quality;
 mod shape;
 mod two_processes;
