@@ -1,0 +1,146 @@
+//! Notices that something in the folders may have changed.
+//!
+//! A notice never says what has changed, only that it is time to walk: the walk alone knows ignore files, globs and renames.
+//! So a lost or superfluous event costs time, and never a wrong index.
+
+mod events;
+mod folders;
+mod schedule;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use crate::Cancel;
+use events::Events;
+use folders::Folders;
+pub use schedule::Reason;
+use schedule::Schedule;
+
+/// How often folders are walked where events do not work.
+const POLL_EVERY: Duration = Duration::from_secs(2);
+
+/// How changes are noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WatchMode {
+    /// By events of the file system, or by polling where those cannot be had.
+    Auto,
+    /// By a walk every few seconds.
+    Poll,
+}
+
+/// How changes are noticed, and how often what was missed is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WatchOptions {
+    /// How changes are noticed.
+    pub mode: WatchMode,
+    /// Time between walks that no event asked for.
+    pub reconcile: Option<Duration>,
+}
+
+/// Says when the folders are to be walked again.
+pub struct Watcher {
+    options: WatchOptions,
+    shared: Arc<Shared>,
+    folders: Mutex<Folders>,
+    /// Whether some folder cannot be watched.
+    polls: AtomicBool,
+}
+
+/// What the thread that receives events has to tell the one that waits.
+struct Shared {
+    schedule: Mutex<Schedule>,
+    events: Mutex<Events>,
+    waiter: Thread,
+}
+
+impl Shared {
+    /// Has the folders walked soon.
+    fn changed(&self) {
+        lock(&self.schedule).changed(Instant::now());
+        self.waiter.unpark();
+    }
+}
+
+impl Watcher {
+    /// A watcher for the thread that makes it: only that one may [`Watcher::wait`], and unparking it ends its wait early.
+    /// Nothing is watched before the first walk.
+    pub fn new(options: WatchOptions) -> Watcher {
+        Watcher {
+            options,
+            shared: Arc::new(Shared {
+                schedule: Mutex::default(),
+                events: Mutex::default(),
+                waiter: std::thread::current(),
+            }),
+            folders: Mutex::default(),
+            polls: AtomicBool::new(options.mode == WatchMode::Poll),
+        }
+    }
+
+    /// Waits until the folders are to be walked. `None` when asked to stop.
+    pub fn wait(&self, cancel: &Cancel) -> Option<Reason> {
+        loop {
+            if cancel.is_cancelled() {
+                return None;
+            }
+            let next = lock(&self.shared.schedule).next();
+            let Some((at, reason)) = next else {
+                std::thread::park();
+                continue;
+            };
+            match at.checked_duration_since(Instant::now()) {
+                Some(left) if !left.is_zero() => std::thread::park_timeout(left),
+                _ => return Some(reason),
+            }
+        }
+    }
+
+    /// Has the folders walked after a while, since the last run failed.
+    pub fn retry(&self, after: Duration) {
+        lock(&self.shared.schedule).retry(Instant::now() + after);
+    }
+
+    /// Whether the folders are to be walked now.
+    pub(crate) fn is_due(&self) -> bool {
+        let next = lock(&self.shared.schedule).next();
+        next.is_some_and(|(at, _)| at <= Instant::now())
+    }
+
+    /// A walk begins: it will see whatever has changed up to now.
+    pub(crate) fn walking(&self) {
+        lock(&self.shared.schedule).walking();
+    }
+
+    /// A walk has found these folders, in this time. They are what is watched from now on.
+    pub(crate) fn walked(&self, found: &BTreeSet<PathBuf>, took: Duration) {
+        if self.options.mode == WatchMode::Auto {
+            let followed = lock(&self.folders).follow(found, &self.shared);
+            let polls = followed.failure.is_some();
+            if let Some(failure) = followed.failure
+                && !self.polls.load(Ordering::Relaxed)
+            {
+                let seconds = POLL_EVERY.as_secs();
+                tracing::warn!("{failure}; the folders are walked every {seconds} s instead");
+            }
+            self.polls.store(polls, Ordering::Relaxed);
+            if followed.more {
+                // Something may have come into a folder between the walk and the watch.
+                self.shared.changed();
+            }
+        }
+        let every = match self.polls.load(Ordering::Relaxed) {
+            true => Some(POLL_EVERY),
+            false => self.options.reconcile,
+        };
+        lock(&self.shared.schedule).walked(Instant::now(), took, every);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // A panic elsewhere leaves at worst a superfluous walk behind.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
