@@ -85,7 +85,10 @@ impl Indexer {
     ) -> Result<RunReport, IndexError> {
         let started = Instant::now();
         let mut report = RunReport::default();
+        let mut unchanged = None;
         while let Some(seen) = self.update_text(progress, cancel, watcher, &mut report)? {
+            // To a later walk, what the run has added is unchanged as well.
+            unchanged.get_or_insert(report.unchanged);
             progress.enter(Stage::Embedding);
             let embedding = Instant::now();
             let threads = self.options.threads.max(1);
@@ -100,6 +103,7 @@ impl Indexer {
                 break;
             }
         }
+        report.unchanged = unchanged.unwrap_or(report.unchanged);
         report.took_total = started.elapsed();
         progress.enter(Stage::Done);
         Ok(report)

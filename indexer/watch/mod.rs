@@ -144,3 +144,49 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // A panic elsewhere leaves at worst a superfluous walk behind.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watcher(mode: WatchMode) -> Watcher {
+        Watcher::new(WatchOptions {
+            mode,
+            reconcile: None,
+        })
+    }
+
+    fn planned(watcher: &Watcher) -> Option<Reason> {
+        lock(&watcher.shared.schedule).next().map(|(_, reason)| reason)
+    }
+
+    #[test]
+    fn a_folder_watched_anew_is_walked_once_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let folders = BTreeSet::from([dir.path().to_owned()]);
+        let watcher = watcher(WatchMode::Auto);
+        assert_eq!(planned(&watcher), None);
+        watcher.walking();
+        watcher.walked(&folders, Duration::ZERO);
+        assert_eq!(planned(&watcher), Some(Reason::Change));
+        watcher.walking();
+        watcher.walked(&folders, Duration::ZERO);
+        assert_eq!(planned(&watcher), None);
+        fs_err::write(dir.path().join("a.md"), "text").unwrap();
+        assert_eq!(watcher.wait(&Cancel::default()), Some(Reason::Change));
+        assert!(watcher.is_due());
+    }
+
+    #[test]
+    fn a_wait_ends_when_asked_to_stop() {
+        let (cancel, watcher) = (Cancel::default(), watcher(WatchMode::Poll));
+        watcher.walked(&BTreeSet::new(), Duration::ZERO);
+        assert_eq!(planned(&watcher), Some(Reason::Routine));
+        let (stop, waiter) = (cancel.clone(), std::thread::current());
+        std::thread::spawn(move || {
+            stop.cancel();
+            waiter.unpark();
+        });
+        assert_eq!(watcher.wait(&cancel), None);
+    }
+}
