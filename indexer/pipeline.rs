@@ -121,9 +121,9 @@ impl Indexer {
         let scanning = Instant::now();
         progress.scan();
         if let Some(watcher) = watcher {
-            watcher.walking();
+            watcher.walking(progress.snapshot().stage == Stage::Checking);
         }
-        let listing = self.scan(progress, cancel)?;
+        let listing = self.scan(progress, cancel, watcher)?;
         if let Some(watcher) = watcher {
             watcher.walked(&listing.folders, scanning.elapsed());
         }
@@ -165,9 +165,20 @@ impl Indexer {
         Ok(self.store.run_state()?.finished && counts.embedded >= counts.passages)
     }
 
-    fn scan(&self, progress: &Progress, cancel: &Cancel) -> Result<Listing, IndexError> {
+    fn scan(
+        &self,
+        progress: &Progress,
+        cancel: &Cancel,
+        watcher: Option<&Watcher>,
+    ) -> Result<Listing, IndexError> {
         let mut listing = Listing::default();
         for source in self.store.sources() {
+            if watcher.is_some_and(|watcher| watcher.is_unmounted(&source.path)) {
+                return Err(IndexError::Root {
+                    path: source.path.clone(),
+                    reason: "it is empty, and the disk that it was on is no longer mounted there".into(),
+                });
+            }
             list(
                 source,
                 self.store.dir(),

@@ -7,8 +7,8 @@ mod events;
 mod folders;
 mod schedule;
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
@@ -48,6 +48,8 @@ pub struct Watcher {
     folders: Mutex<Folders>,
     /// Whether some folder cannot be watched.
     polls: AtomicBool,
+    /// Devices that sources are on.
+    devices: Mutex<HashMap<PathBuf, u64>>,
 }
 
 /// What the thread that receives events has to tell the one that waits.
@@ -78,6 +80,7 @@ impl Watcher {
             }),
             folders: Mutex::default(),
             polls: AtomicBool::new(options.mode == WatchMode::Poll),
+            devices: Mutex::default(),
         }
     }
 
@@ -110,9 +113,26 @@ impl Watcher {
         next.is_some_and(|(at, _)| at <= Instant::now())
     }
 
-    /// A walk begins: it will see whatever has changed up to now.
-    pub(crate) fn walking(&self) {
+    /// A walk begins: it will see whatever has changed up to now. One that nothing asked for is the time to set up every watch
+    /// anew, should one have been lost, to a disk that was unmounted for a while say.
+    pub(crate) fn walking(&self, routine: bool) {
         lock(&self.shared.schedule).walking();
+        if routine && !self.polls.load(Ordering::Relaxed) {
+            lock(&self.shared.events).lost = true;
+        }
+    }
+
+    /// Whether a source is but the empty mount point of the disk that it was on in the last walk.
+    pub(crate) fn is_unmounted(&self, root: &Path) -> bool {
+        let Some(device) = device(root) else { return false };
+        let mut devices = lock(&self.devices);
+        let moved = devices.get(root).is_some_and(|known| *known != device);
+        let is_empty = || fs_err::read_dir(root).is_ok_and(|mut entries| entries.next().is_none());
+        if moved && is_empty() {
+            return true;
+        }
+        devices.insert(root.to_owned(), device);
+        false
     }
 
     /// A walk has found these folders, in this time. They are what is watched from now on.
@@ -138,6 +158,17 @@ impl Watcher {
         };
         lock(&self.shared.schedule).walked(Instant::now(), took, every);
     }
+}
+
+#[cfg(unix)]
+fn device(root: &Path) -> Option<u64> {
+    let meta = fs_err::metadata(root).ok()?;
+    Some(std::os::unix::fs::MetadataExt::dev(&meta))
+}
+
+#[cfg(not(unix))]
+fn device(_root: &Path) -> Option<u64> {
+    None
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -166,15 +197,34 @@ mod tests {
         let folders = BTreeSet::from([dir.path().to_owned()]);
         let watcher = watcher(WatchMode::Auto);
         assert_eq!(planned(&watcher), None);
-        watcher.walking();
+        watcher.walking(false);
         watcher.walked(&folders, Duration::ZERO);
         assert_eq!(planned(&watcher), Some(Reason::Change));
-        watcher.walking();
+        watcher.walking(false);
         watcher.walked(&folders, Duration::ZERO);
         assert_eq!(planned(&watcher), None);
         fs_err::write(dir.path().join("a.md"), "text").unwrap();
         assert_eq!(watcher.wait(&Cancel::default()), Some(Reason::Change));
         assert!(watcher.is_due());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_empty_folder_on_another_device_is_a_mount_point() {
+        let dir = tempfile::tempdir().unwrap();
+        let watcher = watcher(WatchMode::Auto);
+        assert!(!watcher.is_unmounted(dir.path()), "nothing is known of it");
+        let on_another = |watcher: &Watcher| {
+            let device = device(dir.path()).unwrap() + 1;
+            lock(&watcher.devices).insert(dir.path().to_owned(), device);
+        };
+        on_another(&watcher);
+        assert!(watcher.is_unmounted(dir.path()));
+        assert!(watcher.is_unmounted(dir.path()), "and stays one");
+        fs_err::write(dir.path().join("a.md"), "text").unwrap();
+        assert!(!watcher.is_unmounted(dir.path()), "another disk with files");
+        fs_err::remove_file(dir.path().join("a.md")).unwrap();
+        assert!(!watcher.is_unmounted(dir.path()), "emptied on the same disk");
     }
 
     #[test]
