@@ -4,13 +4,15 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use autorag_embedder::{EmbedError, Embedder};
-use autorag_store::{ContentHash, PassageId, PendingPassage, Store};
+use autorag_store::{ContentHash, PendingPassage, Store};
 
 use crate::input::embedding_input;
 use crate::{Cancel, IndexError, Progress};
 
 /// Passages taken from the catalog at a time; their vectors become durable and searchable together.
 const WINDOW: usize = 1024;
+/// The same for the first of a run. It has the newest passages, and who has just changed a file should not wait for many others.
+const FIRST_WINDOW: usize = 64;
 /// Passages embedded at a time by a thread. Small, so that a wish to stop is soon heard.
 const BATCH: usize = 16;
 
@@ -25,7 +27,7 @@ pub(crate) struct Embedded {
     pub all: bool,
 }
 
-/// Embeds every passage that waits for a vector, unless there is a reason to `pause`.
+/// Embeds every passage that waits for a vector, newest first, unless there is a reason to `pause`.
 pub(crate) fn embed_pending(
     store: &Store,
     embedder: &Embedder,
@@ -36,17 +38,17 @@ pub(crate) fn embed_pending(
 ) -> Result<Embedded, IndexError> {
     let counts = store.snapshot()?.counts();
     progress.set_to_embed(counts.passages.saturating_sub(counts.embedded));
-    let (mut after, mut passages) = (PassageId(0), 0);
+    let (mut before, mut passages) = (None, 0);
+    let mut window = FIRST_WINDOW;
     loop {
         cancel.check()?;
-        let pending = store.pending_embeddings(after, WINDOW)?;
-        let Some(last) = pending.last() else {
+        let pending = store.pending_embeddings(before, window)?;
+        let Some(last) = pending.last().map(|passage| passage.id) else {
             return Ok(Embedded { passages, all: true });
         };
         if pause() {
             return Ok(Embedded { passages, all: false });
         }
-        let before = std::mem::replace(&mut after, last.id);
         let texts = texts(&pending, embedder);
         let embedded = embed_all(&texts, embedder, threads, progress, &|| {
             cancel.is_cancelled() || pause()
@@ -55,9 +57,10 @@ pub(crate) fn embed_pending(
             passages += store.put_embeddings(&embedded)? as u64;
             store.refresh_vectors()?;
         }
-        // Vectors of a window that was cut short are kept; why it was is asked anew before the next one.
-        if embedded.len() < texts.len() {
-            after = before;
+        // Vectors of a window that was cut short are kept; why it was is asked anew before going on with the rest of it.
+        if embedded.len() == texts.len() {
+            before = Some(last);
+            window = WINDOW;
         }
     }
 }

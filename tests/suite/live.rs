@@ -156,15 +156,18 @@ fn a_change_does_not_wait_for_the_vectors_of_others() {
         (state(&server)["phase"] == "embedding").then_some(())
     });
     sandbox.write("new.md", "# New\n\nOstriches run fast.\n");
-    let state = wait_for("the new file", || {
-        let answer = server.search(&json!({"query": "ostriches", "mode": "lexical"}));
-        (paths(&answer) == ["new.md"]).then(|| answer["index_state"].clone())
-    });
-    assert_eq!(state["complete"], false);
-    assert!(
-        state["pending"].as_u64().unwrap() > 1,
-        "all vectors were built before the file was found: {state}"
-    );
+    for mode in ["lexical", "dense"] {
+        let state = wait_for("the new file", || {
+            let answer = server.search(&json!({"query": "ostriches", "mode": mode}));
+            let first = paths(&answer).first().copied() == Some("new.md");
+            first.then(|| answer["index_state"].clone())
+        });
+        assert_eq!(state["complete"], false);
+        assert!(
+            state["pending"].as_u64().unwrap() > 1,
+            "all vectors were built before the file was found, {mode}: {state}"
+        );
+    }
     let state = server.wait_until_complete()["index_state"].clone();
     assert_eq!(state["documents"], 401);
 }
