@@ -62,12 +62,14 @@ impl Indexer {
         }
         self.store.refresh_lexical()?;
         progress.enter(Stage::Embedding);
+        let never = || false;
         embed_pending(
             &self.store,
             &self.embedder,
             self.options.threads.max(1),
             progress,
             cancel,
+            &never,
         )?;
         self.store.finish_run(put)?;
         progress.enter(Stage::Done);

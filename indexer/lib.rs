@@ -1,9 +1,10 @@
 //! From folders to a filled store: a walk that honours ignore files, parsers, chunking in the model's own tokens, and a
 //! pipeline that makes text searchable first and embeds it after.
 //!
-//! [`Indexer::run`] brings a store up to date. A second run touches only what has changed.
+//! [`Indexer::run`] brings a store up to date. A second run touches only what has changed. [`Watcher`] says when one is due.
 
 mod chunk;
+mod compare;
 mod embedding;
 mod error;
 mod given;
@@ -12,8 +13,10 @@ mod options;
 mod parse;
 mod pipeline;
 mod progress;
+mod reading;
 mod report;
 mod source;
+mod watch;
 
 pub use chunk::{Chunker, Piece};
 pub use error::IndexError;
@@ -24,3 +27,4 @@ pub use parse::{Parsed, Refusal, parse};
 pub use pipeline::Indexer;
 pub use progress::{Cancel, Progress, ProgressSnapshot, Stage};
 pub use report::RunReport;
+pub use watch::{Reason, WatchMode, WatchOptions, Watcher};

@@ -1,25 +1,19 @@
 //! One run: find, compare, parse, make searchable, embed.
 
-use std::collections::HashMap;
-use std::io::Read;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use autorag_embedder::Embedder;
-use autorag_store::{
-    ChangeBatch, ContentHash, FileStat, FileState, ItemStatus, Metadata, NewDocument, NewPassage, Store,
-};
+use autorag_store::{ChangeBatch, ItemStatus, NewDocument, Store};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use crate::chunk::Chunker;
-use crate::input::embedding_input;
+use crate::compare::{Changes, Job};
+use crate::embedding::embed_pending;
 use crate::options::Globs;
-use crate::parse::{Parsed, Refusal, parse};
 use crate::progress::{Cancel, Progress, Stage};
-use crate::source::{Found, Listing, list};
-use crate::{IndexError, IndexOptions, RunReport, embedding};
+use crate::reading::Outcome;
+use crate::source::{Listing, list};
+use crate::{IndexError, IndexOptions, RunReport, Watcher};
 
 /// Documents in a transaction, at most …
 const BATCH_DOCUMENTS: usize = 256;
@@ -40,21 +34,6 @@ pub struct Indexer {
     pub(crate) embedder: Arc<Embedder>,
     pub(crate) options: IndexOptions,
     globs: Globs,
-}
-
-/// A file to be read, and what is known of it.
-struct Job {
-    key: String,
-    found: Found,
-    known: Option<FileState>,
-}
-
-/// What came of it.
-enum Outcome {
-    /// The same bytes as before.
-    Same { key: String, stat: FileStat },
-    /// Something to store.
-    New { document: Box<NewDocument>, known: bool },
 }
 
 impl Indexer {
@@ -90,33 +69,85 @@ impl Indexer {
         })
     }
 
-    /// Runs once over every folder of the store. Text is searchable before its vectors are built.
+    /// Brings the store up to date with its folders. Text is searchable before its vectors are built.
+    ///
+    /// With a `watcher`, files that change meanwhile need not wait for the vectors: as soon as it says so, embedding pauses for
+    /// another walk. It is told which folders to watch.
     ///
     /// # Errors
     /// [`IndexError::Root`] where a folder is gone, [`IndexError::Cancelled`] when asked to stop, and whatever the store or the
     /// model says. What was done up to there is kept.
-    pub fn run(&self, progress: &Progress, cancel: &Cancel) -> Result<RunReport, IndexError> {
+    pub fn run(
+        &self,
+        progress: &Progress,
+        cancel: &Cancel,
+        watcher: Option<&Watcher>,
+    ) -> Result<RunReport, IndexError> {
         let started = Instant::now();
         let mut report = RunReport::default();
-        progress.enter(Stage::Scanning);
-        let listing = self.scan(progress, cancel)?;
+        let mut unchanged = None;
+        while let Some(seen) = self.update_text(progress, cancel, watcher, &mut report)? {
+            // To a later walk, what the run has added is unchanged as well.
+            unchanged.get_or_insert(report.unchanged);
+            progress.enter(Stage::Embedding);
+            let embedding = Instant::now();
+            let threads = self.options.threads.max(1);
+            let pause = || watcher.is_some_and(Watcher::is_due);
+            let done = embed_pending(&self.store, &self.embedder, threads, progress, cancel, &pause)?;
+            report.embedded += done.passages;
+            if done.all {
+                self.store.finish_run(seen)?;
+            }
+            report.took_embed += embedding.elapsed();
+            if done.all {
+                break;
+            }
+        }
+        report.unchanged = unchanged.unwrap_or(report.unchanged);
+        report.took_total = started.elapsed();
+        progress.enter(Stage::Done);
+        Ok(report)
+    }
+
+    /// Finds what has changed and makes it searchable by BM25. How many files there are; `None` where the store is as the
+    /// folders are already.
+    fn update_text(
+        &self,
+        progress: &Progress,
+        cancel: &Cancel,
+        watcher: Option<&Watcher>,
+        report: &mut RunReport,
+    ) -> Result<Option<u64>, IndexError> {
+        let scanning = Instant::now();
+        progress.scan();
+        if let Some(watcher) = watcher {
+            watcher.walking(progress.snapshot().stage == Stage::Checking);
+        }
+        let listing = self.scan(progress, cancel, watcher)?;
+        if let Some(watcher) = watcher {
+            watcher.walked(&listing.folders, scanning.elapsed());
+        }
         let recipe = self.options.recipe();
-        let mut known = self.store.known_files()?;
+        let known = self.store.known_files()?;
         if known.is_empty() {
             self.store.set_recipe(&recipe)?;
         }
         let same_recipe = self.store.recipe()?.is_some_and(|kept| kept == recipe);
-        let (jobs, seen) = compare(listing.files, &mut known, same_recipe, &mut report);
-        let removed = vanished(known, &listing.unreadable);
-        self.store.begin_run()?;
-        report.took_scan = started.elapsed();
+        let changes = Changes::between(listing, known, same_recipe);
+        report.unchanged = changes.unchanged;
+        report.took_scan += scanning.elapsed();
+        // Walks that nothing asked for come often; they leave no trace where there is nothing to do.
+        if watcher.is_some() && same_recipe && changes.is_empty() && self.is_complete()? {
+            return Ok(None);
+        }
 
+        self.store.begin_run()?;
         progress.enter(Stage::Indexing);
-        progress.set_files_to_index(jobs.len());
+        progress.set_files_to_index(changes.jobs.len());
         let indexing = Instant::now();
-        self.index(jobs, same_recipe, progress, cancel, &mut report)?;
-        report.removed = removed.len() as u64;
-        for removals in removed.chunks(BATCH_REMOVALS) {
+        self.index(changes.jobs, same_recipe, progress, cancel, report)?;
+        report.removed += changes.removed.len() as u64;
+        for removals in changes.removed.chunks(BATCH_REMOVALS) {
             self.store.apply(&ChangeBatch {
                 removals: removals.to_vec(),
                 ..ChangeBatch::default()
@@ -124,22 +155,30 @@ impl Indexer {
         }
         self.store.set_recipe(&recipe)?;
         self.store.refresh_lexical()?;
-        report.took_index = indexing.elapsed();
-
-        progress.enter(Stage::Embedding);
-        let embedding = Instant::now();
-        let threads = self.options.threads.max(1);
-        report.embedded = embedding::embed_pending(&self.store, &self.embedder, threads, progress, cancel)?;
-        self.store.finish_run(seen)?;
-        report.took_embed = embedding.elapsed();
-        report.took_total = started.elapsed();
-        progress.enter(Stage::Done);
-        Ok(report)
+        report.took_index += indexing.elapsed();
+        Ok(Some(changes.seen))
     }
 
-    fn scan(&self, progress: &Progress, cancel: &Cancel) -> Result<Listing, IndexError> {
+    /// Whether the last run came to its end and every passage has its vector.
+    fn is_complete(&self) -> Result<bool, IndexError> {
+        let counts = self.store.snapshot()?.counts();
+        Ok(self.store.run_state()?.finished && counts.embedded >= counts.passages)
+    }
+
+    fn scan(
+        &self,
+        progress: &Progress,
+        cancel: &Cancel,
+        watcher: Option<&Watcher>,
+    ) -> Result<Listing, IndexError> {
         let mut listing = Listing::default();
         for source in self.store.sources() {
+            if watcher.is_some_and(|watcher| watcher.is_unmounted(&source.path)) {
+                return Err(IndexError::Root {
+                    path: source.path.clone(),
+                    reason: "it is empty, and the disk that it was on is no longer mounted there".into(),
+                });
+            }
             list(
                 source,
                 self.store.dir(),
@@ -239,157 +278,6 @@ impl Indexer {
             }
         }
     }
-
-    /// Reads and parses one file. Whatever is wrong with it becomes an item.
-    fn process(&self, job: Job, same_recipe: bool) -> Outcome {
-        let Job { key, found, known } = job;
-        let stat = found.stat;
-        let is_known = known.is_some();
-        let refused = |key: String, hash: ContentHash, refusal: Refusal| {
-            let as_before = known.as_ref().is_some_and(|known| {
-                known.source_hash == hash
-                    && known.status == refusal.status
-                    && known.reason.as_ref() == Some(&refusal.reason)
-            });
-            if as_before && same_recipe {
-                return Outcome::Same { key, stat };
-            }
-            Outcome::New {
-                document: Box::new(without_text(key, stat, hash, refusal)),
-                known: is_known,
-            }
-        };
-        if let Some(refusal) = found.refusal {
-            return refused(key, unread_hash(), refusal);
-        }
-        let bytes = match read(&found.path, self.options.max_file_size) {
-            Ok(bytes) => bytes,
-            Err(refusal) => return refused(key, unread_hash(), refusal),
-        };
-        let hash = ContentHash::of(&bytes);
-        let known_bytes = known
-            .as_ref()
-            .is_some_and(|known| known.source_hash == hash && !is_unread(known));
-        if same_recipe && known_bytes {
-            return Outcome::Same { key, stat };
-        }
-        // A parser's panic costs the file, not the run. It has no state that could be left half done.
-        let parsed = catch_unwind(AssertUnwindSafe(|| {
-            parse(&key, &bytes).map(|parsed| self.document(&key, stat, hash, parsed))
-        }));
-        match parsed {
-            Ok(Ok(document)) => Outcome::New {
-                document: Box::new(document),
-                known: is_known,
-            },
-            Ok(Err(refusal)) => refused(key, hash, refusal),
-            Err(_) => refused(key, hash, Refusal::error("the parser met a bug on this file")),
-        }
-    }
-
-    /// What the store is to keep of a document whose text is known.
-    pub(crate) fn document(
-        &self,
-        key: &str,
-        stat: FileStat,
-        hash: ContentHash,
-        parsed: Parsed,
-    ) -> NewDocument {
-        let tokenizer = self.embedder.tokenizer();
-        let window = self.embedder.model().max_tokens;
-        let chunker = Chunker::new(
-            tokenizer,
-            self.options.chunk_tokens,
-            self.options.chunk_overlap_percent,
-        );
-        let passages = chunker.chunk(&parsed).into_iter().map(|piece| {
-            let text = &parsed.text[piece.span.start_byte..piece.span.end_byte];
-            let input = embedding_input(
-                parsed.title.as_deref(),
-                &piece.heading_path,
-                text,
-                tokenizer,
-                window,
-            );
-            NewPassage {
-                span: piece.span,
-                heading_path: piece.heading_path,
-                embed_hash: ContentHash::of(input.as_bytes()),
-            }
-        });
-        let passages = passages.collect();
-        NewDocument {
-            key: key.to_owned(),
-            stat,
-            source_hash: hash,
-            status: ItemStatus::Completed,
-            reason: None,
-            kind: parsed.kind.to_owned(),
-            language: parsed.language.map(str::to_owned),
-            title: parsed.title,
-            metadata: parsed.metadata,
-            text: parsed.text,
-            passages,
-        }
-    }
-}
-
-/// Splits what was found into files to read and files as they were. What is left of `known` was not found. Also how many files
-/// were seen.
-fn compare(
-    files: std::collections::BTreeMap<String, Found>,
-    known: &mut HashMap<String, FileState>,
-    same_recipe: bool,
-    report: &mut RunReport,
-) -> (Vec<Job>, u64) {
-    let seen = files.len() as u64;
-    let mut jobs = Vec::new();
-    for (key, found) in files {
-        let known = known.remove(&key);
-        let settled = known
-            .as_ref()
-            .is_some_and(|known| same_recipe && known.stat == found.stat && !is_unread(known));
-        if settled {
-            report.unchanged += 1;
-        } else {
-            jobs.push(Job { key, found, known });
-        }
-    }
-    (jobs, seen)
-}
-
-/// Stands for the bytes of a file that could not be read.
-fn unread_hash() -> ContentHash {
-    ContentHash::of(b"")
-}
-
-/// Whether a file could not be read last time. That may come right without a change of the file, by other permissions say.
-fn is_unread(known: &FileState) -> bool {
-    known.status == ItemStatus::Error && known.source_hash == unread_hash()
-}
-
-/// The bytes of a file, unless it has grown past `limit` since it was found.
-fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Refusal> {
-    let failed = |error: std::io::Error| Refusal::error(cause(&error));
-    let file = fs_err::File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    file.take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if bytes.len() as u64 > limit {
-        return Err(Refusal::error(
-            "it grew past index.max_file_size while it was being read",
-        ));
-    }
-    Ok(bytes)
-}
-
-/// Keys of documents whose file is gone: not those in a folder that could not be looked into.
-fn vanished(known: HashMap<String, FileState>, unreadable: &[String]) -> Vec<String> {
-    let unseen = |key: &String| unreadable.iter().any(|folder| key.starts_with(folder.as_str()));
-    let mut gone: Vec<String> = known.into_keys().filter(|key| !unseen(key)).collect();
-    gone.sort_unstable();
-    gone
 }
 
 fn count(report: &mut RunReport, document: &NewDocument, known: bool) {
@@ -401,29 +289,5 @@ fn count(report: &mut RunReport, document: &NewDocument, known: bool) {
         ItemStatus::Completed => report.passages += document.passages.len() as u64,
         ItemStatus::Error => report.errors += 1,
         ItemStatus::Skipped => report.skipped += 1,
-    }
-}
-
-fn without_text(key: String, stat: FileStat, hash: ContentHash, refusal: Refusal) -> NewDocument {
-    NewDocument {
-        key,
-        stat,
-        source_hash: hash,
-        status: refusal.status,
-        reason: Some(refusal.reason),
-        kind: "unknown".into(),
-        language: None,
-        title: None,
-        metadata: Metadata::new(),
-        text: String::new(),
-        passages: Vec::new(),
-    }
-}
-
-/// What the system said, without the path, which the item has already.
-fn cause(error: &std::io::Error) -> String {
-    match error.raw_os_error() {
-        Some(code) => std::io::Error::from_raw_os_error(code).to_string(),
-        None => error.kind().to_string(),
     }
 }

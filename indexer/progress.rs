@@ -16,6 +16,8 @@ pub enum Stage {
     Embedding,
     /// Over.
     Done,
+    /// Looking whether anything has changed, without a reason to think so.
+    Checking,
 }
 
 /// Counters of a run. Whoever watches reads them while the run writes.
@@ -47,6 +49,14 @@ pub struct ProgressSnapshot {
 }
 
 impl Progress {
+    /// Counters of a run that nothing has asked for: until it finds something to do, it is at [`Stage::Checking`].
+    pub fn routine() -> Progress {
+        Progress {
+            stage: AtomicU8::new(Stage::Checking as u8),
+            ..Progress::default()
+        }
+    }
+
     /// The counters now.
     pub fn snapshot(&self) -> ProgressSnapshot {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -55,7 +65,8 @@ impl Progress {
                 0 => Stage::Scanning,
                 1 => Stage::Indexing,
                 2 => Stage::Embedding,
-                _ => Stage::Done,
+                3 => Stage::Done,
+                _ => Stage::Checking,
             },
             files_seen: read(&self.files_seen),
             files_to_index: read(&self.files_to_index),
@@ -67,6 +78,16 @@ impl Progress {
 
     pub(crate) fn enter(&self, stage: Stage) {
         self.stage.store(stage as u8, Ordering::Relaxed);
+    }
+
+    /// The run looks at every file, perhaps once more.
+    pub(crate) fn scan(&self) {
+        if self.snapshot().stage != Stage::Checking {
+            self.enter(Stage::Scanning);
+        }
+        self.files_seen.store(0, Ordering::Relaxed);
+        self.files_done.store(0, Ordering::Relaxed);
+        self.embedded.store(0, Ordering::Relaxed);
     }
 
     pub(crate) fn found_file(&self) {

@@ -13,14 +13,17 @@ pub fn of(state: &RunState, under_way: Option<&Progress>, failure: Option<&str>,
         last_run: state.last_run.clone(),
         failure: failure.map(str::to_owned),
     };
-    if let Some(progress) = under_way {
-        let now = progress.snapshot();
+    // A look whether anything has changed is no run before it finds that something has.
+    let under_way = under_way
+        .map(Progress::snapshot)
+        .filter(|now| now.stage != Stage::Checking);
+    if let Some(now) = under_way {
         activity.files_seen = now.files_seen;
         activity.phase = match now.stage {
             Stage::Scanning => Phase::Scanning,
             Stage::Indexing => Phase::Indexing,
             Stage::Embedding => Phase::Embedding,
-            Stage::Done => Phase::Ready,
+            Stage::Done | Stage::Checking => Phase::Ready,
         };
     } else if failure.is_some() {
         activity.phase = Phase::Failed;

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use autorag_indexer::IndexOptions;
+use autorag_indexer::{IndexOptions, WatchMode, WatchOptions};
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -15,6 +15,8 @@ use toml::{Table, Value};
 const ENV_PREFIX: &str = "AUTORAG_";
 /// Name of the settings file in the current directory and under the XDG configuration directory.
 const FILE_NAME: &str = "autorag.toml";
+/// Most seconds between walks.
+const LONGEST_RECONCILE: u64 = 7 * 24 * 60 * 60;
 
 /// A settings file, variable or flag that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +92,22 @@ pub struct IndexSettings {
     pub chunk_overlap_percent: u8,
     /// Threads that parse and embed; 0 for one a core.
     pub threads: usize,
+    /// How `serve` and `mcp` notice changes.
+    pub watch: Watch,
+    /// Seconds between walks that find what watching has missed; 0 for none.
+    pub reconcile_secs: u64,
+}
+
+/// How changes are noticed while the process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Watch {
+    /// By events of the file system, or by polling where those cannot be had.
+    Auto,
+    /// By a walk every few seconds.
+    Poll,
+    /// Not at all: folders are read at start only.
+    Off,
 }
 
 /// How log lines look.
@@ -144,6 +162,8 @@ impl Default for IndexSettings {
             chunk_tokens: options.chunk_tokens,
             chunk_overlap_percent: options.chunk_overlap_percent,
             threads: 0,
+            watch: Watch::Auto,
+            reconcile_secs: 300,
         }
     }
 }
@@ -183,6 +203,8 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("index.chunk_tokens", Kind::Number),
     ("index.chunk_overlap_percent", Kind::Number),
     ("index.threads", Kind::Number),
+    ("index.watch", Kind::Text),
+    ("index.reconcile_secs", Kind::Number),
     ("log.level", Kind::Text),
     ("log.format", Kind::Text),
 ];
@@ -283,6 +305,15 @@ impl Settings {
         if self.index.max_file_size == 0 {
             return invalid("index.max_file_size", "must be at least 1 byte".into());
         }
+        if self.index.reconcile_secs > LONGEST_RECONCILE {
+            return invalid(
+                "index.reconcile_secs",
+                format!(
+                    "{} is over {LONGEST_RECONCILE}, a week; 0 turns it off",
+                    self.index.reconcile_secs
+                ),
+            );
+        }
         Ok(())
     }
 
@@ -304,6 +335,21 @@ impl Settings {
                 self.index.threads
             },
         }
+    }
+}
+
+impl IndexSettings {
+    /// How the folders are watched; `None` where they are not.
+    pub fn watch_options(&self) -> Option<WatchOptions> {
+        let mode = match self.watch {
+            Watch::Auto => WatchMode::Auto,
+            Watch::Poll => WatchMode::Poll,
+            Watch::Off => return None,
+        };
+        Some(WatchOptions {
+            mode,
+            reconcile: (self.reconcile_secs > 0).then(|| Duration::from_secs(self.reconcile_secs)),
+        })
     }
 }
 
@@ -437,6 +483,8 @@ mod tests {
         assert!(said("", &[("AUTORAG_SERVER_ADDR", "here")]).starts_with("AUTORAG_SERVER_ADDR: "));
         assert!(said("", &[("AUTORAG_NONSENSE", "1")]).starts_with("AUTORAG_NONSENSE: "));
         assert!(said("", &[("AUTORAG_INDEX_CHUNK_TOKENS", "9")]).starts_with("index.chunk_tokens: "));
+        assert!(said("", &[("AUTORAG_INDEX_WATCH", "sometimes")]).starts_with("AUTORAG_INDEX_WATCH: "));
+        assert!(said("[index]\nreconcile_secs = 9000000\n", &[]).starts_with("index.reconcile_secs: "));
     }
 
     #[test]
@@ -451,6 +499,7 @@ mod tests {
                 (Kind::List, _) => "a,b",
                 (Kind::Text, "server.addr") => "127.0.0.1:0",
                 (Kind::Text, "log.format") => "json",
+                (Kind::Text, "index.watch") => "poll",
                 (Kind::Text, _) => "info",
             };
             load("", &[(&name, text)], vec![]).unwrap_or_else(|error| panic!("{setting}: {error}"));

@@ -5,11 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use autorag_embedder::Embedder;
-use autorag_indexer::{Cancel, GivenDocument, IndexError, IndexOptions, Indexer, Progress, RunReport};
+use autorag_indexer::{
+    Cancel, GivenDocument, IndexError, IndexOptions, Indexer, Progress, RunReport, Watcher,
+};
 use autorag_query::{Activity, Answer, DocumentText, Engine, IndexState, LineRange, QueryError, Request};
 use autorag_store::{
     DocumentEntry, DocumentQuery, ModelIdentity, SourceRoot, Store, StoreError, StoreOptions,
 };
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::activity;
 use crate::wire::{ModelWire, SourceWire, StatusWire};
@@ -52,6 +56,8 @@ struct Run {
     under_way: Option<Arc<Progress>>,
     /// Why the last one failed.
     failure: Option<String>,
+    /// When the last one that did not ended. The store knows only of those that found something to do.
+    ended: Option<String>,
 }
 
 impl Corpus {
@@ -111,24 +117,34 @@ impl Corpus {
         &self.engine
     }
 
-    /// Brings the index up to date with the folders. Answers keep coming meanwhile, and say how far it is.
+    /// Brings the index up to date with the folders. Answers keep coming meanwhile, and say how far it is. With a `watcher`,
+    /// as [`Indexer::run`] has it.
     ///
     /// # Errors
     /// When the run cannot start or go on; what was indexed before stays.
-    pub fn update(&self, progress: &Arc<Progress>, cancel: &Cancel) -> Result<RunReport, IndexError> {
+    pub fn update(
+        &self,
+        progress: &Arc<Progress>,
+        cancel: &Cancel,
+        watcher: Option<&Watcher>,
+    ) -> Result<RunReport, IndexError> {
         self.run().under_way = Some(Arc::clone(progress));
         let (store, embedder) = (
             Arc::clone(self.engine.store()),
             Arc::clone(self.engine.embedder()),
         );
         let outcome = Indexer::new(store, embedder, self.plan.options.clone())
-            .and_then(|indexer| indexer.run(progress, cancel));
+            .and_then(|indexer| indexer.run(progress, cancel, watcher));
         let mut run = self.run();
         run.under_way = None;
         run.failure = match &outcome {
             Ok(_) | Err(IndexError::Cancelled) => None,
             Err(error) => Some(error.to_string()),
         };
+        if outcome.is_ok() {
+            let now = OffsetDateTime::now_utc().replace_nanosecond(0);
+            run.ended = now.ok().and_then(|now| now.format(&Rfc3339).ok());
+        }
         outcome
     }
 
@@ -156,12 +172,16 @@ impl Corpus {
     pub fn activity(&self) -> Result<Activity, QueryError> {
         let state = self.engine.store().run_state()?;
         let run = self.run();
-        Ok(activity::of(
+        let mut activity = activity::of(
             &state,
             run.under_way.as_deref(),
             run.failure.as_deref(),
             self.writes,
-        ))
+        );
+        if run.ended.is_some() {
+            activity.last_run.clone_from(&run.ended);
+        }
+        Ok(activity)
     }
 
     /// How much of the folders is searchable.

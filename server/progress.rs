@@ -115,7 +115,7 @@ fn log(progress: &Progress, done: &AtomicBool) {
 /// How far a stage is, and how far it goes.
 fn extent(now: &ProgressSnapshot) -> (u64, u64) {
     match now.stage {
-        Stage::Scanning => (now.files_seen, now.files_seen),
+        Stage::Scanning | Stage::Checking => (now.files_seen, now.files_seen),
         Stage::Indexing => (now.files_done, now.files_to_index),
         Stage::Embedding | Stage::Done => (now.embedded, now.to_embed),
     }
@@ -123,7 +123,7 @@ fn extent(now: &ProgressSnapshot) -> (u64, u64) {
 
 fn word(stage: Stage) -> &'static str {
     match stage {
-        Stage::Scanning => "scanning",
+        Stage::Scanning | Stage::Checking => "scanning",
         Stage::Indexing => "indexing",
         Stage::Embedding => "embedding",
         Stage::Done => "done",
@@ -132,7 +132,7 @@ fn word(stage: Stage) -> &'static str {
 
 fn unit(stage: Stage) -> &'static str {
     match stage {
-        Stage::Scanning | Stage::Indexing => "files",
+        Stage::Scanning | Stage::Checking | Stage::Indexing => "files",
         Stage::Embedding | Stage::Done => "passages",
     }
 }
@@ -169,6 +169,24 @@ pub fn summary(report: &RunReport) -> String {
         seconds(report.took_index),
         seconds(report.took_embed),
     )
+}
+
+/// An update in a few words, if it changed anything.
+pub fn what_changed(report: &RunReport) -> Option<String> {
+    let counts = [
+        (report.added, "added"),
+        (report.changed, "changed"),
+        (report.removed, "removed"),
+        (report.errors, "failed"),
+        (report.skipped, "skipped"),
+        (report.embedded, "passages embedded"),
+    ];
+    let parts: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    (!parts.is_empty()).then(|| format!("updated: {} ({})", parts.join(", "), seconds(report.took_total)))
 }
 
 fn seconds(duration: Duration) -> String {

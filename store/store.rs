@@ -200,17 +200,17 @@ impl Store {
         Ok(())
     }
 
-    /// Live passages that wait for a vector, above the number `after`, by number.
+    /// Live passages that wait for a vector, newest first; those before the number `before`, where it is given.
     ///
     /// # Errors
     /// When the catalog cannot be read.
     pub fn pending_embeddings(
         &self,
-        after: PassageId,
+        before: Option<PassageId>,
         limit: usize,
     ) -> Result<Vec<PendingPassage>, StoreError> {
         self.catalog
-            .read(|connection| catalog::pending(connection, after, limit))
+            .read(|connection| catalog::pending(connection, before, limit))
     }
 
     /// Keeps embeddings by the hash of the text they are of, for every passage that has it. How many passages got theirs.

@@ -1,6 +1,6 @@
 //! A folder: which files of it are documents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -31,6 +31,8 @@ pub(crate) struct Listing {
     pub files: BTreeMap<String, Found>,
     /// Beginnings of the keys of folders that could not be read: what is known of them says nothing about their files.
     pub unreadable: Vec<String>,
+    /// Folders that documents may be in, the sources themselves among them: those to watch.
+    pub folders: BTreeSet<PathBuf>,
 }
 
 /// Lists the files of a source.
@@ -52,6 +54,7 @@ pub(crate) fn list(
         reason,
     };
     fs_err::read_dir(root).map_err(|error| failed(error.to_string()))?;
+    into.folders.insert(root.clone());
     for entry in walk(root, not_into, options) {
         cancel.check()?;
         match entry {
@@ -63,7 +66,8 @@ pub(crate) fn list(
 }
 
 fn walk(root: &Path, not_into: &Path, options: &IndexOptions) -> ignore::Walk {
-    let not_into = not_into.to_owned();
+    // Sources are named by their canonical paths, and the index may be inside of one under another name.
+    let not_into = fs_err::canonicalize(not_into).unwrap_or_else(|_| not_into.to_owned());
     let mut walk = WalkBuilder::new(root);
     if options.respect_ignore {
         walk.add_custom_ignore_filename(IGNORE_FILE);
@@ -89,11 +93,17 @@ fn visit(
     into: &mut Listing,
 ) {
     let Some(kind) = entry.file_type() else { return };
-    if kind.is_dir() {
+    let (relative, key) = keys(entry.path(), source);
+    if !parents(&relative).all(|folder| globs.admit_folder(folder)) {
         return;
     }
-    let (relative, key) = keys(entry.path(), source);
-    if !globs.admit_file(&relative) || !parents(&relative).all(|folder| globs.admit_folder(folder)) {
+    if kind.is_dir() {
+        if globs.admit_folder(&relative) {
+            into.folders.insert(entry.path().to_owned());
+        }
+        return;
+    }
+    if !globs.admit_file(&relative) {
         return;
     }
     progress.found_file();
@@ -238,5 +248,51 @@ pub(crate) fn stat_of(meta: &Metadata) -> FileStat {
         size: meta.len(),
         modified_ns,
         inode,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folders_to_watch_are_those_that_documents_may_be_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = fs_err::canonicalize(dir.path()).unwrap();
+        for folder in ["a/b", "ignored/x", "excluded/x", ".hidden", ".git", "index/here"] {
+            fs_err::create_dir_all(root.join(folder)).unwrap();
+        }
+        fs_err::write(root.join(".gitignore"), "ignored/\n").unwrap();
+        let source = SourceRoot {
+            name: None,
+            path: root.clone(),
+        };
+        let options = IndexOptions {
+            exclude: vec!["excluded".into()],
+            ..IndexOptions::default()
+        };
+        let globs = Globs::new(&options).unwrap();
+        let mut listing = Listing::default();
+        // The index under another name than the walk meets it by.
+        let index = root.join("a/../index/here");
+        let (progress, cancel) = (Progress::default(), Cancel::default());
+        list(
+            &source,
+            &index,
+            &options,
+            &globs,
+            &progress,
+            &cancel,
+            &mut listing,
+        )
+        .unwrap();
+        let expected: BTreeSet<PathBuf> = ["", "a", "a/b", "index"]
+            .iter()
+            .map(|folder| match *folder {
+                "" => root.clone(),
+                folder => root.join(folder),
+            })
+            .collect();
+        assert_eq!(listing.folders, expected);
     }
 }

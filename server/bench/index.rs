@@ -60,7 +60,7 @@ pub fn index(
     let done = AtomicBool::new(false);
     let (report, first, all) = std::thread::scope(|scope| -> anyhow::Result<_> {
         let watcher = scope.spawn(|| watch(&corpus, bench.files, started, &done));
-        let report = corpus.update(&Arc::new(Progress::default()), &Cancel::default());
+        let report = corpus.update(&Arc::new(Progress::default()), &Cancel::default(), None);
         done.store(true, Ordering::Release);
         let (first, all) = watcher
             .join()
@@ -88,7 +88,7 @@ pub fn index(
     )?;
 
     let again = Instant::now();
-    let unchanged = corpus.update(&Arc::new(Progress::default()), &Cancel::default())?;
+    let unchanged = corpus.update(&Arc::new(Progress::default()), &Cancel::default(), None)?;
     let seconds = again.elapsed().as_secs_f64();
     line(
         out,

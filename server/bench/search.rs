@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use autorag_query::{Mode, Request};
 use autorag_store::{
-    ChangeBatch, ContentHash, FileStat, Filter, ItemStatus, Metadata, NewDocument, NewPassage, PassageId,
-    SourceRoot, Span, Store,
+    ChangeBatch, ContentHash, FileStat, Filter, ItemStatus, Metadata, NewDocument, NewPassage, SourceRoot,
+    Span, Store,
 };
 
 use super::prose::Prose;
@@ -115,7 +115,7 @@ fn fill(bench: &SearchBench, store: &Store) -> anyhow::Result<()> {
         })?;
         store.refresh_lexical()?;
         let mut prose = Prose::new(first as u64);
-        let pending = store.pending_embeddings(PassageId(0), BATCH * PASSAGES)?;
+        let pending = store.pending_embeddings(None, BATCH * PASSAGES)?;
         let vectors: Vec<_> = pending
             .iter()
             .map(|passage| (passage.embed_hash, unit(&mut prose, dimensions)))

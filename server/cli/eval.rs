@@ -96,7 +96,7 @@ fn indexed(setup: &Setup, folder: &Path, collection: &Collection, scratch: &Path
     let progress = Arc::new(Progress::default());
     if collection.documents.is_empty() {
         let corpus = Corpus::open(setup.plan(&[folder.to_owned()])?, Access::Write)?;
-        progress::watched(setup.show, &progress, || corpus.update(&progress, &cancel))?;
+        progress::watched(setup.show, &progress, || corpus.update(&progress, &cancel, None))?;
         return Ok(corpus);
     }
     let plan = Plan {

@@ -32,7 +32,7 @@ impl Index {
         let cancel = Cancel::default();
         cancel_on_signal(&cancel)?;
         let progress = Arc::new(Progress::default());
-        let outcome = progress::watched(setup.show, &progress, || corpus.update(&progress, &cancel));
+        let outcome = progress::watched(setup.show, &progress, || corpus.update(&progress, &cancel, None));
         match outcome {
             Ok(report) => {
                 writeln!(std::io::stdout(), "{}", progress::summary(&report))?;

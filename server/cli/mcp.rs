@@ -29,7 +29,7 @@ impl Mcp {
         let plan = setup.plan(&self.folders)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let served = runtime.block_on(async {
-            let background = Background::start(plan, setup.show);
+            let background = Background::start(plan, setup.settings.index.watch_options(), setup.show);
             let server = &setup.settings.server;
             let service = Service::new(
                 background.opening.clone(),

@@ -32,19 +32,19 @@ Settings come from autorag.toml (of this folder, else of the XDG configuration f
 AUTORAG_SERVER_ADDR and AUTORAG_INDEX_CHUNK_TOKENS, then from flags.
 
 Examples:
-  autorag serve docs                         index docs, then answer HTTP and MCP on 127.0.0.1:7878
+  autorag serve docs                         follow docs, and answer HTTP and MCP on 127.0.0.1:7878
   autorag search docs \"how do I install it\"  ask on the command line
   autorag mcp docs                           an MCP server on standard input and output, for an agent";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Index folders, then keep answering over HTTP and MCP
+    /// Index folders, follow their changes, and answer over HTTP and MCP
     Serve(serve::Serve),
     /// Bring the index of folders up to date, then end
     Index(index::Index),
     /// Ask a question of a folder
     Search(search::Search),
-    /// Serve MCP on standard input and output
+    /// Serve MCP on standard input and output, following changes
     Mcp(mcp::Mcp),
     /// Say what is indexed, how far, and which files could not be read
     Status(status::Status),

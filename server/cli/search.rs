@@ -67,7 +67,7 @@ impl Search {
             let cancel = Cancel::default();
             cancel_on_signal(&cancel)?;
             let progress = Arc::new(Progress::default());
-            match progress::watched(setup.show, &progress, || corpus.update(&progress, &cancel)) {
+            match progress::watched(setup.show, &progress, || corpus.update(&progress, &cancel, None)) {
                 Ok(_) => {}
                 Err(IndexError::Cancelled) => return Ok(ExitCode::from(INTERRUPTED)),
                 Err(error) => return Err(error.into()),

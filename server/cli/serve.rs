@@ -55,7 +55,7 @@ async fn serve(plan: Plan, settings: &Settings, show: Show) -> anyhow::Result<()
         .with_context(|| format!("cannot listen on {addr}; choose another address with --addr"))?;
     let bound = listener.local_addr()?;
     announce(&plan, bound)?;
-    let background = Background::start(plan, show);
+    let background = Background::start(plan, settings.index.watch_options(), show);
     let service = Service::new(
         background.opening.clone(),
         settings.server.max_concurrent,

@@ -143,18 +143,19 @@ pub(crate) fn passages(connection: &Connection, ids: &[PassageId]) -> rusqlite::
     Ok(found)
 }
 
-/// Live passages without a vector whose number is above `after`, in the order of their numbers.
+/// Live passages without a vector, newest first: those whose number is below `before`, where it is given.
 pub(crate) fn pending(
     connection: &Connection,
-    after: PassageId,
+    before: Option<PassageId>,
     limit: usize,
 ) -> rusqlite::Result<Vec<PendingPassage>> {
+    let before = before.map_or(i64::MAX, |passage| passage.0 as i64);
     let mut statement = connection.prepare_cached(
         "SELECT p.id, p.embed_hash, d.title, p.heading_path, substr(t.text, p.start_byte + 1, p.end_byte - p.start_byte)
          FROM passages p JOIN documents d ON d.id = p.document JOIN texts t ON t.document = p.document
-         WHERE p.vector_seq IS NULL AND p.id > ?1 AND d.retired_seq IS NULL ORDER BY p.id LIMIT ?2",
+         WHERE p.vector_seq IS NULL AND p.id < ?1 AND d.retired_seq IS NULL ORDER BY p.id DESC LIMIT ?2",
     )?;
-    let rows = statement.query_map(params![after.0 as i64, limit as i64], |row| {
+    let rows = statement.query_map(params![before, limit as i64], |row| {
         Ok(PendingPassage {
             id: passage_id(row, 0)?,
             embed_hash: hash(row, 1)?,

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use tantivy::collector::{Collector, FilterCollector, TopDocs};
+use tantivy::collector::{FilterCollector, TopDocs};
 use tantivy::query::{Bm25StatisticsProvider, Query};
 use tantivy::schema::Field;
 use tantivy::{DocAddress, Searcher, TantivyError, Term};
@@ -14,8 +14,10 @@ use super::query::Typed;
 use super::{Fields, analyzer};
 use crate::{Candidate, DocumentId, DocumentSet, PassageId, StoreError};
 
-/// Candidates fetched beyond those asked for, so that equal scores at the cut can be put in an order of their own.
+/// Candidates fetched beyond those asked for, at first and at most, until no equal scores are cut apart: which of them tantivy
+/// gives first hangs on how its segments came about.
 const TIES: usize = 32;
+const MOST_TIES: usize = 4096;
 /// What a match in a field is worth against one in the passage's text.
 const TITLE_WEIGHT: f32 = 0.8;
 const HEADING_WEIGHT: f32 = 1.3;
@@ -52,7 +54,7 @@ impl LexicalView {
         })
     }
 
-    /// The best `limit` passages and a few more, of documents `within`, with the document of each.
+    /// The best `limit` passages, and those that equal the last of them, of documents `within`, with the document of each.
     pub(crate) fn search(
         &self,
         text: &str,
@@ -69,7 +71,7 @@ impl LexicalView {
             (fields.path, PATH_WEIGHT),
         ]);
         let allowed = restricted.then_some(within);
-        let found = self.best(passages.as_ref(), allowed, limit + TIES, &self.searcher)?;
+        let found = self.best(passages.as_ref(), allowed, limit, &self.searcher)?;
         let Some(whole) = typed.any_of(fields.whole) else {
             return Ok(found);
         };
@@ -136,7 +138,8 @@ impl LexicalView {
         ranges
     }
 
-    /// The best `limit` by a query, of documents `allowed` if it is said, with the statistics of `counted`.
+    /// The best `limit` by a query and those that equal the last of them, of documents `allowed` if it is said, with the
+    /// statistics of `counted`.
     fn best(
         &self,
         query: &dyn Query,
@@ -144,37 +147,41 @@ impl LexicalView {
         limit: usize,
         counted: &dyn Bm25StatisticsProvider,
     ) -> Result<Vec<(Candidate, DocumentId)>, StoreError> {
-        let best = TopDocs::with_limit(limit.max(1)).order_by_score();
-        let found = match allowed {
-            Some(allowed) => {
-                let allowed = allowed.clone();
-                let inside = move |document: u64| {
-                    u32::try_from(document).is_ok_and(|id| allowed.contains(DocumentId(id)))
-                };
-                let filtered = FilterCollector::new("document".to_owned(), inside, best);
-                self.collect(query, &filtered, counted)
+        let limit = limit.max(1);
+        let mut ties = TIES;
+        loop {
+            let depth = limit + ties;
+            let best = TopDocs::with_limit(depth).order_by_score();
+            let found = match allowed {
+                Some(allowed) => {
+                    let allowed = allowed.clone();
+                    let inside = move |document: u64| {
+                        u32::try_from(document).is_ok_and(|id| allowed.contains(DocumentId(id)))
+                    };
+                    let filtered = FilterCollector::new("document".to_owned(), inside, best);
+                    self.searcher
+                        .search_with_statistics_provider(query, &filtered, counted)
+                }
+                None => self
+                    .searcher
+                    .search_with_statistics_provider(query, &best, counted),
+            };
+            let mut found = found.map_err(|source| self.failed(source))?;
+            found.iter_mut().for_each(|(score, _)| *score = settled(*score));
+            let cut = found
+                .get(limit - 1)
+                .map_or(f32::NEG_INFINITY, |(score, _)| *score);
+            let cut_apart = found.len() == depth && found.last().is_some_and(|(score, _)| *score == cut);
+            if cut_apart && ties < MOST_TIES {
+                ties *= 4;
+                continue;
             }
-            None => self.collect(query, &best, counted),
-        };
-        found.map_err(|source| self.failed(source))
-    }
-
-    fn collect<C>(
-        &self,
-        query: &dyn Query,
-        collector: &C,
-        counted: &dyn Bm25StatisticsProvider,
-    ) -> tantivy::Result<Vec<(Candidate, DocumentId)>>
-    where
-        C: Collector<Fruit = Vec<(f32, DocAddress)>>,
-    {
-        let found = self
-            .searcher
-            .search_with_statistics_provider(query, collector, counted)?;
-        found
-            .into_iter()
-            .map(|(score, at)| self.candidate(score, at))
-            .collect()
+            found.retain(|(score, _)| *score >= cut);
+            let candidates = found.into_iter().map(|(score, at)| self.candidate(score, at));
+            return candidates
+                .collect::<tantivy::Result<_>>()
+                .map_err(|source| self.failed(source));
+        }
     }
 
     fn candidate(&self, score: f32, at: DocAddress) -> tantivy::Result<(Candidate, DocumentId)> {
@@ -194,6 +201,14 @@ impl LexicalView {
             source,
         }
     }
+}
+
+/// A score without its last seven bits. In which order tantivy adds up the words of a passage hangs on its neighbours, so that
+/// equal passages may differ in the last bits, and one passage between two indexes of the same documents.
+fn settled(score: f32) -> f32 {
+    const UNSETTLED: u32 = 7;
+    let half = 1 << (UNSETTLED - 1);
+    f32::from_bits(score.to_bits().wrapping_add(half) >> UNSETTLED << UNSETTLED)
 }
 
 /// The statistics of whole documents, which are indexed with their first passages: there are as many as documents, not as

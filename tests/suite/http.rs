@@ -3,7 +3,7 @@
 use insta::assert_json_snapshot;
 use serde_json::{Value, json};
 
-use crate::harness::{Sandbox, paths};
+use crate::harness::{Sandbox, Server, paths};
 use crate::shape::shape_of;
 
 fn error_of(response: reqwest::blocking::Response) -> (u16, String, String) {
@@ -67,7 +67,8 @@ fn modes_and_pages() {
 #[test]
 fn freshness_is_checked_when_asked() {
     let sandbox = Sandbox::with_handbook();
-    let server = sandbox.serve();
+    // The index must not follow.
+    let server = Server::start(sandbox.command("serve").env("AUTORAG_INDEX_WATCH", "off"));
     server.wait_until_complete();
     let fresh = |query: &str| server.search(&json!({"query": query}))["hits"][0]["freshness"].clone();
     assert_eq!(fresh("penguins"), "current");
@@ -244,7 +245,7 @@ fn too_many_requests_are_turned_away() {
     let sandbox = Sandbox::with_handbook();
     let mut command = sandbox.command("serve");
     command.env("AUTORAG_SERVER_MAX_CONCURRENT", "1");
-    let server = crate::harness::Server::start(&mut command);
+    let server = Server::start(&mut command);
     server.wait_until_complete();
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let ask = || {
@@ -274,7 +275,7 @@ fn several_folders_are_served_under_their_names() {
     )
     .unwrap();
     let mut command = sandbox.command("serve");
-    let server = crate::harness::Server::start(command.arg(&other));
+    let server = Server::start(command.arg(&other));
     server.wait_until_complete();
     assert_eq!(
         paths(&server.search(&json!({"query": "lighthouse keeper"})))[0],

@@ -14,6 +14,7 @@ mod harness;
 mod hostile;
 mod http;
 mod indexing;
+mod live;
 mod mcp;
 mod page;
 mod quality;

@@ -1,0 +1,156 @@
+//! From one file to what the store keeps of it.
+
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use autorag_store::{ContentHash, FileStat, ItemStatus, Metadata, NewDocument, NewPassage};
+
+use crate::Indexer;
+use crate::chunk::Chunker;
+use crate::compare::{Job, is_unread, unread_hash};
+use crate::input::embedding_input;
+use crate::parse::{Parsed, Refusal, parse};
+
+/// What came of a file.
+pub(crate) enum Outcome {
+    /// The same bytes as before.
+    Same { key: String, stat: FileStat },
+    /// Something to store.
+    New { document: Box<NewDocument>, known: bool },
+}
+
+impl Indexer {
+    /// Reads and parses one file. Whatever is wrong with it becomes an item.
+    pub(crate) fn process(&self, job: Job, same_recipe: bool) -> Outcome {
+        let Job { key, found, known } = job;
+        let stat = found.stat;
+        let is_known = known.is_some();
+        let refused = |key: String, hash: ContentHash, refusal: Refusal| {
+            let as_before = known.as_ref().is_some_and(|known| {
+                known.source_hash == hash
+                    && known.status == refusal.status
+                    && known.reason.as_ref() == Some(&refusal.reason)
+            });
+            if as_before && same_recipe {
+                return Outcome::Same { key, stat };
+            }
+            Outcome::New {
+                document: Box::new(without_text(key, stat, hash, refusal)),
+                known: is_known,
+            }
+        };
+        if let Some(refusal) = found.refusal {
+            return refused(key, unread_hash(), refusal);
+        }
+        let bytes = match read(&found.path, self.options.max_file_size) {
+            Ok(bytes) => bytes,
+            Err(refusal) => return refused(key, unread_hash(), refusal),
+        };
+        let hash = ContentHash::of(&bytes);
+        let known_bytes = known
+            .as_ref()
+            .is_some_and(|known| known.source_hash == hash && !is_unread(known));
+        if same_recipe && known_bytes {
+            return Outcome::Same { key, stat };
+        }
+        // A parser's panic costs the file, not the run. It has no state that could be left half done.
+        let parsed = catch_unwind(AssertUnwindSafe(|| {
+            parse(&key, &bytes).map(|parsed| self.document(&key, stat, hash, parsed))
+        }));
+        match parsed {
+            Ok(Ok(document)) => Outcome::New {
+                document: Box::new(document),
+                known: is_known,
+            },
+            Ok(Err(refusal)) => refused(key, hash, refusal),
+            Err(_) => refused(key, hash, Refusal::error("the parser met a bug on this file")),
+        }
+    }
+
+    /// What the store is to keep of a document whose text is known.
+    pub(crate) fn document(
+        &self,
+        key: &str,
+        stat: FileStat,
+        hash: ContentHash,
+        parsed: Parsed,
+    ) -> NewDocument {
+        let tokenizer = self.embedder.tokenizer();
+        let window = self.embedder.model().max_tokens;
+        let chunker = Chunker::new(
+            tokenizer,
+            self.options.chunk_tokens,
+            self.options.chunk_overlap_percent,
+        );
+        let passages = chunker.chunk(&parsed).into_iter().map(|piece| {
+            let text = &parsed.text[piece.span.start_byte..piece.span.end_byte];
+            let input = embedding_input(
+                parsed.title.as_deref(),
+                &piece.heading_path,
+                text,
+                tokenizer,
+                window,
+            );
+            NewPassage {
+                span: piece.span,
+                heading_path: piece.heading_path,
+                embed_hash: ContentHash::of(input.as_bytes()),
+            }
+        });
+        let passages = passages.collect();
+        NewDocument {
+            key: key.to_owned(),
+            stat,
+            source_hash: hash,
+            status: ItemStatus::Completed,
+            reason: None,
+            kind: parsed.kind.to_owned(),
+            language: parsed.language.map(str::to_owned),
+            title: parsed.title,
+            metadata: parsed.metadata,
+            text: parsed.text,
+            passages,
+        }
+    }
+}
+
+/// The bytes of a file, unless it has grown past `limit` since it was found.
+fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Refusal> {
+    let failed = |error: std::io::Error| Refusal::error(cause(&error));
+    let file = fs_err::File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > limit {
+        return Err(Refusal::error(
+            "it grew past index.max_file_size while it was being read",
+        ));
+    }
+    Ok(bytes)
+}
+
+fn without_text(key: String, stat: FileStat, hash: ContentHash, refusal: Refusal) -> NewDocument {
+    NewDocument {
+        key,
+        stat,
+        source_hash: hash,
+        status: refusal.status,
+        reason: Some(refusal.reason),
+        kind: "unknown".into(),
+        language: None,
+        title: None,
+        metadata: Metadata::new(),
+        text: String::new(),
+        passages: Vec::new(),
+    }
+}
+
+/// What the system said, without the path, which the item has already.
+fn cause(error: &std::io::Error) -> String {
+    match error.raw_os_error() {
+        Some(code) => std::io::Error::from_raw_os_error(code).to_string(),
+        None => error.kind().to_string(),
+    }
+}
