@@ -1,13 +1,15 @@
 //! One commit of the lexical index, as a snapshot asks it.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use tantivy::collector::{FilterCollector, TopDocs};
+use tantivy::columnar::Column;
 use tantivy::query::{Bm25StatisticsProvider, Query};
 use tantivy::schema::Field;
-use tantivy::{DocAddress, Searcher, TantivyError, Term};
+use tantivy::{DocAddress, Searcher, SegmentOrdinal, TantivyError, Term};
 
 use super::language::{self, Profile};
 use super::query::Typed;
@@ -177,22 +179,28 @@ impl LexicalView {
                 continue;
             }
             found.retain(|(score, _)| *score >= cut);
-            let candidates = found.into_iter().map(|(score, at)| self.candidate(score, at));
-            return candidates
-                .collect::<tantivy::Result<_>>()
-                .map_err(|source| self.failed(source));
+            return self.candidates(&found).map_err(|source| self.failed(source));
         }
     }
 
-    fn candidate(&self, score: f32, at: DocAddress) -> tantivy::Result<(Candidate, DocumentId)> {
-        let fast = self.searcher.segment_reader(at.segment_ord).fast_fields();
-        let value =
-            |name: &str| -> tantivy::Result<u64> { Ok(fast.u64(name)?.first(at.doc_id).unwrap_or_default()) };
-        let passage = PassageId(value("passage")?);
-        Ok((
-            Candidate { passage, score },
-            DocumentId(value("document")? as u32),
-        ))
+    /// The passages and documents at some places of the index.
+    fn candidates(&self, found: &[(f32, DocAddress)]) -> tantivy::Result<Vec<(Candidate, DocumentId)>> {
+        // Opening a column takes longer than reading from it, so each is opened once.
+        let mut columns: HashMap<SegmentOrdinal, (Column<u64>, Column<u64>)> = HashMap::new();
+        let mut candidates = Vec::with_capacity(found.len());
+        for &(score, at) in found {
+            let (passages, documents) = match columns.entry(at.segment_ord) {
+                Entry::Occupied(opened) => opened.into_mut(),
+                Entry::Vacant(place) => {
+                    let fast = self.searcher.segment_reader(at.segment_ord).fast_fields();
+                    place.insert((fast.u64("passage")?, fast.u64("document")?))
+                }
+            };
+            let value = |column: &Column<u64>| column.first(at.doc_id).unwrap_or_default();
+            let passage = PassageId(value(passages));
+            candidates.push((Candidate { passage, score }, DocumentId(value(documents) as u32)));
+        }
+        Ok(candidates)
     }
 
     fn failed(&self, source: TantivyError) -> StoreError {
