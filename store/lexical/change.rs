@@ -13,7 +13,7 @@ use crate::catalog::LexicalRow;
 use crate::{DocumentEntry, DocumentId, Seq, StoreError};
 
 /// How much of a document's text counts as evidence for its passages, bytes. It bounds memory; each passage is indexed whole.
-const WHOLE_BYTES: usize = 1 << 20;
+const WHOLE_BYTES: usize = 1 << 18;
 
 /// A change on its way. Dropped without a commit, it never was.
 pub(crate) struct Change<'a> {
@@ -41,9 +41,10 @@ impl<'a> Change<'a> {
             .entry(language.code)
             .or_insert_with(|| analyzer::analyzer(language));
         let title = entry.title.as_deref().unwrap_or_default();
-        let mut documents: Vec<TantivyDocument> = Vec::with_capacity(rows.len());
         let mut whole = analyzer::tokens(stemmed, title);
         let mut taken = 0;
+        // Waits for the tokens of the others, which it carries as well.
+        let mut first = None;
         for row in rows {
             let mut document = TantivyDocument::default();
             document.add_u64(fields.passage, row.passage.0);
@@ -66,17 +67,14 @@ impl<'a> Change<'a> {
                 whole.extend_from_slice(&body);
             }
             add_tokens(&mut document, fields.body, body);
-            documents.push(document);
+            match first {
+                None => first = Some(document),
+                Some(_) => add_document(self.lexical, &mut self.writer, document)?,
+            }
         }
-        if let Some(first) = documents.first_mut() {
-            add_tokens(first, fields.whole, whole);
-        }
-        let lexical = self.lexical;
-        let writer = self.writer()?;
-        for document in documents {
-            writer
-                .add_document(document)
-                .map_err(|source| lexical.failed(source))?;
+        if let Some(mut first) = first {
+            add_tokens(&mut first, fields.whole, whole);
+            add_document(self.lexical, &mut self.writer, first)?;
         }
         Ok(())
     }
@@ -104,11 +102,25 @@ impl<'a> Change<'a> {
     }
 
     fn writer(&mut self) -> Result<&mut IndexWriter, StoreError> {
-        let lexical = self.lexical;
-        self.writer
-            .as_mut()
-            .ok_or_else(|| lexical.failed(TantivyError::ErrorInThread("no writer".into())))
+        writer_of(self.lexical, &mut self.writer)
     }
+}
+
+fn writer_of<'w>(
+    lexical: &Lexical,
+    writer: &'w mut Option<IndexWriter>,
+) -> Result<&'w mut IndexWriter, StoreError> {
+    let missing = || lexical.failed(TantivyError::ErrorInThread("no writer".into()));
+    writer.as_mut().ok_or_else(missing)
+}
+
+fn add_document(
+    lexical: &Lexical,
+    writer: &mut Option<IndexWriter>,
+    document: TantivyDocument,
+) -> Result<(), StoreError> {
+    let added = writer_of(lexical, writer)?.add_document(document);
+    added.map(drop).map_err(|source| lexical.failed(source))
 }
 
 /// The language of a document; of source code English, which its comments and names mostly are.
