@@ -1,35 +1,21 @@
 //! The built-in model: texts in, vectors out.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
-use crate::aligned::Aligned;
+use crate::encoder::Encoder;
+use crate::encoder::aligned::Aligned;
+use crate::encoder::format::{HIDDEN, POSITIONS};
+use crate::encoder::kernels::Kernel;
+use crate::encoder::weights::Weights;
 use crate::error::EmbedError;
-use crate::format::{HIDDEN, POSITIONS};
-use crate::forward::{self, Workspace};
-use crate::kernels::{Kernel, Selected};
+use crate::model::{ModelInfo, Pooling};
 use crate::tokenizer::Tokenizer;
-use crate::weights::Weights;
 
 static WEIGHTS: &Aligned<[u8]> = &Aligned(*include_bytes!("../data/model/all-MiniLM-L6-v2/weights.bin"));
 static VOCABULARY: &str = include_str!("../data/model/all-MiniLM-L6-v2/vocab.txt");
 
-/// Tokens that go through the model together. Enough to read the weights from memory once for several short texts;
-/// more would push the activations of one text out of the cache.
-const BATCH_TOKENS: usize = 512;
-
-/// Which model made a vector. Vectors of different models or versions cannot be compared.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelInfo {
-    /// The name of the model: `all-MiniLM-L6-v2`.
-    pub id: String,
-    /// Changes whenever the packed weights or the vocabulary change: the beginning of their BLAKE3.
-    pub version: String,
-    /// Length of every vector: 384.
-    pub dimensions: usize,
-    /// Tokens of the longest text, with the two special ones that are added to each text: 256.
-    pub max_tokens: usize,
-}
+/// Tokens that are put around every text: one that begins it and one that ends it.
+const SPECIAL_TOKENS: usize = 2;
 
 /// The vector of a query.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,10 +32,13 @@ pub struct QueryEmbedding {
 pub struct Embedder {
     model: ModelInfo,
     tokenizer: Tokenizer,
-    weights: Weights<'static>,
-    kernel: Selected,
-    /// Workspaces that no call is using, at most as many as calls ever ran at once.
-    idle: Mutex<Vec<Workspace>>,
+    engine: Engine,
+}
+
+/// What computes the vectors.
+enum Engine {
+    /// This program, on this processor.
+    Encoder(Encoder),
 }
 
 impl Embedder {
@@ -64,13 +53,14 @@ impl Embedder {
             version: weights.header.version(),
             dimensions: HIDDEN,
             max_tokens: POSITIONS,
+            pooling: Some(Pooling::Mean),
+            query_prefix: String::new(),
+            passage_prefix: String::new(),
         };
         Ok(Self {
             model,
             tokenizer: Tokenizer::from_vocabulary(VOCABULARY)?,
-            weights,
-            kernel: Selected::fastest(),
-            idle: Mutex::default(),
+            engine: Engine::Encoder(Encoder::new(weights)),
         })
     }
 
@@ -79,20 +69,22 @@ impl Embedder {
         &self.model
     }
 
-    /// The kernel in use.
-    pub fn kernel(&self) -> Kernel {
-        self.kernel.kernel()
+    /// The kernel in use, where this program computes the vectors itself.
+    pub fn kernel(&self) -> Option<Kernel> {
+        match &self.engine {
+            Engine::Encoder(encoder) => Some(encoder.kernel()),
+        }
     }
 
-    /// Uses another kernel, for comparisons.
+    /// Uses another kernel, for comparisons. Changes nothing where this program does not compute the vectors.
     ///
     /// # Errors
     /// `KernelUnavailable` if this processor lacks its instructions.
     pub fn with_kernel(self, kernel: Kernel) -> Result<Self, EmbedError> {
-        Ok(Self {
-            kernel: kernel.select()?,
-            ..self
-        })
+        let engine = match self.engine {
+            Engine::Encoder(encoder) => Engine::Encoder(encoder.with_kernel(kernel)?),
+        };
+        Ok(Self { engine, ..self })
     }
 
     /// The model's tokenizer.
@@ -100,7 +92,13 @@ impl Embedder {
         &self.tokenizer
     }
 
-    /// One vector of length one for each text, in order. An empty text has a vector too.
+    /// Tokens of the longest passage that the model reads whole: what the special tokens and the prefix leave.
+    pub fn passage_tokens(&self) -> usize {
+        let taken = SPECIAL_TOKENS + self.tokenizer.count(&self.model.passage_prefix);
+        self.model.max_tokens.saturating_sub(taken)
+    }
+
+    /// One vector of length one for each passage, in order. An empty text has a vector too.
     ///
     /// The same text has the same vector, bit for bit, whatever it is embedded with. Several threads may call at once;
     /// one call uses one thread, and is most efficient with a few texts or more.
@@ -108,68 +106,52 @@ impl Embedder {
     /// # Errors
     /// `TextTooLong` for the first text that has more tokens than the model reads; nothing is embedded then.
     pub fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let mut encoded = Vec::with_capacity(texts.len());
-        for (index, text) in texts.iter().enumerate() {
-            let ids = self.tokenizer.encode_for_model(text);
-            if ids.len() > POSITIONS {
-                return Err(EmbedError::TextTooLong {
-                    index,
-                    tokens: ids.len(),
-                    limit: POSITIONS,
-                });
+        match &self.engine {
+            Engine::Encoder(encoder) => {
+                let limit = self.model.max_tokens;
+                let mut encoded = Vec::with_capacity(texts.len());
+                for (index, text) in texts.iter().enumerate() {
+                    let ids = self.tokens(&self.model.passage_prefix, text);
+                    if ids.len() > limit {
+                        let tokens = ids.len();
+                        return Err(EmbedError::TextTooLong { index, tokens, limit });
+                    }
+                    encoded.push(ids);
+                }
+                Ok(encoder.encode(&encoded))
             }
-            encoded.push(ids);
         }
-        Ok(self.encode(&encoded))
     }
 
     /// The vector of a query. A query that is too long is cut, and the answer says so.
     ///
     /// # Errors
-    /// None today; the signature leaves room for models that are not part of the program.
+    /// None where this program computes the vectors.
     pub fn embed_query(&self, text: &str) -> Result<QueryEmbedding, EmbedError> {
-        let mut ids = self.tokenizer.encode_for_model(text);
-        let truncated = ids.len() > POSITIONS;
-        if truncated {
-            let end = ids[ids.len() - 1];
-            ids.truncate(POSITIONS - 1);
-            ids.push(end);
+        match &self.engine {
+            Engine::Encoder(encoder) => {
+                let limit = self.model.max_tokens;
+                let mut ids = self.tokens(&self.model.query_prefix, text);
+                let truncated = ids.len() > limit;
+                if truncated {
+                    let end = ids[ids.len() - 1];
+                    ids.truncate(limit - 1);
+                    ids.push(end);
+                }
+                let vector = encoder.encode(&[ids]).swap_remove(0);
+                Ok(QueryEmbedding { vector, truncated })
+            }
         }
-        let vector = self.encode(&[ids]).swap_remove(0);
-        Ok(QueryEmbedding { vector, truncated })
     }
 
-    /// Runs the model over the texts in batches of whole texts.
-    fn encode(&self, texts: &[Vec<u32>]) -> Vec<Vec<f32>> {
-        // A lock that a panicking thread left behind still holds a list of usable workspaces.
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut space = idle().pop().unwrap_or_else(Workspace::new);
-        let mut vectors = Vec::with_capacity(texts.len());
-        let mut rest = texts;
-        while !rest.is_empty() {
-            let (batch, after) = rest.split_at(batch_length(rest));
-            vectors.extend(match &self.kernel {
-                #[cfg(target_arch = "x86_64")]
-                Selected::Avx512Vnni(kernel) => forward::encode(kernel, &self.weights, batch, &mut space),
-                #[cfg(target_arch = "x86_64")]
-                Selected::Avx2(kernel) => forward::encode(kernel, &self.weights, batch, &mut space),
-                Selected::Portable(kernel) => forward::encode(kernel, &self.weights, batch, &mut space),
-            });
-            rest = after;
+    /// The ids of a text after a prefix, as the model takes them.
+    fn tokens(&self, prefix: &str, text: &str) -> Vec<u32> {
+        if prefix.is_empty() {
+            self.tokenizer.encode_for_model(text)
+        } else {
+            self.tokenizer.encode_for_model(&format!("{prefix}{text}"))
         }
-        idle().push(space);
-        vectors
     }
-}
-
-/// How many of the first texts go together: at least one, and no more than `BATCH_TOKENS` tokens.
-fn batch_length(texts: &[Vec<u32>]) -> usize {
-    let mut tokens = 0;
-    let fitting = texts.iter().take_while(|ids| {
-        tokens += ids.len();
-        tokens <= BATCH_TOKENS
-    });
-    fitting.count().max(1)
 }
 
 impl fmt::Debug for Embedder {

@@ -1,6 +1,6 @@
 //! What can go wrong when embedding.
 
-use crate::kernels::Kernel;
+use crate::encoder::kernels::Kernel;
 
 /// An error of the embedder.
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]

@@ -19,22 +19,20 @@
 //!   quantised per token and every sum is made in one order.
 //! - Kernels differ in rounding, not in method: an index may be built with one and asked with another.
 
-mod aligned;
 mod embedder;
-mod error;
 #[cfg(feature = "pack")]
-pub mod format;
+pub mod encoder;
 #[cfg(not(feature = "pack"))]
-mod format;
-mod forward;
+mod encoder;
+mod error;
 #[cfg(test)]
 #[path = "golden/tests.rs"]
 mod golden;
-mod kernels;
+mod model;
 mod tokenizer;
-mod weights;
 
-pub use embedder::{Embedder, ModelInfo, QueryEmbedding};
+pub use embedder::{Embedder, QueryEmbedding};
+pub use encoder::kernels::Kernel;
 pub use error::EmbedError;
-pub use kernels::Kernel;
+pub use model::{ModelInfo, Pooling};
 pub use tokenizer::Tokenizer;

@@ -67,7 +67,7 @@ pub(crate) fn embed_pending(
 
 /// Each different text once, longest first: texts of one length waste nothing together, and the last ones to finish are short.
 fn texts(pending: &[PendingPassage], embedder: &Embedder) -> Vec<Text> {
-    let window = embedder.model().max_tokens;
+    let window = embedder.passage_tokens();
     let mut seen = HashSet::new();
     let mut texts: Vec<Text> = pending
         .iter()

@@ -4,12 +4,10 @@ use autorag_embedder::Tokenizer;
 
 /// Between the parts of a header.
 const SEPARATOR: &str = " › ";
-/// Tokens that the model puts around every text.
-const SPECIAL_TOKENS: usize = 2;
 
 /// The text to embed for a passage: a line with its document's title and the headings above it, then the passage.
 ///
-/// `window` is how many tokens the model takes. The passage is never shortened; of the header, the outermost parts are left out
+/// `window` is how many tokens of a passage the model reads. The passage is never shortened; of the header, the outermost parts are left out
 /// until it fits.
 pub fn embedding_input(
     title: Option<&str>,
@@ -18,7 +16,7 @@ pub fn embedding_input(
     tokenizer: &Tokenizer,
     window: usize,
 ) -> String {
-    let room = window.saturating_sub(SPECIAL_TOKENS + tokenizer.count(text));
+    let room = window.saturating_sub(tokenizer.count(text));
     let title = title.filter(|title| heading_path.first().is_none_or(|first| first != title));
     let parts: Vec<&str> = title
         .into_iter()
@@ -43,7 +41,7 @@ mod tests {
         let embedder = Embedder::built_in().unwrap();
         let headings = ["Install".to_owned(), "Linux".to_owned()];
         let input = |title, room: usize| {
-            let window = embedder.tokenizer().count("a passage") + SPECIAL_TOKENS + room;
+            let window = embedder.tokenizer().count("a passage") + room;
             embedding_input(title, &headings, "a passage", embedder.tokenizer(), window)
         };
         assert_eq!(

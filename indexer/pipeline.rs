@@ -48,11 +48,11 @@ impl Indexer {
     ) -> Result<Indexer, IndexError> {
         let globs = Globs::new(&options)?;
         let setting = |setting, message: String| Err(IndexError::Setting { setting, message });
-        let most = embedder.model().max_tokens;
-        if options.chunk_tokens == 0 || options.chunk_tokens + 2 > most {
+        let most = embedder.passage_tokens();
+        if options.chunk_tokens == 0 || options.chunk_tokens > most {
             return setting(
                 "index.chunk_tokens",
-                format!("{} is outside 1 to {}", options.chunk_tokens, most - 2),
+                format!("{} is outside 1 to {}", options.chunk_tokens, most),
             );
         }
         if options.chunk_overlap_percent > 50 {

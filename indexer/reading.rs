@@ -77,7 +77,7 @@ impl Indexer {
         parsed: Parsed,
     ) -> NewDocument {
         let tokenizer = self.embedder.tokenizer();
-        let window = self.embedder.model().max_tokens;
+        let window = self.embedder.passage_tokens();
         let chunker = Chunker::new(
             tokenizer,
             self.options.chunk_tokens,

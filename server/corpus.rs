@@ -237,7 +237,7 @@ impl Corpus {
                 id: model.id.clone(),
                 version: model.version.clone(),
                 dimensions: model.dimensions,
-                kernel: embedder.kernel().to_string(),
+                kernel: embedder.kernel().map(|kernel| kernel.to_string()),
             },
             index_state: self.index_state()?.into(),
             uptime_s: self.opened.elapsed().as_secs(),

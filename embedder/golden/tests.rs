@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use crate::format::{HEADER_LENGTH, HIDDEN, Header};
+use crate::encoder::format::{HEADER_LENGTH, HIDDEN, Header};
 use crate::{EmbedError, Embedder, Kernel};
 
 fn golden() -> (Vec<String>, Vec<Vec<f32>>) {

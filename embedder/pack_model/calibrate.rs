@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result};
-use autorag_embedder::format::VOCABULARY;
+use autorag_embedder::encoder::format::VOCABULARY;
 
 use crate::reference::{Part, Reference};
 use crate::{END, START};

@@ -1,7 +1,7 @@
 //! Official weights to packed ones: see `format` for what is written.
 
 use anyhow::Result;
-use autorag_embedder::format::{
+use autorag_embedder::encoder::format::{
     ALIGNMENT, FEED_FORWARD, HEADER_LENGTH, HEADS, HIDDEN, Header, LAYERS, PANEL, POSITIONS, VOCABULARY,
     code_index,
 };

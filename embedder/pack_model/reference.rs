@@ -1,7 +1,7 @@
 //! The model in f32, written for clarity: what the int8 encoder is measured against.
 
 use anyhow::Result;
-use autorag_embedder::format::{FEED_FORWARD, HEAD, HEADS, HIDDEN, LAYERS, VOCABULARY};
+use autorag_embedder::encoder::format::{FEED_FORWARD, HEAD, HEADS, HIDDEN, LAYERS, VOCABULARY};
 
 use crate::quantise::{Matrix, OFFICIAL_POSITIONS};
 use crate::safetensors::Safetensors;

@@ -66,10 +66,14 @@ fn print(out: &mut impl Write, status: &StatusWire) -> std::io::Result<()> {
     }
     let state = &status.index_state;
     writeln!(out, "index      {}", status.data_dir)?;
+    let model = &status.model;
+    let kernel = model.kernel.as_deref().map(|kernel| format!(", {kernel}"));
     writeln!(
         out,
-        "model      {} ({}, {})",
-        status.model.id, status.model.version, status.model.kernel
+        "model      {} ({}{})",
+        model.id,
+        model.version,
+        kernel.unwrap_or_default()
     )?;
     writeln!(
         out,

@@ -246,7 +246,7 @@ async function poll() {
 
 function showAbout({ version, model, sources, data_dir: dataDir }) {
   const folders = sources.map(({ path }) => path).join(", ");
-  byId("about").textContent = `autorag ${version} · ${folders} · ${model.id}, ${model.kernel} · index in ${dataDir}`;
+  byId("about").textContent = `autorag ${version} · ${folders} · ${[model.id, model.kernel].filter(Boolean).join(", ")} · index in ${dataDir}`;
 }
 
 /** Moves the focus between hits; up from the first is the box again. */

@@ -41,8 +41,9 @@ pub struct ModelWire {
     pub version: String,
     /// Length of a vector.
     pub dimensions: usize,
-    /// The kernel that this CPU runs it with.
-    pub kernel: String,
+    /// The kernel that this CPU runs it with, where this program computes the vectors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
 }
 
 /// How much of the corpus an answer can see. "Nothing found" means little while `complete` is false.

@@ -6,8 +6,8 @@
 use std::ops::Range;
 
 use super::{Activation, Affine, Arithmetic, HeadSpace, Quantised, Rows, RowsMut};
-use crate::format::{FEED_FORWARD, GROUP, HEAD, HIDDEN, PANEL};
-use crate::weights::{Linear, Norm};
+use crate::encoder::format::{FEED_FORWARD, GROUP, HEAD, HIDDEN, PANEL};
+use crate::encoder::weights::{Linear, Norm};
 
 /// The two things that differ between processors whose loops a compiler can write.
 pub(super) trait Instructions {

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use crate::format::ALIGNMENT;
+use crate::encoder::format::ALIGNMENT;
 
 /// Wraps the bytes of `include_bytes!`, which would otherwise begin anywhere.
 #[repr(C, align(64))]

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
-use crate::format::{FEED_FORWARD, HEAD_PAIR, HIDDEN, PANEL, code_index};
+use crate::encoder::format::{FEED_FORWARD, HEAD_PAIR, HIDDEN, PANEL, code_index};
 
 /// The same numbers every time, between -1 and 1.
 struct Numbers(u64);

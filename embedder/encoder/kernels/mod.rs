@@ -2,7 +2,7 @@
 //!
 //! [`Arithmetic`] is all that the forward pass asks for. `portable` is plain Rust that compilers vectorise well;
 //! `avx2` is the same code compiled for AVX2 and FMA; `avx512_vnni` is written with intrinsics around the instruction
-//! that multiplies and adds four bytes a lane. All take weights in the one layout of [`crate::format`].
+//! that multiplies and adds four bytes a lane. All take weights in the one layout of [`crate::encoder::format`].
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -21,10 +21,10 @@ pub(crate) use avx2::Avx2;
 pub(crate) use avx512_vnni::Avx512Vnni;
 pub(crate) use portable::Portable;
 
-use crate::aligned::AlignedVec;
+use crate::encoder::aligned::AlignedVec;
+use crate::encoder::format::{GROUP, HEAD, POSITIONS};
+use crate::encoder::weights::{Linear, Norm};
 use crate::error::EmbedError;
-use crate::format::{GROUP, HEAD, POSITIONS};
-use crate::weights::{Linear, Norm};
 
 /// A way to compute the model on this processor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -6,8 +6,8 @@
 use std::arch::x86_64::*;
 
 use super::{LANES, exp2, quantise_row};
-use crate::format::{GROUP, HEAD, PANEL};
-use crate::kernels::{Affine, HeadSpace, KEY_BLOCK, QUERIES, Rows, RowsMut};
+use crate::encoder::format::{GROUP, HEAD, PANEL};
+use crate::encoder::kernels::{Affine, HeadSpace, KEY_BLOCK, QUERIES, Rows, RowsMut};
 
 /// Vectors of one head.
 const VECTORS: usize = HEAD / LANES;

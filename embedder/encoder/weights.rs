@@ -1,14 +1,16 @@
 //! The weights as the encoder uses them: slices into the packed file, nothing is copied or converted.
 
+use crate::encoder::format::{
+    ALIGNMENT, FEED_FORWARD, HEADER_LENGTH, HIDDEN, Header, LAYERS, POSITIONS, VOCABULARY,
+};
 use crate::error::EmbedError;
-use crate::format::{ALIGNMENT, FEED_FORWARD, HEADER_LENGTH, HIDDEN, Header, LAYERS, POSITIONS, VOCABULARY};
 
 /// `y = scale · (codes · (smoothing · x)) + bias` for each output; `column_sum` is the sum of an output's codes, which undoes the
 /// offset of the quantised input.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Linear<'w> {
     pub(crate) inputs: usize,
-    /// Panels of 64 outputs, see [`crate::format`].
+    /// Panels of 64 outputs, see [`crate::encoder::format`].
     pub(crate) codes: &'w [i8],
     /// What each input is multiplied by before it is quantised.
     pub(crate) smoothing: &'w [f32],
@@ -144,7 +146,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
     use super::*;
-    use crate::aligned::AlignedVec;
+    use crate::encoder::aligned::AlignedVec;
 
     fn reason(bytes: &[u8]) -> &'static str {
         match Weights::read(bytes) {
@@ -155,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_file_of_another_length_or_place_is_refused() {
-        let packed = include_bytes!("../data/model/all-MiniLM-L6-v2/weights.bin");
+        let packed = include_bytes!("../../data/model/all-MiniLM-L6-v2/weights.bin");
         let mut bytes = AlignedVec::<u8>::zeroed(packed.len() + ALIGNMENT);
         bytes[..packed.len()].copy_from_slice(packed);
         assert!(Weights::read(&bytes[..packed.len()]).is_ok());

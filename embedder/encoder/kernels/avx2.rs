@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use super::portable::{self, Instructions, OUTPUTS};
 use super::{Activation, Arithmetic, HeadSpace, Quantised, Rows, RowsMut};
-use crate::format::{GROUP, PANEL};
-use crate::weights::{Linear, Norm};
+use crate::encoder::format::{GROUP, PANEL};
+use crate::encoder::weights::{Linear, Norm};
 
 /// Proof that the processor has AVX2 and FMA.
 #[derive(Debug, Clone, Copy)]

@@ -11,8 +11,8 @@ use std::arch::x86_64::*;
 use std::ops::Range;
 
 use super::{Activation, Affine, Arithmetic, HeadSpace, Quantised, Rows, RowsMut};
-use crate::format::{GROUP, HEAD, HIDDEN, PANEL, POSITIONS};
-use crate::weights::{Linear, Norm};
+use crate::encoder::format::{GROUP, HEAD, HIDDEN, PANEL, POSITIONS};
+use crate::encoder::weights::{Linear, Norm};
 
 /// Lanes of f32 in a vector.
 const LANES: usize = 16;

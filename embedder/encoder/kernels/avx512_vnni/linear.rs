@@ -7,9 +7,9 @@ use std::arch::x86_64::*;
 use std::ops::Range;
 
 use super::{LANES, exp2};
-use crate::format::{GROUP, PANEL};
-use crate::kernels::{Affine, Quantised, RowsMut};
-use crate::weights::Linear;
+use crate::encoder::format::{GROUP, PANEL};
+use crate::encoder::kernels::{Affine, Quantised, RowsMut};
+use crate::encoder::weights::Linear;
 
 /// Rows of a full tile.
 const TILE: usize = 6;

@@ -7,10 +7,10 @@
 
 use std::ops::Range;
 
-use crate::aligned::AlignedVec;
-use crate::format::{FEED_FORWARD, HEAD, HEAD_PAIR, HEADS, HIDDEN, PANEL};
-use crate::kernels::{Activation, Arithmetic, HeadSpace, Quantised, Rows, RowsMut};
-use crate::weights::{Embeddings, Layer, Weights};
+use crate::encoder::aligned::AlignedVec;
+use crate::encoder::format::{FEED_FORWARD, HEAD, HEAD_PAIR, HEADS, HIDDEN, PANEL};
+use crate::encoder::kernels::{Activation, Arithmetic, HeadSpace, Quantised, Rows, RowsMut};
+use crate::encoder::weights::{Embeddings, Layer, Weights};
 
 /// Rows that go through the feed-forward part together: their widened form stays in the second-level cache.
 const BLOCK: usize = 96;

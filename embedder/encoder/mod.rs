@@ -1,0 +1,80 @@
+//! BERT encoders on the CPU, in eight bits: token ids in, vectors out.
+
+pub(crate) mod aligned;
+pub mod format;
+mod forward;
+pub(crate) mod kernels;
+pub(crate) mod weights;
+
+use std::sync::{Mutex, PoisonError};
+
+use self::forward::Workspace;
+use self::kernels::{Kernel, Selected};
+use self::weights::Weights;
+use crate::error::EmbedError;
+
+/// Tokens that go through the model together. Enough to read the weights from memory once for several short texts;
+/// more would push the activations of one text out of the cache.
+const BATCH_TOKENS: usize = 512;
+
+/// A model in memory, with the kernel that computes it.
+pub(crate) struct Encoder {
+    weights: Weights<'static>,
+    kernel: Selected,
+    /// Workspaces that no call is using, at most as many as calls ever ran at once.
+    idle: Mutex<Vec<Workspace>>,
+}
+
+impl Encoder {
+    /// An encoder with the fastest kernel of this processor.
+    pub(crate) fn new(weights: Weights<'static>) -> Self {
+        Self {
+            weights,
+            kernel: Selected::fastest(),
+            idle: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn kernel(&self) -> Kernel {
+        self.kernel.kernel()
+    }
+
+    pub(crate) fn with_kernel(self, kernel: Kernel) -> Result<Self, EmbedError> {
+        Ok(Self {
+            kernel: kernel.select()?,
+            ..self
+        })
+    }
+
+    /// Runs the model over the texts in batches of whole texts.
+    pub(crate) fn encode(&self, texts: &[Vec<u32>]) -> Vec<Vec<f32>> {
+        // A lock that a panicking thread left behind still holds a list of usable workspaces.
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut space = idle().pop().unwrap_or_else(Workspace::new);
+        let mut vectors = Vec::with_capacity(texts.len());
+        let mut rest = texts;
+        while !rest.is_empty() {
+            let (batch, after) = rest.split_at(batch_length(rest));
+            vectors.extend(match &self.kernel {
+                #[cfg(target_arch = "x86_64")]
+                Selected::Avx512Vnni(kernel) => forward::encode(kernel, &self.weights, batch, &mut space),
+                #[cfg(target_arch = "x86_64")]
+                Selected::Avx2(kernel) => forward::encode(kernel, &self.weights, batch, &mut space),
+                Selected::Portable(kernel) => forward::encode(kernel, &self.weights, batch, &mut space),
+            });
+            rest = after;
+        }
+        idle().push(space);
+        vectors
+    }
+}
+
+/// How many of the first texts go together: at least one, and no more than `BATCH_TOKENS` tokens.
+fn batch_length(texts: &[Vec<u32>]) -> usize {
+    let mut tokens = 0;
+    let fitting = texts.iter().take_while(|ids| {
+        tokens += ids.len();
+        tokens <= BATCH_TOKENS
+    });
+    fitting.count().max(1)
+}

@@ -1,0 +1,40 @@
+//! What is known of a model: everything that a vector depends on.
+
+use std::fmt;
+
+/// Which model made a vector. Vectors of different models or versions cannot be compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelInfo {
+    /// The name of the model, such as `all-MiniLM-L6-v2`.
+    pub id: String,
+    /// Changes whenever anything changes that vectors are made of: weights, vocabulary, pooling, prefixes.
+    pub version: String,
+    /// Length of every vector.
+    pub dimensions: usize,
+    /// Tokens of the longest text, with the special ones and the prefix that are added to each text.
+    pub max_tokens: usize,
+    /// How the vectors of tokens become one, where that is known.
+    pub pooling: Option<Pooling>,
+    /// What the model was trained to see before a question; often nothing.
+    pub query_prefix: String,
+    /// What the model was trained to see before a passage; often nothing.
+    pub passage_prefix: String,
+}
+
+/// How the vectors of a text's tokens become the text's vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Pooling {
+    /// Their mean (Sentence-BERT, Reimers and Gurevych, 2019, <https://arxiv.org/abs/1908.10084>).
+    Mean,
+    /// The vector of the first token, which stands before every text.
+    First,
+}
+
+impl fmt::Display for Pooling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Pooling::Mean => "mean",
+            Pooling::First => "cls",
+        })
+    }
+}
