@@ -4,7 +4,6 @@ use std::fmt;
 
 use crate::encoder::Encoder;
 use crate::encoder::aligned::Aligned;
-use crate::encoder::format::{HIDDEN, POSITIONS};
 use crate::encoder::kernels::Kernel;
 use crate::encoder::weights::Weights;
 use crate::error::EmbedError;
@@ -48,19 +47,20 @@ impl Embedder {
     /// `MalformedModel` if the program was built with weights of another format.
     pub fn built_in() -> Result<Self, EmbedError> {
         let weights = Weights::read(&WEIGHTS.0)?;
+        let pooling = Pooling::Mean;
         let model = ModelInfo {
             id: "all-MiniLM-L6-v2".to_owned(),
             version: weights.header.version(),
-            dimensions: HIDDEN,
-            max_tokens: POSITIONS,
-            pooling: Some(Pooling::Mean),
+            dimensions: weights.header.shape.hidden,
+            max_tokens: weights.header.shape.positions,
+            pooling: Some(pooling),
             query_prefix: String::new(),
             passage_prefix: String::new(),
         };
         Ok(Self {
             model,
             tokenizer: Tokenizer::from_vocabulary(VOCABULARY)?,
-            engine: Engine::Encoder(Encoder::new(weights)),
+            engine: Engine::Encoder(Encoder::new(weights, pooling)),
         })
     }
 

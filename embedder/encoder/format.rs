@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! header (128 bytes)   magic, version, shape, BLAKE3 of everything after the header followed by the vocabulary
-//! embeddings           word codes i8 [VOCABULARY][HIDDEN], word scales f32 [VOCABULARY],
-//!                      positions f32 [POSITIONS][HIDDEN] (the token type is added in), normalisation
-//! LAYERS times         query-key-value, attention output, normalisation, widening, narrowing, normalisation
+//! embeddings           word codes i8 [vocabulary][hidden], word scales f32 [vocabulary],
+//!                      positions f32 [positions][hidden] (the token type is added in), normalisation
+//! layers times         query-key-value, attention output, normalisation, widening, narrowing, normalisation
 //! ```
 //!
 //! Numbers are little-endian, every section begins on 64 bytes, so the file is used where it lies. A linear layer is
@@ -18,46 +18,20 @@
 //! is spread (SmoothQuant, Xiao et al., 2022, <https://arxiv.org/abs/2211.10438>): inputs are multiplied by it before they
 //! are quantised, and the weights were divided by it. It halves the distance of the vectors to those of f32.
 
+use super::shape::Shape;
 use crate::error::EmbedError;
-
-/// Width of a token's vector, and of the embedding.
-pub const HIDDEN: usize = 384;
-/// Width inside the feed-forward part.
-pub const FEED_FORWARD: usize = 1536;
-/// Encoder layers.
-pub const LAYERS: usize = 6;
-/// Attention heads of a layer.
-pub const HEADS: usize = 12;
-/// Width of one head.
-pub const HEAD: usize = HIDDEN / HEADS;
-/// Pieces of the vocabulary.
-pub const VOCABULARY: usize = 30_522;
-/// Tokens the model reads, with the two special ones. It was built for 512 and trained on at most this many.
-pub const POSITIONS: usize = 256;
 
 /// Outputs of a panel of weights: four vectors of sixteen sums.
 pub const PANEL: usize = 64;
 /// Inputs that lie together.
 pub const GROUP: usize = 4;
-/// Outputs of the query-key-value layer that belong to two heads: 64 of each, in this order.
-pub const HEAD_PAIR: usize = 3 * PANEL;
-
 /// Every section begins on a multiple of this: a cache line, and a vector of AVX-512.
 pub const ALIGNMENT: usize = 64;
 /// Length of the header.
 pub const HEADER_LENGTH: usize = 128;
 
 const MAGIC: [u8; 8] = *b"autoragW";
-const VERSION: u32 = 1;
-const SHAPE: [u32; 7] = [
-    HIDDEN as u32,
-    FEED_FORWARD as u32,
-    LAYERS as u32,
-    HEADS as u32,
-    VOCABULARY as u32,
-    POSITIONS as u32,
-    PANEL as u32,
-];
+const VERSION: u32 = 2;
 const DIGEST: usize = 64;
 
 #[cfg(any(test, feature = "pack"))]
@@ -70,8 +44,10 @@ pub const fn code_index(output: usize, input: usize, inputs: usize) -> usize {
 }
 
 /// The beginning of the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Header {
+    /// The sizes of the model.
+    pub shape: Shape,
     /// BLAKE3 of all that follows the header, then of the vocabulary: it names the model and all it depends on.
     pub digest: [u8; 32],
 }
@@ -79,35 +55,68 @@ pub struct Header {
 impl Header {
     /// The header as bytes.
     pub fn to_bytes(self) -> [u8; HEADER_LENGTH] {
+        let Shape {
+            hidden,
+            feed_forward,
+            layers,
+            heads,
+            vocabulary,
+            positions,
+            norm_epsilon,
+        } = self.shape;
+        let sizes = [hidden, feed_forward, layers, heads, vocabulary, positions, PANEL];
         let mut bytes = [0; HEADER_LENGTH];
         bytes[..8].copy_from_slice(&MAGIC);
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
-        for (place, number) in bytes[12..DIGEST].chunks_exact_mut(4).zip(SHAPE) {
-            place.copy_from_slice(&number.to_le_bytes());
+        let mut numbers = bytes[12..DIGEST].chunks_exact_mut(4);
+        for (size, place) in sizes.into_iter().zip(numbers.by_ref()) {
+            place.copy_from_slice(&(size as u32).to_le_bytes());
+        }
+        if let Some(place) = numbers.next() {
+            place.copy_from_slice(&norm_epsilon.to_le_bytes());
         }
         bytes[DIGEST..DIGEST + 32].copy_from_slice(&self.digest);
         bytes
     }
 
-    /// Reads a header and checks that it is of this version and shape. The digest is not compared with the content:
-    /// that would read 23 MB at every start.
+    /// Reads a header and checks that it is of this version and that its sizes can be computed. The digest is not compared
+    /// with the content: that would read 23 MB at every start.
     ///
     /// # Errors
     /// `MalformedModel` if the bytes are not such a header.
     pub fn parse(bytes: &[u8]) -> Result<Self, EmbedError> {
         let malformed = |reason| EmbedError::MalformedModel { reason };
-        let header = bytes
-            .get(..HEADER_LENGTH)
+        let header: &[u8; HEADER_LENGTH] = bytes
+            .first_chunk()
             .ok_or(malformed("the file ends in its header"))?;
+        if header[..8] != MAGIC {
+            return Err(malformed("these are not packed weights"));
+        }
+        let number = |place: usize| {
+            let at = 8 + place * 4;
+            [header[at], header[at + 1], header[at + 2], header[at + 3]]
+        };
+        let size = |place| u32::from_le_bytes(number(place)) as usize;
+        if size(0) != VERSION as usize {
+            return Err(malformed("the format has another version"));
+        }
+        let shape = Shape {
+            hidden: size(1),
+            feed_forward: size(2),
+            layers: size(3),
+            heads: size(4),
+            vocabulary: size(5),
+            positions: size(6),
+            norm_epsilon: f32::from_le_bytes(number(8)),
+        };
+        shape.check().map_err(malformed)?;
         let mut digest = [0; 32];
         digest.copy_from_slice(&header[DIGEST..DIGEST + 32]);
-        let read = Self { digest };
-        match read.to_bytes() {
-            expected if expected == header => Ok(read),
-            expected if expected[..8] != header[..8] => Err(malformed("these are not packed weights")),
-            expected if expected[8..12] != header[8..12] => Err(malformed("the format has another version")),
-            _ => Err(malformed("the model has another shape")),
+        let read = Self { shape, digest };
+        if read.to_bytes() != *header {
+            return Err(malformed("the weights are laid out for another program"));
         }
+        Ok(read)
     }
 
     /// The short name of these weights: the first 12 hexadecimal digits of the digest.
@@ -125,9 +134,20 @@ mod tests {
 
     use super::*;
 
+    const SHAPE: Shape = Shape {
+        hidden: 128,
+        feed_forward: 256,
+        layers: 2,
+        heads: 4,
+        vocabulary: 100,
+        positions: 64,
+        norm_epsilon: 1e-12,
+    };
+
     #[test]
     fn a_header_is_read_as_it_was_written() {
         let header = Header {
+            shape: SHAPE,
             digest: std::array::from_fn(|i| i as u8),
         };
         assert_eq!(Header::parse(&header.to_bytes()), Ok(header));
@@ -136,17 +156,27 @@ mod tests {
 
     #[test]
     fn a_header_of_something_else_says_what_is_wrong() {
-        let good = Header { digest: [7; 32] }.to_bytes();
-        for (at, wrong) in [
-            (0, "not packed weights"),
-            (8, "another version"),
-            (12, "another shape"),
-            (40, "another shape"),
+        let good = Header {
+            shape: SHAPE,
+            digest: [7; 32],
+        }
+        .to_bytes();
+        for (at, flip, wrong) in [
+            (0, 1, "not packed weights"),
+            (8, 1, "another version"),
+            (12, 1, "multiple of 64|32 or 64 wide"),
+            (24, 4, "32 or 64 wide|a size is missing"),
+            (36, 1, "another program"),
+            (43, 0x80, "epsilon"),
+            (50, 1, "another program"),
         ] {
             let mut bytes = good;
-            bytes[at] ^= 1;
+            bytes[at] ^= flip;
             let message = Header::parse(&bytes).unwrap_err().to_string();
-            assert!(message.contains(wrong), "{message}");
+            assert!(
+                wrong.split('|').any(|wrong| message.contains(wrong)),
+                "byte {at}: {message}"
+            );
         }
         assert!(Header::parse(&good[..HEADER_LENGTH - 1]).is_err());
     }

@@ -7,21 +7,24 @@
 
 use std::ops::Range;
 
-use crate::encoder::aligned::AlignedVec;
-use crate::encoder::format::{FEED_FORWARD, HEAD, HEAD_PAIR, HEADS, HIDDEN, PANEL};
-use crate::encoder::kernels::{Activation, Arithmetic, HeadSpace, Quantised, Rows, RowsMut};
-use crate::encoder::weights::{Embeddings, Layer, Weights};
+use super::aligned::AlignedVec;
+use super::format::PANEL;
+use super::kernels::{Activation, Arithmetic, HeadSpace, Quantised, Rows, RowsMut, TOGETHER_WIDTH};
+use super::shape::Shape;
+use super::weights::{Embeddings, Layer, Weights};
+use crate::model::Pooling;
 
 /// Rows that go through the feed-forward part together: their widened form stays in the second-level cache.
 const BLOCK: usize = 96;
-/// Widened rows lie this far apart. A power of two would put every row into the same few cache sets.
-const WIDE_STRIDE: usize = FEED_FORWARD + 16;
+/// What widened rows lie further apart than they are wide. A power of two would put every row into the same few cache sets.
+const WIDE_GAP: usize = 16;
 
 /// Room for one forward pass at a time; grows to the largest batch it has seen.
 pub(crate) struct Workspace {
+    shape: Shape,
     hidden: AlignedVec<f32>,
     hidden_codes: Quantised,
-    /// Queries, keys and values of two heads.
+    /// Queries, keys and values of the heads that are computed together.
     heads: AlignedVec<f32>,
     head: HeadSpace,
     context: AlignedVec<f32>,
@@ -37,30 +40,31 @@ struct BlockSpace {
 }
 
 impl Workspace {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(shape: Shape) -> Self {
         let mut block = BlockSpace {
             codes: Quantised::default(),
-            wide: AlignedVec::zeroed(BLOCK * WIDE_STRIDE),
+            wide: AlignedVec::zeroed(BLOCK * (shape.feed_forward + WIDE_GAP)),
             wide_codes: Quantised::default(),
-            delta: AlignedVec::zeroed(BLOCK * HIDDEN),
+            delta: AlignedVec::zeroed(BLOCK * shape.hidden),
         };
-        block.codes.grow(BLOCK, HIDDEN);
-        block.wide_codes.grow(BLOCK, FEED_FORWARD);
+        block.codes.grow(BLOCK, shape.hidden);
+        block.wide_codes.grow(BLOCK, shape.feed_forward);
         Self {
+            shape,
             hidden: AlignedVec::default(),
             hidden_codes: Quantised::default(),
             heads: AlignedVec::default(),
-            head: HeadSpace::new(),
+            head: HeadSpace::new(shape.head(), shape.positions),
             context: AlignedVec::default(),
             block,
         }
     }
 
     fn grow(&mut self, rows: usize) {
-        self.hidden.grow(rows * HIDDEN);
-        self.hidden_codes.grow(rows, HIDDEN);
-        self.heads.grow(rows * HEAD_PAIR);
-        self.context.grow(rows * HIDDEN);
+        self.hidden.grow(rows * self.shape.hidden);
+        self.hidden_codes.grow(rows, self.shape.hidden);
+        self.heads.grow(rows * TOGETHER_WIDTH);
+        self.context.grow(rows * self.shape.hidden);
     }
 }
 
@@ -70,9 +74,11 @@ impl Workspace {
 pub(crate) fn encode(
     arithmetic: &impl Arithmetic,
     weights: &Weights<'_>,
+    pooling: Pooling,
     texts: &[Vec<u32>],
     space: &mut Workspace,
 ) -> Vec<Vec<f32>> {
+    let width = weights.header.shape.hidden;
     let mut rows = 0;
     let texts_rows: Vec<Range<usize>> = texts
         .iter()
@@ -84,13 +90,13 @@ pub(crate) fn encode(
     space.grow(rows);
 
     for (ids, rows) in texts.iter().zip(&texts_rows) {
-        let hidden = &mut space.hidden[rows.start * HIDDEN..rows.end * HIDDEN];
-        embed_tokens(arithmetic, &weights.embeddings, ids, hidden);
+        let hidden = &mut space.hidden[rows.start * width..rows.end * width];
+        embed_tokens(arithmetic, &weights.embeddings, ids, width, hidden);
     }
     for layer in &weights.layers {
         attend(arithmetic, layer, &texts_rows, rows, space);
         for start in (0..rows).step_by(BLOCK) {
-            let block = start * HIDDEN..rows.min(start + BLOCK) * HIDDEN;
+            let block = start * width..rows.min(start + BLOCK) * width;
             let hidden = &mut space.hidden[block.clone()];
             add_attention(arithmetic, layer, &space.context[block], hidden, &mut space.block);
             feed_forward(arithmetic, layer, hidden, &mut space.block);
@@ -98,29 +104,41 @@ pub(crate) fn encode(
     }
     texts_rows
         .iter()
-        .map(|rows| pool(&space.hidden[rows.start * HIDDEN..rows.end * HIDDEN]))
+        .map(|rows| {
+            pool(
+                pooling,
+                &space.hidden[rows.start * width..rows.end * width],
+                width,
+            )
+        })
         .collect()
 }
 
 /// Word plus position (which has the token type in it), normalised.
-fn embed_tokens(arithmetic: &impl Arithmetic, embeddings: &Embeddings<'_>, ids: &[u32], hidden: &mut [f32]) {
-    for (&id, hidden) in ids.iter().zip(hidden.chunks_exact_mut(HIDDEN)) {
+fn embed_tokens(
+    arithmetic: &impl Arithmetic,
+    embeddings: &Embeddings<'_>,
+    ids: &[u32],
+    width: usize,
+    hidden: &mut [f32],
+) {
+    for (&id, hidden) in ids.iter().zip(hidden.chunks_exact_mut(width)) {
         let scale = embeddings.word_scales[id as usize];
-        let codes = &embeddings.word_codes[id as usize * HIDDEN..][..HIDDEN];
+        let codes = &embeddings.word_codes[id as usize * width..][..width];
         for (hidden, &code) in hidden.iter_mut().zip(codes) {
             *hidden = f32::from(code) * scale;
         }
     }
     arithmetic.add_and_norm(
         hidden,
-        &embeddings.positions[..ids.len() * HIDDEN],
+        &embeddings.positions[..ids.len() * width],
         &embeddings.norm,
     );
 }
 
 /// Multi-head self-attention of each text (Vaswani et al., 2017, <https://arxiv.org/abs/1706.03762>), into the context.
 ///
-/// Two heads at a time: their queries, keys and values of a whole text fit in the cache, those of twelve do not.
+/// A few heads at a time: their queries, keys and values of a whole text fit in the cache, those of all do not.
 fn attend(
     arithmetic: &impl Arithmetic,
     layer: &Layer<'_>,
@@ -128,9 +146,11 @@ fn attend(
     rows: usize,
     space: &mut Workspace,
 ) {
+    let Shape { hidden: width, .. } = space.shape;
+    let (head, together) = (space.shape.head(), space.shape.heads_together());
     let hidden = Rows {
         values: &space.hidden,
-        stride: HIDDEN,
+        stride: width,
     };
     arithmetic.quantise(
         hidden,
@@ -138,11 +158,11 @@ fn attend(
         layer.query_key_value.smoothing,
         &mut space.hidden_codes,
     );
-    for pair in 0..HEADS / 2 {
-        let panels = pair * HEAD_PAIR / PANEL..(pair + 1) * HEAD_PAIR / PANEL;
+    for group in 0..width / PANEL {
+        let panels = group * TOGETHER_WIDTH / PANEL..(group + 1) * TOGETHER_WIDTH / PANEL;
         let out = RowsMut {
             values: &mut space.heads,
-            stride: HEAD_PAIR,
+            stride: TOGETHER_WIDTH,
         };
         arithmetic.linear(
             &layer.query_key_value,
@@ -153,15 +173,15 @@ fn attend(
             out,
         );
         for text in texts {
-            for head in 0..2 {
+            for number in 0..together {
                 let heads = Rows {
-                    values: &space.heads[text.start * HEAD_PAIR + head * HEAD..],
-                    stride: HEAD_PAIR,
+                    values: &space.heads[text.start * TOGETHER_WIDTH + number * head..],
+                    stride: TOGETHER_WIDTH,
                 };
-                let column = (pair * 2 + head) * HEAD;
+                let column = group * PANEL + number * head;
                 let context = RowsMut {
-                    values: &mut space.context[text.start * HIDDEN + column..],
-                    stride: HIDDEN,
+                    values: &mut space.context[text.start * width + column..],
+                    stride: width,
                 };
                 arithmetic.attend(heads, text.len(), &mut space.head, context);
             }
@@ -177,19 +197,20 @@ fn add_attention(
     hidden: &mut [f32],
     space: &mut BlockSpace,
 ) {
-    let rows = hidden.len() / HIDDEN;
+    let width = layer.attention_output.inputs;
+    let rows = hidden.len() / width;
     let context = Rows {
         values: context,
-        stride: HIDDEN,
+        stride: width,
     };
     arithmetic.quantise(context, rows, layer.attention_output.smoothing, &mut space.codes);
     let out = RowsMut {
         values: &mut space.delta,
-        stride: HIDDEN,
+        stride: width,
     };
     arithmetic.linear(
         &layer.attention_output,
-        0..HIDDEN / PANEL,
+        0..width / PANEL,
         &space.codes,
         rows,
         Activation::Identity,
@@ -200,11 +221,13 @@ fn add_attention(
 
 /// `hidden = norm(hidden + narrow(gelu(widen(hidden))))`
 fn feed_forward(arithmetic: &impl Arithmetic, layer: &Layer<'_>, hidden: &mut [f32], space: &mut BlockSpace) {
-    let rows = hidden.len() / HIDDEN;
+    let (width, wide) = (layer.widen.inputs, layer.narrow.inputs);
+    let wide_stride = wide + WIDE_GAP;
+    let rows = hidden.len() / width;
     arithmetic.quantise(
         Rows {
             values: hidden,
-            stride: HIDDEN,
+            stride: width,
         },
         rows,
         layer.widen.smoothing,
@@ -212,28 +235,28 @@ fn feed_forward(arithmetic: &impl Arithmetic, layer: &Layer<'_>, hidden: &mut [f
     );
     let out = RowsMut {
         values: &mut space.wide,
-        stride: WIDE_STRIDE,
+        stride: wide_stride,
     };
     arithmetic.linear(
         &layer.widen,
-        0..FEED_FORWARD / PANEL,
+        0..wide / PANEL,
         &space.codes,
         rows,
         Activation::Gelu,
         out,
     );
-    let wide = Rows {
+    let widened = Rows {
         values: &space.wide,
-        stride: WIDE_STRIDE,
+        stride: wide_stride,
     };
-    arithmetic.quantise(wide, rows, layer.narrow.smoothing, &mut space.wide_codes);
+    arithmetic.quantise(widened, rows, layer.narrow.smoothing, &mut space.wide_codes);
     let out = RowsMut {
         values: &mut space.delta,
-        stride: HIDDEN,
+        stride: width,
     };
     arithmetic.linear(
         &layer.narrow,
-        0..HIDDEN / PANEL,
+        0..width / PANEL,
         &space.wide_codes,
         rows,
         Activation::Identity,
@@ -242,22 +265,26 @@ fn feed_forward(arithmetic: &impl Arithmetic, layer: &Layer<'_>, hidden: &mut [f
     arithmetic.add_and_norm(hidden, &space.delta, &layer.feed_forward_norm);
 }
 
-/// The mean over the tokens, at length one. The division by their number falls away in the normalisation.
-fn pool(hidden: &[f32]) -> Vec<f32> {
-    let mut sum = vec![0.0; HIDDEN];
-    for token in hidden.chunks_exact(HIDDEN) {
-        for (sum, value) in sum.iter_mut().zip(token) {
+/// The vectors of the tokens as one, at length one. The division of the mean by their number falls away in the normalisation.
+fn pool(pooling: Pooling, hidden: &[f32], width: usize) -> Vec<f32> {
+    let mut pooled = vec![0.0; width];
+    let tokens = match pooling {
+        Pooling::Mean => hidden,
+        Pooling::First => &hidden[..width],
+    };
+    for token in tokens.chunks_exact(width) {
+        for (sum, value) in pooled.iter_mut().zip(token) {
             *sum += value;
         }
     }
-    let length = sum
+    let length = pooled
         .iter()
         .map(|value| value * value)
         .sum::<f32>()
         .sqrt()
         .max(f32::MIN_POSITIVE);
-    for value in &mut sum {
+    for value in &mut pooled {
         *value /= length;
     }
-    sum
+    pooled
 }

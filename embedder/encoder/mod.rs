@@ -4,14 +4,16 @@ pub(crate) mod aligned;
 pub mod format;
 mod forward;
 pub(crate) mod kernels;
+pub mod shape;
 pub(crate) mod weights;
 
 use std::sync::{Mutex, PoisonError};
 
 use self::forward::Workspace;
-use self::kernels::{Kernel, Selected};
+use self::kernels::{Kernel, Selected, for_kernel};
 use self::weights::Weights;
 use crate::error::EmbedError;
+use crate::model::Pooling;
 
 /// Tokens that go through the model together. Enough to read the weights from memory once for several short texts;
 /// more would push the activations of one text out of the cache.
@@ -20,6 +22,7 @@ const BATCH_TOKENS: usize = 512;
 /// A model in memory, with the kernel that computes it.
 pub(crate) struct Encoder {
     weights: Weights<'static>,
+    pooling: Pooling,
     kernel: Selected,
     /// Workspaces that no call is using, at most as many as calls ever ran at once.
     idle: Mutex<Vec<Workspace>>,
@@ -27,9 +30,10 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     /// An encoder with the fastest kernel of this processor.
-    pub(crate) fn new(weights: Weights<'static>) -> Self {
+    pub(crate) fn new(weights: Weights<'static>, pooling: Pooling) -> Self {
         Self {
             weights,
+            pooling,
             kernel: Selected::fastest(),
             idle: Mutex::default(),
         }
@@ -50,18 +54,16 @@ impl Encoder {
     pub(crate) fn encode(&self, texts: &[Vec<u32>]) -> Vec<Vec<f32>> {
         // A lock that a panicking thread left behind still holds a list of usable workspaces.
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut space = idle().pop().unwrap_or_else(Workspace::new);
+        let mut space = idle()
+            .pop()
+            .unwrap_or_else(|| Workspace::new(self.weights.header.shape));
         let mut vectors = Vec::with_capacity(texts.len());
         let mut rest = texts;
         while !rest.is_empty() {
             let (batch, after) = rest.split_at(batch_length(rest));
-            vectors.extend(match &self.kernel {
-                #[cfg(target_arch = "x86_64")]
-                Selected::Avx512Vnni(kernel) => forward::encode(kernel, &self.weights, batch, &mut space),
-                #[cfg(target_arch = "x86_64")]
-                Selected::Avx2(kernel) => forward::encode(kernel, &self.weights, batch, &mut space),
-                Selected::Portable(kernel) => forward::encode(kernel, &self.weights, batch, &mut space),
-            });
+            vectors.extend(for_kernel!(&self.kernel, kernel => {
+                forward::encode(kernel, &self.weights, self.pooling, batch, &mut space)
+            }));
             rest = after;
         }
         idle().push(space);

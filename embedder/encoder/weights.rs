@@ -1,8 +1,7 @@
 //! The weights as the encoder uses them: slices into the packed file, nothing is copied or converted.
 
-use crate::encoder::format::{
-    ALIGNMENT, FEED_FORWARD, HEADER_LENGTH, HIDDEN, Header, LAYERS, POSITIONS, VOCABULARY,
-};
+use crate::encoder::format::{ALIGNMENT, HEADER_LENGTH, Header};
+use crate::encoder::shape::Shape;
 use crate::error::EmbedError;
 
 /// `y = scale · (codes · (smoothing · x)) + bias` for each output; `column_sum` is the sum of an output's codes, which undoes the
@@ -24,6 +23,8 @@ pub(crate) struct Linear<'w> {
 pub(crate) struct Norm<'w> {
     pub(crate) weight: &'w [f32],
     pub(crate) bias: &'w [f32],
+    /// Added to the variance.
+    pub(crate) epsilon: f32,
 }
 
 /// What turns token ids into the first vectors.
@@ -58,17 +59,21 @@ impl<'w> Weights<'w> {
     /// Lays the model over the bytes of the packed file, which must begin on 64 bytes.
     pub(crate) fn read(bytes: &'w [u8]) -> Result<Self, EmbedError> {
         let header = Header::parse(bytes)?;
+        let shape = header.shape;
         let mut sections = Sections {
             bytes,
             at: HEADER_LENGTH,
+            shape,
         };
         let embeddings = Embeddings {
-            word_codes: sections.take(VOCABULARY * HIDDEN)?,
-            word_scales: sections.take(VOCABULARY)?,
-            positions: sections.take(POSITIONS * HIDDEN)?,
+            word_codes: sections.take(shape.vocabulary * shape.hidden)?,
+            word_scales: sections.take(shape.vocabulary)?,
+            positions: sections.take(shape.positions * shape.hidden)?,
             norm: sections.norm()?,
         };
-        let layers = (0..LAYERS).map(|_| sections.layer()).collect::<Result<_, _>>()?;
+        let layers = (0..shape.layers)
+            .map(|_| sections.layer())
+            .collect::<Result<_, _>>()?;
         if sections.at != bytes.len() {
             return Err(EmbedError::MalformedModel {
                 reason: "the file goes on after the last layer",
@@ -86,6 +91,7 @@ impl<'w> Weights<'w> {
 struct Sections<'w> {
     bytes: &'w [u8],
     at: usize,
+    shape: Shape,
 }
 
 impl<'w> Sections<'w> {
@@ -121,18 +127,22 @@ impl<'w> Sections<'w> {
 
     fn norm(&mut self) -> Result<Norm<'w>, EmbedError> {
         Ok(Norm {
-            weight: self.take(HIDDEN)?,
-            bias: self.take(HIDDEN)?,
+            weight: self.take(self.shape.hidden)?,
+            bias: self.take(self.shape.hidden)?,
+            epsilon: self.shape.norm_epsilon,
         })
     }
 
     fn layer(&mut self) -> Result<Layer<'w>, EmbedError> {
+        let Shape {
+            hidden, feed_forward, ..
+        } = self.shape;
         Ok(Layer {
-            query_key_value: self.linear(HIDDEN, 3 * HIDDEN)?,
-            attention_output: self.linear(HIDDEN, HIDDEN)?,
+            query_key_value: self.linear(hidden, 3 * hidden)?,
+            attention_output: self.linear(hidden, hidden)?,
             attention_norm: self.norm()?,
-            widen: self.linear(HIDDEN, FEED_FORWARD)?,
-            narrow: self.linear(FEED_FORWARD, HIDDEN)?,
+            widen: self.linear(hidden, feed_forward)?,
+            narrow: self.linear(feed_forward, hidden)?,
             feed_forward_norm: self.norm()?,
         })
     }

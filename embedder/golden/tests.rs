@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use crate::encoder::format::{HEADER_LENGTH, HIDDEN, Header};
+use crate::encoder::format::{HEADER_LENGTH, Header};
+
+const HIDDEN: usize = 384;
 use crate::{EmbedError, Embedder, Kernel};
 
 fn golden() -> (Vec<String>, Vec<Vec<f32>>) {

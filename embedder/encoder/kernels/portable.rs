@@ -1,67 +1,31 @@
 //! The arithmetic in plain Rust, in loops over fixed lanes that a compiler turns into vector instructions.
 //!
 //! Generic over [`Instructions`]: a fused `a · b + c` is one instruction where the processor has it and a slow library
-//! call where it has not, and the byte products are what compilers vectorise least well.
+//! call where it has not.
 
 use std::ops::Range;
 
 use super::{Activation, Affine, Arithmetic, HeadSpace, Quantised, Rows, RowsMut};
-use crate::encoder::format::{FEED_FORWARD, GROUP, HEAD, HIDDEN, PANEL};
+use crate::encoder::format::{GROUP, PANEL};
+use crate::encoder::shape::MAX_WIDTH;
 use crate::encoder::weights::{Linear, Norm};
 
-/// The two things that differ between processors whose loops a compiler can write.
+/// What differs between processors whose loops a compiler can write.
 pub(super) trait Instructions {
     /// `a · b + c`.
     fn multiply_add(a: f32, b: f32, c: f32) -> f32;
-
-    /// The products of rows of codes with the [`OUTPUTS`] outputs that begin at `inside` in each step of `panel`.
-    ///
-    /// `rows` holds one row of the panel's inputs for each of `sums`.
-    fn dot(panel: &[i8], inside: usize, rows: &[i16], sums: &mut [[i32; OUTPUTS]]);
-}
-
-/// What every processor has.
-pub(super) struct Baseline;
-
-impl Instructions for Baseline {
-    #[inline(always)]
-    fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
-        a * b + c
-    }
-
-    /// The weights of one output are taken out of the panel once for all rows: the sum over two plain slices of 16-bit
-    /// numbers is a loop that compilers know well, whatever the processor.
-    #[inline(always)]
-    fn dot(panel: &[i8], inside: usize, rows: &[i16], sums: &mut [[i32; OUTPUTS]]) {
-        let inputs = panel.len() / PANEL;
-        let mut weights = [0_i16; FEED_FORWARD];
-        let weights = &mut weights[..inputs];
-        for output in 0..OUTPUTS {
-            let first = inside + output * GROUP;
-            for (four, step) in weights
-                .as_chunks_mut::<GROUP>()
-                .0
-                .iter_mut()
-                .zip(panel.chunks_exact(PANEL * GROUP))
-            {
-                for (weight, &code) in four.iter_mut().zip(&step[first..first + GROUP]) {
-                    *weight = i16::from(code);
-                }
-            }
-            for (sums, row) in sums.iter_mut().zip(rows.chunks_exact(inputs)) {
-                sums[output] = weights
-                    .iter()
-                    .zip(row)
-                    .map(|(&w, &code)| i32::from(w) * i32::from(code))
-                    .sum();
-            }
-        }
-    }
 }
 
 /// The kernel for any processor.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Portable;
+
+impl Instructions for Portable {
+    #[inline(always)]
+    fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
+        a * b + c
+    }
+}
 
 impl Arithmetic for Portable {
     fn quantise(&self, rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mut Quantised) {
@@ -77,15 +41,15 @@ impl Arithmetic for Portable {
         activation: Activation,
         out: RowsMut<'_>,
     ) {
-        linear::<Baseline>(layer, panels, input, count, activation, out);
+        linear(layer, panels, input, count, activation, out);
     }
 
     fn add_and_norm(&self, x: &mut [f32], residual: &[f32], norm: &Norm<'_>) {
-        add_and_norm::<Baseline>(x, residual, norm);
+        add_and_norm::<Portable>(x, residual, norm);
     }
 
     fn attend(&self, heads: Rows<'_>, tokens: usize, space: &mut HeadSpace, context: RowsMut<'_>) {
-        attend::<Baseline>(heads, tokens, space, context);
+        attend::<Portable>(heads, tokens, space, context);
     }
 }
 
@@ -118,7 +82,7 @@ fn larger(a: f32, b: f32) -> f32 {
 #[inline(always)]
 pub(super) fn quantise(rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mut Quantised) {
     let width = smoothing.len();
-    let mut smoothed = [0.0; FEED_FORWARD];
+    let mut smoothed = [0.0; MAX_WIDTH];
     let smoothed = &mut smoothed[..width];
     for (row, affine) in out.affine[..count].iter_mut().enumerate() {
         let values = &rows.values[row * rows.stride..][..width];
@@ -136,8 +100,12 @@ pub(super) fn quantise(rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mu
     }
 }
 
-#[inline(always)]
-pub(super) fn linear<I: Instructions>(
+/// Outputs that are computed together here.
+const OUTPUTS: usize = 8;
+
+/// The weights of one output are taken out of the panel once for all rows: the sum over two plain slices of 16-bit numbers
+/// is a loop that compilers know well, whatever the processor.
+fn linear(
     layer: &Linear<'_>,
     panels: Range<usize>,
     input: &Quantised,
@@ -145,36 +113,60 @@ pub(super) fn linear<I: Instructions>(
     activation: Activation,
     out: RowsMut<'_>,
 ) {
-    // Widened once here instead of once for each output.
-    let rows: Vec<i16> = input.codes[..count * layer.inputs]
+    let inputs = layer.inputs;
+    let rows: Vec<i16> = input.codes[..count * inputs]
         .iter()
         .map(|&code| i16::from(code))
         .collect();
-    let mut sums = vec![[0; OUTPUTS]; count];
-    let first_output = panels.start * PANEL;
-    for output in (first_output..panels.end * PANEL).step_by(OUTPUTS) {
-        let panel = &layer.codes[(output / PANEL) * PANEL * layer.inputs..][..PANEL * layer.inputs];
-        I::dot(panel, (output % PANEL) * GROUP, &rows, &mut sums);
-        let scale = &layer.scale[output..][..OUTPUTS];
-        let column_sum = &layer.column_sum[output..][..OUTPUTS];
-        let bias = &layer.bias[output..][..OUTPUTS];
-        for (row, (sums, affine)) in sums.iter().zip(&input.affine).enumerate() {
-            let target = &mut out.values[row * out.stride + output - first_output..][..OUTPUTS];
-            for i in 0..OUTPUTS {
-                let product = I::multiply_add(sums[i] as f32, affine.scale, affine.offset * column_sum[i]);
-                target[i] = I::multiply_add(product, scale[i], bias[i]);
-            }
-            if activation == Activation::Gelu {
-                for value in target {
-                    *value = gelu::<I>(*value);
+    let mut weights = vec![0_i16; inputs];
+    let mut sums = vec![[0; PANEL]; count];
+    let first = panels.start;
+    for panel in panels {
+        let codes = &layer.codes[panel * PANEL * inputs..][..PANEL * inputs];
+        for output in 0..PANEL {
+            let steps = codes.chunks_exact(PANEL * GROUP);
+            for (four, step) in weights.as_chunks_mut::<GROUP>().0.iter_mut().zip(steps) {
+                for (weight, &code) in four.iter_mut().zip(&step[output * GROUP..][..GROUP]) {
+                    *weight = i16::from(code);
                 }
             }
+            for (sums, row) in sums.iter_mut().zip(rows.chunks_exact(inputs)) {
+                let products = weights.iter().zip(row);
+                sums[output] = products.map(|(&w, &code)| i32::from(w) * i32::from(code)).sum();
+            }
+        }
+        for (row, (sums, affine)) in sums.iter().zip(&input.affine).enumerate() {
+            let target = &mut out.values[row * out.stride + (panel - first) * PANEL..][..PANEL];
+            finish::<Portable>(layer, panel, sums, *affine, activation, target);
         }
     }
 }
 
-/// Outputs that are computed together.
-pub(super) const OUTPUTS: usize = 8;
+/// What one row's sums over a panel stand for.
+#[inline(always)]
+pub(super) fn finish<I: Instructions>(
+    layer: &Linear<'_>,
+    panel: usize,
+    sums: &[i32; PANEL],
+    affine: Affine,
+    activation: Activation,
+    target: &mut [f32],
+) {
+    let outputs = panel * PANEL..(panel + 1) * PANEL;
+    let (scale, bias) = (&layer.scale[outputs.clone()], &layer.bias[outputs.clone()]);
+    let column_sum = &layer.column_sum[outputs];
+    for first in (0..PANEL).step_by(OUTPUTS) {
+        for i in first..first + OUTPUTS {
+            let product = I::multiply_add(sums[i] as f32, affine.scale, affine.offset * column_sum[i]);
+            target[i] = I::multiply_add(product, scale[i], bias[i]);
+        }
+        if activation == Activation::Gelu {
+            for value in &mut target[first..first + OUTPUTS] {
+                *value = gelu::<I>(*value);
+            }
+        }
+    }
+}
 
 /// 2^x for x ≤ 0, to about 2·10⁻⁶ of its value: the whole part becomes the exponent, the rest a polynomial.
 #[inline(always)]
@@ -211,16 +203,17 @@ fn gelu<I: Instructions>(x: f32) -> f32 {
 
 #[inline(always)]
 pub(super) fn add_and_norm<I: Instructions>(x: &mut [f32], residual: &[f32], norm: &Norm<'_>) {
-    for (x, residual) in x.chunks_exact_mut(HIDDEN).zip(residual.chunks_exact(HIDDEN)) {
+    let width = norm.weight.len();
+    for (x, residual) in x.chunks_exact_mut(width).zip(residual.chunks_exact(width)) {
         for (x, residual) in x.iter_mut().zip(residual) {
             *x += residual;
         }
-        let mean = fold_lanes(x, 0.0, |sum, x| sum + x) / HIDDEN as f32;
+        let mean = fold_lanes(x, 0.0, |sum, x| sum + x) / width as f32;
         for x in x.iter_mut() {
             *x -= mean;
         }
         let squares = fold_squares::<I>(x);
-        let inverse = 1.0 / (squares / HIDDEN as f32 + 1e-12).sqrt();
+        let inverse = 1.0 / (squares / width as f32 + norm.epsilon).sqrt();
         for ((x, weight), bias) in x.iter_mut().zip(norm.weight).zip(norm.bias) {
             *x = I::multiply_add(*x * inverse, *weight, *bias);
         }
@@ -240,6 +233,8 @@ fn fold_squares<I: Instructions>(values: &[f32]) -> f32 {
 
 /// Queries that share one pass over the keys here.
 const TOGETHER: usize = 4;
+/// Coordinates of the values that are mixed in one pass over them.
+const MIXED: usize = 32;
 
 #[inline(always)]
 pub(super) fn attend<I: Instructions>(
@@ -248,10 +243,11 @@ pub(super) fn attend<I: Instructions>(
     space: &mut HeadSpace,
     context: RowsMut<'_>,
 ) {
-    let row = |token: usize, part: usize| &heads.values[token * heads.stride + part * PANEL..][..HEAD];
+    let width = space.width;
+    let row = |token: usize, part: usize| &heads.values[token * heads.stride + part * PANEL..][..width];
     // Keys are turned so that one load takes the same coordinate of sixteen of them.
     let padded = tokens.next_multiple_of(LANES);
-    let keys = &mut space.keys[..HEAD * padded];
+    let keys = &mut space.keys[..width * padded];
     keys.fill(0.0);
     for token in 0..tokens {
         for (coordinate, &value) in row(token, 1).iter().enumerate() {
@@ -259,14 +255,13 @@ pub(super) fn attend<I: Instructions>(
         }
     }
     // Base two: what softmax takes the exponential of is scaled once, here.
-    let scale = std::f32::consts::LOG2_E / (HEAD as f32).sqrt();
-    let mut first = 0;
-    while first < tokens {
+    let scale = std::f32::consts::LOG2_E / (width as f32).sqrt();
+    for first in (0..tokens).step_by(TOGETHER) {
         let together = TOGETHER.min(tokens - first);
         let queries: [&[f32]; TOGETHER] = std::array::from_fn(|q| row(first + q.min(together - 1), 0));
         for block in (0..padded).step_by(LANES) {
             let mut sums = [[0.0; LANES]; TOGETHER];
-            for coordinate in 0..HEAD {
+            for coordinate in 0..width {
                 let keys = &keys[coordinate * padded + block..][..LANES];
                 for (sums, query) in sums.iter_mut().zip(&queries) {
                     let query = query[coordinate] * scale;
@@ -280,25 +275,33 @@ pub(super) fn attend<I: Instructions>(
             }
         }
         for q in 0..together {
-            let scores = &mut space.scores[q * padded..][..padded];
-            scores[tokens..].fill(f32::NEG_INFINITY);
-            let highest = fold_lanes(scores, f32::NEG_INFINITY, larger);
-            for score in scores.iter_mut() {
-                *score = exp2::<I>(*score - highest);
-            }
-            scores[tokens..].fill(0.0);
-            let inverse = 1.0 / fold_lanes(scores, 0.0, |sum, score| sum + score);
-            let mut mixed = [0.0; HEAD];
-            for (token, &weight) in scores[..tokens].iter().enumerate() {
-                for (mixed, &value) in mixed.iter_mut().zip(row(token, 2)) {
-                    *mixed = I::multiply_add(weight, value, *mixed);
+            let weights = &mut space.scores[q * padded..][..padded];
+            let inverse = soften::<I>(weights, tokens);
+            let target = &mut context.values[(first + q) * context.stride..][..width];
+            for column in (0..width).step_by(MIXED) {
+                let mut mixed = [0.0; MIXED];
+                for (token, &weight) in weights[..tokens].iter().enumerate() {
+                    for (mixed, &value) in mixed.iter_mut().zip(&row(token, 2)[column..][..MIXED]) {
+                        *mixed = I::multiply_add(weight, value, *mixed);
+                    }
+                }
+                for (target, mixed) in target[column..].iter_mut().zip(mixed) {
+                    *target = mixed * inverse;
                 }
             }
-            let target = &mut context.values[(first + q) * context.stride..][..HEAD];
-            for (target, mixed) in target.iter_mut().zip(mixed) {
-                *target = mixed * inverse;
-            }
         }
-        first += together;
     }
+}
+
+/// Scores to powers of two below one, those over `tokens` to nothing; what the powers must be multiplied with to add up to
+/// one.
+#[inline(always)]
+fn soften<I: Instructions>(scores: &mut [f32], tokens: usize) -> f32 {
+    scores[tokens..].fill(f32::NEG_INFINITY);
+    let highest = fold_lanes(scores, f32::NEG_INFINITY, larger);
+    for score in scores.iter_mut() {
+        *score = exp2::<I>(*score - highest);
+    }
+    scores[tokens..].fill(0.0);
+    1.0 / fold_lanes(scores, 0.0, |sum, score| sum + score)
 }

@@ -2,32 +2,34 @@
 //!
 //! Keys lie as `[tokens / 16][HEAD / 4][16][4]`, values as `[tokens / 4][HEAD][4]`: both are what one byte dot product
 //! takes, once along the head and once along the tokens. Tokens are padded with zeros to a multiple of 32.
+//!
+//! `HEAD` is the width of the head, and `VECTORS` how many vectors that is.
 
 use std::arch::x86_64::*;
 
 use super::{LANES, exp2, quantise_row};
-use crate::encoder::format::{GROUP, HEAD, PANEL};
+use crate::encoder::format::{GROUP, PANEL};
 use crate::encoder::kernels::{Affine, HeadSpace, KEY_BLOCK, QUERIES, Rows, RowsMut};
-
-/// Vectors of one head.
-const VECTORS: usize = HEAD / LANES;
-/// Groups of one head.
-const GROUPS: usize = HEAD / GROUP;
 
 /// # Safety
 /// The processor must have the instructions, and all slices the sizes that `Avx512Vnni::attend` checks.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-pub(super) unsafe fn attend(heads: Rows<'_>, tokens: usize, space: &mut HeadSpace, context: RowsMut<'_>) {
+pub(super) unsafe fn attend<const HEAD: usize, const VECTORS: usize>(
+    heads: Rows<'_>,
+    tokens: usize,
+    space: &mut HeadSpace,
+    context: RowsMut<'_>,
+) {
     let padded = tokens.next_multiple_of(KEY_BLOCK);
     // SAFETY: `tokens` rows exist, and the space is made for the longest text.
     unsafe {
-        quantise_queries(heads, tokens, space);
-        pack_keys(heads, tokens, padded, space);
-        let value_scales = pack_values(heads, tokens, padded, space);
+        quantise_queries::<HEAD>(heads, tokens, space);
+        pack_keys::<HEAD, VECTORS>(heads, tokens, padded, space);
+        let value_scales = pack_values::<HEAD, VECTORS>(heads, tokens, padded, space);
         for first in (0..tokens).step_by(QUERIES) {
-            let highest = score(first, tokens, padded, space);
+            let highest = score::<HEAD, VECTORS>(first, tokens, padded, space);
             let inverses = soften(padded, &highest, space);
-            let sums = mix(padded, space);
+            let sums = mix::<HEAD, VECTORS>(padded, space);
             for query in 0..QUERIES.min(tokens - first) {
                 let target = context.values.as_mut_ptr().add((first + query) * context.stride);
                 for (i, scale) in value_scales.iter().enumerate() {
@@ -45,7 +47,7 @@ pub(super) unsafe fn attend(heads: Rows<'_>, tokens: usize, space: &mut HeadSpac
 /// Queries to unsigned codes, with what softmax needs in their scale: 1/√width, and base two instead of e.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 #[inline]
-unsafe fn quantise_queries(heads: Rows<'_>, tokens: usize, space: &mut HeadSpace) {
+unsafe fn quantise_queries<const HEAD: usize>(heads: Rows<'_>, tokens: usize, space: &mut HeadSpace) {
     let factor = std::f32::consts::LOG2_E / (HEAD as f32).sqrt();
     for (token, affine) in space.query_codes.affine[..tokens].iter_mut().enumerate() {
         // SAFETY: the row exists, and the codes are made for the longest text.
@@ -69,7 +71,12 @@ unsafe fn quantise_queries(heads: Rows<'_>, tokens: usize, space: &mut HeadSpace
 /// Keys to signed codes, each with its scale, and the sum of its codes for the offset of the queries.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
 #[inline]
-unsafe fn pack_keys(heads: Rows<'_>, tokens: usize, padded: usize, space: &mut HeadSpace) {
+unsafe fn pack_keys<const HEAD: usize, const VECTORS: usize>(
+    heads: Rows<'_>,
+    tokens: usize,
+    padded: usize,
+    space: &mut HeadSpace,
+) {
     let (scales, sums) = space.keys.split_at_mut(padded);
     scales[tokens..].fill(0.0);
     sums[tokens..padded].fill(0.0);
@@ -78,24 +85,26 @@ unsafe fn pack_keys(heads: Rows<'_>, tokens: usize, padded: usize, space: &mut H
         // SAFETY: the row exists, and the codes are made for the longest text.
         unsafe {
             let key = heads.values.as_ptr().add(token * heads.stride + PANEL);
-            let (first, second) = (_mm512_loadu_ps(key), _mm512_loadu_ps(key.add(LANES)));
-            let largest = _mm512_max_ps(_mm512_abs_ps(first), _mm512_abs_ps(second));
+            let values: [__m512; VECTORS] = std::array::from_fn(|i| _mm512_loadu_ps(key.add(i * LANES)));
+            let largest = values.iter().fold(_mm512_setzero_ps(), |largest, &value| {
+                _mm512_max_ps(largest, _mm512_abs_ps(value))
+            });
             let largest = _mm512_reduce_max_ps(largest).max(f32::MIN_POSITIVE);
             let inverse = _mm512_set1_ps(127.0 / largest);
-            let first = _mm512_cvtps_epi32(_mm512_mul_ps(first, inverse));
-            let second = _mm512_cvtps_epi32(_mm512_mul_ps(second, inverse));
             scales[token] = largest / 127.0;
-            sums[token] = _mm512_reduce_add_epi32(_mm512_add_epi32(first, second)) as f32;
-            let bytes = [_mm512_cvtepi32_epi8(first), _mm512_cvtepi32_epi8(second)];
-            let groups: [i32; GROUPS] = std::mem::transmute(bytes);
-            let block = space
-                .key_codes
-                .as_mut_ptr()
-                .add((token / LANES) * LANES * HEAD)
-                .cast::<i32>();
-            for (group, four) in groups.into_iter().enumerate() {
-                *block.add(group * LANES + token % LANES) = four;
+            let mut total = _mm512_setzero_si512();
+            let block = (token / LANES) * LANES * HEAD;
+            let target = space.key_codes.as_mut_ptr().add(block).cast::<i32>();
+            for (i, value) in values.into_iter().enumerate() {
+                let codes = _mm512_cvtps_epi32(_mm512_mul_ps(value, inverse));
+                total = _mm512_add_epi32(total, codes);
+                let groups: [i32; LANES / GROUP] = bytemuck::must_cast(_mm512_cvtepi32_epi8(codes));
+                for (group, four) in groups.into_iter().enumerate() {
+                    let group = i * (LANES / GROUP) + group;
+                    *target.add(group * LANES + token % LANES) = four;
+                }
             }
+            sums[token] = _mm512_reduce_add_epi32(total) as f32;
         }
     }
 }
@@ -103,7 +112,7 @@ unsafe fn pack_keys(heads: Rows<'_>, tokens: usize, padded: usize, space: &mut H
 /// Values to signed codes; each coordinate has one scale for the whole text, because the sum runs over its tokens.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 #[inline]
-unsafe fn pack_values(
+unsafe fn pack_values<const HEAD: usize, const VECTORS: usize>(
     heads: Rows<'_>,
     tokens: usize,
     padded: usize,
@@ -154,7 +163,12 @@ unsafe fn pack_values(
 /// Scores of [`QUERIES`] queries from `first` on against all keys, and the highest score of each.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 #[inline]
-unsafe fn score(first: usize, tokens: usize, padded: usize, space: &mut HeadSpace) -> [__m512; QUERIES] {
+unsafe fn score<const HEAD: usize, const VECTORS: usize>(
+    first: usize,
+    tokens: usize,
+    padded: usize,
+    space: &mut HeadSpace,
+) -> [__m512; QUERIES] {
     let mut highest = [_mm512_set1_ps(f32::MIN); QUERIES];
     let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     let (scales, key_sums) = space.keys.split_at(padded);
@@ -164,9 +178,9 @@ unsafe fn score(first: usize, tokens: usize, padded: usize, space: &mut HeadSpac
             let keys = space.key_codes.as_ptr().add(block * HEAD);
             let queries = space.query_codes.codes.as_ptr().add(first * HEAD);
             let mut sums = [[_mm512_setzero_si512(); KEY_BLOCK / LANES]; QUERIES];
-            for group in 0..GROUPS {
+            for group in 0..HEAD / GROUP {
                 let vectors: [__m512i; KEY_BLOCK / LANES] = std::array::from_fn(|half| {
-                    _mm512_load_si512(keys.add((half * GROUPS + group) * LANES * GROUP).cast())
+                    _mm512_load_si512(keys.add((half * (HEAD / GROUP) + group) * LANES * GROUP).cast())
                 });
                 for (query, sums) in sums.iter_mut().enumerate() {
                     let four = queries
@@ -241,22 +255,33 @@ unsafe fn soften(padded: usize, highest: &[__m512; QUERIES], space: &mut HeadSpa
 /// The values of all tokens, weighted for each query.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 #[inline]
-unsafe fn mix(padded: usize, space: &HeadSpace) -> [[__m512i; VECTORS]; QUERIES] {
-    let mut sums = [[_mm512_setzero_si512(); VECTORS]; QUERIES];
-    for group in 0..padded / GROUP {
-        // SAFETY: groups end with the padded tokens, for which the space has room.
-        unsafe {
-            let values = space.value_codes.as_ptr().add(group * HEAD * GROUP);
-            let vectors: [__m512i; VECTORS] =
-                std::array::from_fn(|i| _mm512_load_si512(values.add(i * LANES * GROUP).cast()));
-            for (query, sums) in sums.iter_mut().enumerate() {
-                let weights = space.weight_codes.as_ptr().add(query * padded + group * GROUP);
-                let four = _mm512_set1_epi32(weights.cast::<i32>().read_unaligned());
-                for (sum, &vector) in sums.iter_mut().zip(&vectors) {
-                    *sum = _mm512_dpbusd_epi32(*sum, four, vector);
+unsafe fn mix<const HEAD: usize, const VECTORS: usize>(
+    padded: usize,
+    space: &HeadSpace,
+) -> [[__m512i; VECTORS]; QUERIES] {
+    // Two vectors of each query at a time: the sums of more would not fit in the registers.
+    const PAIR: usize = 2;
+    let mut mixed = [[_mm512_setzero_si512(); VECTORS]; QUERIES];
+    for pair in (0..VECTORS).step_by(PAIR) {
+        let mut sums = [[_mm512_setzero_si512(); PAIR]; QUERIES];
+        for group in 0..padded / GROUP {
+            // SAFETY: groups end with the padded tokens, for which the space has room.
+            unsafe {
+                let values = space.value_codes.as_ptr().add(group * HEAD * GROUP);
+                let vectors: [__m512i; PAIR] =
+                    std::array::from_fn(|i| _mm512_load_si512(values.add((pair + i) * LANES * GROUP).cast()));
+                for (query, sums) in sums.iter_mut().enumerate() {
+                    let weights = space.weight_codes.as_ptr().add(query * padded + group * GROUP);
+                    let four = _mm512_set1_epi32(weights.cast::<i32>().read_unaligned());
+                    for (sum, &vector) in sums.iter_mut().zip(&vectors) {
+                        *sum = _mm512_dpbusd_epi32(*sum, four, vector);
+                    }
                 }
             }
         }
+        for (mixed, sums) in mixed.iter_mut().zip(sums) {
+            mixed[pair..pair + PAIR].copy_from_slice(&sums);
+        }
     }
-    sums
+    mixed
 }

@@ -17,7 +17,7 @@ const TILE: usize = 6;
 const VECTORS: usize = PANEL / LANES;
 
 /// # Safety
-/// The processor must have the instructions, and all slices the sizes that `Avx512Vnni::linear` checks.
+/// The processor must have the instructions, and all slices the sizes that `check_sizes` asks for.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 pub(super) unsafe fn panels<const GELU: bool>(
     layer: &Linear<'_>,

@@ -10,8 +10,8 @@ mod linear;
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::{Activation, Affine, Arithmetic, HeadSpace, Quantised, Rows, RowsMut};
-use crate::encoder::format::{GROUP, HEAD, HIDDEN, PANEL, POSITIONS};
+use super::{Activation, Affine, Arithmetic, HeadSpace, Quantised, Rows, RowsMut, check_sizes};
+use crate::encoder::format::PANEL;
 use crate::encoder::weights::{Linear, Norm};
 
 /// Lanes of f32 in a vector.
@@ -56,13 +56,7 @@ impl Arithmetic for Avx512Vnni {
         if count == 0 || panels.is_empty() {
             return;
         }
-        let (outputs, columns) = (panels.end * PANEL, panels.len() * PANEL);
-        assert!(layer.inputs.is_multiple_of(GROUP) && layer.codes.len() >= outputs * layer.inputs);
-        assert!(
-            layer.scale.len() >= outputs && layer.column_sum.len() >= outputs && layer.bias.len() >= outputs
-        );
-        assert!(input.codes.len() >= count * layer.inputs && input.affine.len() >= count);
-        assert!(out.stride >= columns && out.values.len() >= (count - 1) * out.stride + columns);
+        check_sizes(layer, &panels, input, count, &out);
         // SAFETY: `self` proves the instructions, and the sizes were checked just now.
         unsafe {
             match activation {
@@ -73,9 +67,10 @@ impl Arithmetic for Avx512Vnni {
     }
 
     fn add_and_norm(&self, x: &mut [f32], residual: &[f32], norm: &Norm<'_>) {
-        assert!(norm.weight.len() == HIDDEN && norm.bias.len() == HIDDEN);
-        for (x, residual) in x.chunks_exact_mut(HIDDEN).zip(residual.chunks_exact(HIDDEN)) {
-            // SAFETY: `self` proves the instructions; all four slices hold the hidden width.
+        let width = norm.weight.len();
+        assert!(width > 0 && width.is_multiple_of(LANES) && norm.bias.len() == width);
+        for (x, residual) in x.chunks_exact_mut(width).zip(residual.chunks_exact(width)) {
+            // SAFETY: `self` proves the instructions; all four slices are equally long, a multiple of the lanes.
             unsafe { add_and_norm_row(x, residual, norm) }
         }
     }
@@ -84,11 +79,18 @@ impl Arithmetic for Avx512Vnni {
         if tokens == 0 {
             return;
         }
-        assert!(tokens <= POSITIONS);
-        assert!(heads.values.len() >= (tokens - 1) * heads.stride + 2 * PANEL + HEAD);
-        assert!(context.stride >= HEAD && context.values.len() >= (tokens - 1) * context.stride + HEAD);
+        let width = space.width;
+        assert!(tokens <= space.tokens);
+        assert!(heads.values.len() >= (tokens - 1) * heads.stride + 2 * PANEL + width);
+        assert!(context.stride >= width && context.values.len() >= (tokens - 1) * context.stride + width);
         // SAFETY: `self` proves the instructions; the sizes were checked, those of the space are fixed in its making.
-        unsafe { attention::attend(heads, tokens, space, context) }
+        unsafe {
+            match width {
+                32 => attention::attend::<32, 2>(heads, tokens, space, context),
+                64 => attention::attend::<64, 4>(heads, tokens, space, context),
+                _ => unreachable!("the shape of a model is checked when it is read"),
+            }
+        }
     }
 }
 
@@ -126,36 +128,42 @@ unsafe fn quantise_row(values: *const f32, smoothing: &[f32], codes: *mut u8) ->
     }
 }
 
-/// Layer normalisation of one row (Ba et al., 2016, <https://arxiv.org/abs/1607.06450>), which stays in registers.
+/// Layer normalisation of one row (Ba et al., 2016, <https://arxiv.org/abs/1607.06450>).
 ///
 /// # Safety
-/// All slices must hold [`HIDDEN`] values.
+/// All slices must be equally long, a positive multiple of 16.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
 #[inline]
 unsafe fn add_and_norm_row(x: &mut [f32], residual: &[f32], norm: &Norm<'_>) {
-    const VECTORS: usize = HIDDEN / LANES;
-    // SAFETY: VECTORS times LANES is the hidden width, which the caller promises.
+    let width = x.len();
+    // SAFETY: every offset is under the width, which all slices have, as the caller promises.
     unsafe {
-        let mut row = [_mm512_setzero_ps(); VECTORS];
         let mut sum = _mm512_setzero_ps();
-        for (i, value) in row.iter_mut().enumerate() {
-            let (x, residual) = (x.as_ptr().add(i * LANES), residual.as_ptr().add(i * LANES));
-            *value = _mm512_add_ps(_mm512_loadu_ps(x), _mm512_loadu_ps(residual));
-            sum = _mm512_add_ps(sum, *value);
+        for at in (0..width).step_by(LANES) {
+            let target = x.as_mut_ptr().add(at);
+            let value = _mm512_add_ps(
+                _mm512_loadu_ps(target),
+                _mm512_loadu_ps(residual.as_ptr().add(at)),
+            );
+            sum = _mm512_add_ps(sum, value);
+            _mm512_storeu_ps(target, value);
         }
-        let mean = _mm512_set1_ps(_mm512_reduce_add_ps(sum) / HIDDEN as f32);
+        let mean = _mm512_set1_ps(_mm512_reduce_add_ps(sum) / width as f32);
         let mut squares = _mm512_setzero_ps();
-        for value in &mut row {
-            *value = _mm512_sub_ps(*value, mean);
-            squares = _mm512_fmadd_ps(*value, *value, squares);
+        for at in (0..width).step_by(LANES) {
+            let target = x.as_mut_ptr().add(at);
+            let value = _mm512_sub_ps(_mm512_loadu_ps(target), mean);
+            squares = _mm512_fmadd_ps(value, value, squares);
+            _mm512_storeu_ps(target, value);
         }
-        let variance = _mm512_reduce_add_ps(squares) / HIDDEN as f32;
-        let inverse = _mm512_set1_ps(1.0 / (variance + 1e-12).sqrt());
-        for (i, value) in row.iter().enumerate() {
-            let weight = _mm512_loadu_ps(norm.weight.as_ptr().add(i * LANES));
-            let bias = _mm512_loadu_ps(norm.bias.as_ptr().add(i * LANES));
-            let normed = _mm512_fmadd_ps(_mm512_mul_ps(*value, inverse), weight, bias);
-            _mm512_storeu_ps(x.as_mut_ptr().add(i * LANES), normed);
+        let variance = _mm512_reduce_add_ps(squares) / width as f32;
+        let inverse = _mm512_set1_ps(1.0 / (variance + norm.epsilon).sqrt());
+        for at in (0..width).step_by(LANES) {
+            let target = x.as_mut_ptr().add(at);
+            let weight = _mm512_loadu_ps(norm.weight.as_ptr().add(at));
+            let bias = _mm512_loadu_ps(norm.bias.as_ptr().add(at));
+            let value = _mm512_mul_ps(_mm512_loadu_ps(target), inverse);
+            _mm512_storeu_ps(target, _mm512_fmadd_ps(value, weight, bias));
         }
     }
 }

@@ -1,0 +1,57 @@
+//! Products with AVX2 alone.
+//!
+//! AVX2 can multiply unsigned by signed bytes, but that instruction saturates at what two products can reach. The codes
+//! are widened to 16 bits instead: half the products an instruction, no error, and eight bits of activation, not seven.
+
+use std::arch::x86_64::*;
+use std::borrow::Cow;
+
+use super::Avx2;
+use crate::encoder::format::{GROUP, PANEL};
+use crate::encoder::kernels::tiles::{Products, Sums};
+
+/// Outputs of a vector of sixteen codes; it gives two sums for each.
+const OUTPUTS: usize = 4;
+/// Vectors of outputs that are computed together.
+const VECTORS: usize = 2;
+
+impl Products for Avx2 {
+    type Code = i16;
+    const TAKEN: u8 = 0;
+
+    fn prepare(codes: &[u8]) -> Cow<'_, [i16]> {
+        Cow::Owned(codes.iter().map(|&code| i16::from(code)).collect())
+    }
+
+    #[target_feature(enable = "avx2")]
+    unsafe fn products<const ROWS: usize>(panel: *const i8, inputs: usize, rows: *const i16) -> Sums<ROWS> {
+        let mut all = [[0; PANEL]; ROWS];
+        for first in (0..PANEL).step_by(VECTORS * OUTPUTS) {
+            let mut sums = [[_mm256_setzero_si256(); VECTORS]; ROWS];
+            // SAFETY: the caller promises that the codes of each group exist, and that each row has all inputs.
+            unsafe {
+                let mut weights = panel.add(first * GROUP);
+                for input in (0..inputs).step_by(GROUP) {
+                    let vectors: [__m256i; VECTORS] = std::array::from_fn(|i| {
+                        let codes = weights.add(i * OUTPUTS * GROUP).cast();
+                        _mm256_cvtepi8_epi16(_mm_loadu_si128(codes))
+                    });
+                    for (r, sums) in sums.iter_mut().enumerate() {
+                        let four = rows.add(r * inputs + input).cast::<i64>().read_unaligned();
+                        let four = _mm256_set1_epi64x(four);
+                        for (sum, &vector) in sums.iter_mut().zip(&vectors) {
+                            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(four, vector));
+                        }
+                    }
+                    weights = weights.add(PANEL * GROUP);
+                }
+            }
+            for (all, sums) in all.iter_mut().zip(sums) {
+                let pairs: [[i32; 2]; VECTORS * OUTPUTS] = bytemuck::must_cast(sums);
+                let sums = pairs.map(|[one, other]| one + other);
+                all[first..first + VECTORS * OUTPUTS].copy_from_slice(&sums);
+            }
+        }
+        all
+    }
+}
