@@ -23,6 +23,8 @@ pub struct Shape {
 
 /// Widths of a head that the kernels are compiled for.
 pub const HEAD_WIDTHS: [usize; 2] = [32, 64];
+/// The widest of them.
+pub const MAX_HEAD: usize = 64;
 /// The widest layer that the kernels have room for.
 pub const MAX_WIDTH: usize = 4096;
 

@@ -137,25 +137,25 @@ fn linear(
         }
         for (row, (sums, affine)) in sums.iter().zip(&input.affine).enumerate() {
             let target = &mut out.values[row * out.stride + (panel - first) * PANEL..][..PANEL];
-            finish::<Portable>(layer, panel, sums, *affine, activation, target);
+            finish::<Portable>(layer, panel * PANEL, sums, *affine, activation, target);
         }
     }
 }
 
-/// What one row's sums over a panel stand for.
+/// What one row's sums for the outputs from `output` on stand for.
 #[inline(always)]
 pub(super) fn finish<I: Instructions>(
     layer: &Linear<'_>,
-    panel: usize,
-    sums: &[i32; PANEL],
+    output: usize,
+    sums: &[i32],
     affine: Affine,
     activation: Activation,
     target: &mut [f32],
 ) {
-    let outputs = panel * PANEL..(panel + 1) * PANEL;
+    let outputs = output..output + sums.len();
     let (scale, bias) = (&layer.scale[outputs.clone()], &layer.bias[outputs.clone()]);
     let column_sum = &layer.column_sum[outputs];
-    for first in (0..PANEL).step_by(OUTPUTS) {
+    for first in (0..sums.len()).step_by(OUTPUTS) {
         for i in first..first + OUTPUTS {
             let product = I::multiply_add(sums[i] as f32, affine.scale, affine.offset * column_sum[i]);
             target[i] = I::multiply_add(product, scale[i], bias[i]);
@@ -296,7 +296,7 @@ pub(super) fn attend<I: Instructions>(
 /// Scores to powers of two below one, those over `tokens` to nothing; what the powers must be multiplied with to add up to
 /// one.
 #[inline(always)]
-fn soften<I: Instructions>(scores: &mut [f32], tokens: usize) -> f32 {
+pub(super) fn soften<I: Instructions>(scores: &mut [f32], tokens: usize) -> f32 {
     scores[tokens..].fill(f32::NEG_INFINITY);
     let highest = fold_lanes(scores, f32::NEG_INFINITY, larger);
     for score in scores.iter_mut() {

@@ -1,18 +1,16 @@
-//! Linear layers on processors whose products of bytes are written by hand: a few rows by one panel at a time.
+//! Linear layers on processors whose products of bytes are written by hand: a few rows by a few outputs at a time.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use super::portable::{Instructions, finish};
 use super::{Activation, Affine, Quantised, RowsMut, check_sizes};
-use crate::encoder::format::PANEL;
+use crate::encoder::aligned::AlignedVec;
+use crate::encoder::format::{GROUP, PANEL};
 use crate::encoder::weights::Linear;
 
-/// Sums of a tile: as many rows as it has, and the outputs of one panel.
-pub(super) type Sums<const ROWS: usize> = [[i32; PANEL]; ROWS];
-
-/// What a family of processors does with bytes.
-pub(super) trait Products: Instructions {
+/// What a family of processors does with bytes, for `OUTPUTS` outputs at a time.
+pub(super) trait Products<const OUTPUTS: usize>: Instructions {
     /// A code of a row in the form that is multiplied.
     type Code: Copy;
     /// What is taken from each code when it is put into that form.
@@ -21,24 +19,27 @@ pub(super) trait Products: Instructions {
     /// Codes in the form that is multiplied.
     fn prepare(codes: &[u8]) -> Cow<'_, [Self::Code]>;
 
-    /// The products of `ROWS` rows with the outputs of a panel.
+    /// The products of `ROWS` rows with the outputs.
     ///
     /// # Safety
-    /// The processor must have the instructions; `panel` must be good for `inputs` times 64 codes, `rows` for `ROWS` times
-    /// `inputs`, and `inputs` be a multiple of 8.
+    /// The processor must have the instructions; `weights` must be good for `inputs` times `OUTPUTS` codes and begin on 64
+    /// bytes, `rows` be good for `ROWS` times `inputs`, and `inputs` be a multiple of 8.
     unsafe fn products<const ROWS: usize>(
-        panel: *const i8,
+        weights: *const i8,
         inputs: usize,
         rows: *const Self::Code,
-    ) -> Sums<ROWS>;
+    ) -> [[i32; OUTPUTS]; ROWS];
 }
+
+/// Rows of a full tile: with two vectors of sums each, they leave room in sixteen registers for what is multiplied.
+const TILE: usize = 6;
 
 /// The outputs of some panels, as [`super::Arithmetic::linear`] has it.
 ///
 /// # Safety
 /// The processor must have the instructions of `P`.
 #[inline(always)]
-pub(super) unsafe fn linear<P: Products>(
+pub(super) unsafe fn linear<P: Products<OUTPUTS>, const OUTPUTS: usize>(
     layer: &Linear<'_>,
     panels: Range<usize>,
     input: &Quantised,
@@ -49,15 +50,17 @@ pub(super) unsafe fn linear<P: Products>(
     check_sizes(layer, &panels, input, count, &out);
     assert!(layer.inputs.is_multiple_of(8));
     let rows = P::prepare(&input.codes[..count * layer.inputs]);
-    let first = panels.start;
-    for panel in panels {
-        let mut tiles = Tiles::<P> {
+    let mut weights = AlignedVec::zeroed(layer.inputs * OUTPUTS);
+    for output in (panels.start * PANEL..panels.end * PANEL).step_by(OUTPUTS) {
+        gather::<OUTPUTS>(layer, output, &mut weights);
+        let mut tiles = Tiles::<P, OUTPUTS> {
             layer,
-            panel,
+            output,
+            weights: &weights,
             rows: &rows,
             affine: &input.affine,
             activation,
-            out: &mut out.values[(panel - first) * PANEL..],
+            out: &mut out.values[output - panels.start * PANEL..],
             stride: out.stride,
         };
         let full = count - count % TILE;
@@ -77,14 +80,23 @@ pub(super) unsafe fn linear<P: Products>(
         }
     }
 }
+/// Puts the weights of `OUTPUTS` outputs from `output` on next to each other. Where they lie they are a panel's width apart,
+/// which puts them into a few sets of the cache, and every tile would read them from the next level.
+#[inline(always)]
+fn gather<const OUTPUTS: usize>(layer: &Linear<'_>, output: usize, weights: &mut [i8]) {
+    let panel = &layer.codes[output / PANEL * PANEL * layer.inputs..][..PANEL * layer.inputs];
+    let inside = output % PANEL * GROUP;
+    let groups = weights.chunks_exact_mut(OUTPUTS * GROUP);
+    for (group, codes) in groups.zip(panel.chunks_exact(PANEL * GROUP)) {
+        group.copy_from_slice(&codes[inside..inside + OUTPUTS * GROUP]);
+    }
+}
 
-/// Rows of a full tile: with two vectors of sums each, they leave room in sixteen registers for what is multiplied.
-const TILE: usize = 6;
-
-/// One panel with all that its tiles need.
-struct Tiles<'a, P: Products> {
+/// Some outputs with all that their tiles need.
+struct Tiles<'a, P: Products<OUTPUTS>, const OUTPUTS: usize> {
     layer: &'a Linear<'a>,
-    panel: usize,
+    output: usize,
+    weights: &'a [i8],
     rows: &'a [P::Code],
     affine: &'a [Affine],
     activation: Activation,
@@ -92,7 +104,7 @@ struct Tiles<'a, P: Products> {
     stride: usize,
 }
 
-impl<P: Products> Tiles<'_, P> {
+impl<P: Products<OUTPUTS>, const OUTPUTS: usize> Tiles<'_, P, OUTPUTS> {
     /// Computes `ROWS` rows from `row` on.
     ///
     /// # Safety
@@ -101,21 +113,18 @@ impl<P: Products> Tiles<'_, P> {
     unsafe fn compute<const ROWS: usize>(&mut self, row: usize) {
         let inputs = self.layer.inputs;
         // SAFETY: as the caller promises.
-        let sums: Sums<ROWS> = unsafe {
-            P::products(
-                self.layer.codes.as_ptr().add(self.panel * PANEL * inputs),
-                inputs,
-                self.rows.as_ptr().add(row * inputs),
-            )
+        let sums: [[i32; OUTPUTS]; ROWS] = unsafe {
+            let rows = self.rows.as_ptr().add(row * inputs);
+            P::products(self.weights.as_ptr(), inputs, rows)
         };
         for (r, sums) in sums.iter().enumerate() {
             let Affine { scale, offset } = self.affine[row + r];
             let affine = Affine {
                 scale,
-                offset: f32::from(P::TAKEN).mul_add(scale, offset),
+                offset: P::multiply_add(f32::from(P::TAKEN), scale, offset),
             };
-            let target = &mut self.out[(row + r) * self.stride..][..PANEL];
-            finish::<P>(self.layer, self.panel, sums, affine, self.activation, target);
+            let target = &mut self.out[(row + r) * self.stride..][..OUTPUTS];
+            finish::<P>(self.layer, self.output, sums, affine, self.activation, target);
         }
     }
 }

@@ -5,15 +5,17 @@ use std::arch::asm;
 use std::borrow::Cow;
 
 use super::{MIDDLE, NeonDot, signed};
-use crate::encoder::format::{GROUP, PANEL};
-use crate::encoder::kernels::tiles::{Products, Sums};
+use crate::encoder::format::GROUP;
+use crate::encoder::kernels::tiles::Products;
 
 /// Sums of a vector.
 const LANES: usize = 4;
 /// Vectors of outputs that are computed together: with six rows, their sums take 24 of the 32 registers.
 const VECTORS: usize = 4;
+/// Outputs that are computed together.
+const OUTPUTS: usize = VECTORS * LANES;
 
-impl Products for NeonDot {
+impl Products<OUTPUTS> for NeonDot {
     type Code = i8;
     const TAKEN: u8 = MIDDLE;
 
@@ -22,30 +24,32 @@ impl Products for NeonDot {
     }
 
     #[target_feature(enable = "neon,dotprod")]
-    unsafe fn products<const ROWS: usize>(panel: *const i8, inputs: usize, rows: *const i8) -> Sums<ROWS> {
-        let mut all = [[0; PANEL]; ROWS];
-        for first in (0..PANEL).step_by(VECTORS * LANES) {
-            let mut sums = [[vdupq_n_s32(0); VECTORS]; ROWS];
+    unsafe fn products<const ROWS: usize>(
+        mut weights: *const i8,
+        inputs: usize,
+        rows: *const i8,
+    ) -> [[i32; OUTPUTS]; ROWS] {
+        let mut sums = [[vdupq_n_s32(0); VECTORS]; ROWS];
+        for input in (0..inputs).step_by(GROUP) {
             // SAFETY: the caller promises that the codes of each group exist, and that each row has all inputs.
             unsafe {
-                let mut weights = panel.add(first * GROUP);
-                for input in (0..inputs).step_by(GROUP) {
-                    let vectors: [int8x16_t; VECTORS] =
-                        std::array::from_fn(|i| vld1q_s8(weights.add(i * LANES * GROUP)));
-                    for (r, sums) in sums.iter_mut().enumerate() {
-                        let four = rows.add(r * inputs + input).cast::<i32>().read_unaligned();
-                        let four = vreinterpretq_s8_s32(vdupq_n_s32(four));
-                        for (sum, &vector) in sums.iter_mut().zip(&vectors) {
-                            *sum = dot(*sum, four, vector);
-                        }
-                    }
-                    weights = weights.add(PANEL * GROUP);
-                }
-                for (all, sums) in all.iter_mut().zip(sums) {
-                    for (i, sum) in sums.into_iter().enumerate() {
-                        vst1q_s32(all[first + i * LANES..][..LANES].as_mut_ptr(), sum);
+                let vectors: [int8x16_t; VECTORS] =
+                    std::array::from_fn(|i| vld1q_s8(weights.add(i * LANES * GROUP)));
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let four = rows.add(r * inputs + input).cast::<i32>().read_unaligned();
+                    let four = vreinterpretq_s8_s32(vdupq_n_s32(four));
+                    for (sum, &vector) in sums.iter_mut().zip(&vectors) {
+                        *sum = dot(*sum, four, vector);
                     }
                 }
+                weights = weights.add(OUTPUTS * GROUP);
+            }
+        }
+        let mut all = [[0; OUTPUTS]; ROWS];
+        for (all, sums) in all.iter_mut().zip(sums) {
+            for (target, sum) in all.chunks_exact_mut(LANES).zip(sums) {
+                // SAFETY: the target has a place for each lane.
+                unsafe { vst1q_s32(target.as_mut_ptr(), sum) }
             }
         }
         all

@@ -63,7 +63,7 @@ macro_rules! arithmetic {
                 out: RowsMut<'_>,
             ) {
                 // SAFETY: `self` proves the instructions.
-                unsafe { tiles::linear::<$kernel>(layer, panels, input, count, activation, out) }
+                unsafe { tiles::linear::<$kernel, _>(layer, panels, input, count, activation, out) }
             }
 
             fn add_and_norm(&self, x: &mut [f32], residual: &[f32], norm: &Norm<'_>) {

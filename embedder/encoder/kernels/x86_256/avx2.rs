@@ -7,15 +7,17 @@ use std::arch::x86_64::*;
 use std::borrow::Cow;
 
 use super::Avx2;
-use crate::encoder::format::{GROUP, PANEL};
-use crate::encoder::kernels::tiles::{Products, Sums};
+use crate::encoder::format::GROUP;
+use crate::encoder::kernels::tiles::Products;
 
 /// Outputs of a vector of sixteen codes; it gives two sums for each.
-const OUTPUTS: usize = 4;
+const LANES: usize = 4;
 /// Vectors of outputs that are computed together.
 const VECTORS: usize = 2;
+/// Outputs that are computed together.
+pub(super) const OUTPUTS: usize = VECTORS * LANES;
 
-impl Products for Avx2 {
+impl Products<OUTPUTS> for Avx2 {
     type Code = i16;
     const TAKEN: u8 = 0;
 
@@ -24,34 +26,31 @@ impl Products for Avx2 {
     }
 
     #[target_feature(enable = "avx2")]
-    unsafe fn products<const ROWS: usize>(panel: *const i8, inputs: usize, rows: *const i16) -> Sums<ROWS> {
-        let mut all = [[0; PANEL]; ROWS];
-        for first in (0..PANEL).step_by(VECTORS * OUTPUTS) {
-            let mut sums = [[_mm256_setzero_si256(); VECTORS]; ROWS];
+    unsafe fn products<const ROWS: usize>(
+        mut weights: *const i8,
+        inputs: usize,
+        rows: *const i16,
+    ) -> [[i32; OUTPUTS]; ROWS] {
+        let mut sums = [[_mm256_setzero_si256(); VECTORS]; ROWS];
+        for input in (0..inputs).step_by(GROUP) {
             // SAFETY: the caller promises that the codes of each group exist, and that each row has all inputs.
             unsafe {
-                let mut weights = panel.add(first * GROUP);
-                for input in (0..inputs).step_by(GROUP) {
-                    let vectors: [__m256i; VECTORS] = std::array::from_fn(|i| {
-                        let codes = weights.add(i * OUTPUTS * GROUP).cast();
-                        _mm256_cvtepi8_epi16(_mm_loadu_si128(codes))
-                    });
-                    for (r, sums) in sums.iter_mut().enumerate() {
-                        let four = rows.add(r * inputs + input).cast::<i64>().read_unaligned();
-                        let four = _mm256_set1_epi64x(four);
-                        for (sum, &vector) in sums.iter_mut().zip(&vectors) {
-                            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(four, vector));
-                        }
+                let vectors: [__m256i; VECTORS] = std::array::from_fn(|i| {
+                    _mm256_cvtepi8_epi16(_mm_load_si128(weights.add(i * LANES * GROUP).cast()))
+                });
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let four = rows.add(r * inputs + input).cast::<i64>().read_unaligned();
+                    let four = _mm256_set1_epi64x(four);
+                    for (sum, &vector) in sums.iter_mut().zip(&vectors) {
+                        *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(four, vector));
                     }
-                    weights = weights.add(PANEL * GROUP);
                 }
-            }
-            for (all, sums) in all.iter_mut().zip(sums) {
-                let pairs: [[i32; 2]; VECTORS * OUTPUTS] = bytemuck::must_cast(sums);
-                let sums = pairs.map(|[one, other]| one + other);
-                all[first..first + VECTORS * OUTPUTS].copy_from_slice(&sums);
+                weights = weights.add(OUTPUTS * GROUP);
             }
         }
-        all
+        sums.map(|sums| {
+            let pairs: [[i32; 2]; OUTPUTS] = bytemuck::must_cast(sums);
+            pairs.map(|[one, other]| one + other)
+        })
     }
 }

@@ -4,15 +4,17 @@ use std::arch::x86_64::*;
 use std::borrow::Cow;
 
 use super::AvxVnni;
-use crate::encoder::format::{GROUP, PANEL};
-use crate::encoder::kernels::tiles::{Products, Sums};
+use crate::encoder::format::GROUP;
+use crate::encoder::kernels::tiles::Products;
 
 /// Sums of a vector.
 const LANES: usize = 8;
 /// Vectors of outputs that are computed together.
 const VECTORS: usize = 2;
+/// Outputs that are computed together.
+pub(super) const OUTPUTS: usize = VECTORS * LANES;
 
-impl Products for AvxVnni {
+impl Products<OUTPUTS> for AvxVnni {
     type Code = u8;
     const TAKEN: u8 = 0;
 
@@ -21,31 +23,27 @@ impl Products for AvxVnni {
     }
 
     #[target_feature(enable = "avx2,avxvnni")]
-    unsafe fn products<const ROWS: usize>(panel: *const i8, inputs: usize, rows: *const u8) -> Sums<ROWS> {
-        let mut all = [[0; PANEL]; ROWS];
-        for first in (0..PANEL).step_by(VECTORS * LANES) {
-            let mut sums = [[_mm256_setzero_si256(); VECTORS]; ROWS];
+    unsafe fn products<const ROWS: usize>(
+        mut weights: *const i8,
+        inputs: usize,
+        rows: *const u8,
+    ) -> [[i32; OUTPUTS]; ROWS] {
+        let mut sums = [[_mm256_setzero_si256(); VECTORS]; ROWS];
+        for input in (0..inputs).step_by(GROUP) {
             // SAFETY: the caller promises that the codes of each group exist, and that each row has all inputs.
             unsafe {
-                let mut weights = panel.add(first * GROUP);
-                for input in (0..inputs).step_by(GROUP) {
-                    let vectors: [__m256i; VECTORS] =
-                        std::array::from_fn(|i| _mm256_loadu_si256(weights.add(i * LANES * GROUP).cast()));
-                    for (r, sums) in sums.iter_mut().enumerate() {
-                        let four = rows.add(r * inputs + input).cast::<i32>().read_unaligned();
-                        let four = _mm256_set1_epi32(four);
-                        for (sum, &vector) in sums.iter_mut().zip(&vectors) {
-                            *sum = _mm256_dpbusd_avx_epi32(*sum, four, vector);
-                        }
+                let vectors: [__m256i; VECTORS] =
+                    std::array::from_fn(|i| _mm256_load_si256(weights.add(i * LANES * GROUP).cast()));
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let four = rows.add(r * inputs + input).cast::<i32>().read_unaligned();
+                    let four = _mm256_set1_epi32(four);
+                    for (sum, &vector) in sums.iter_mut().zip(&vectors) {
+                        *sum = _mm256_dpbusd_avx_epi32(*sum, four, vector);
                     }
-                    weights = weights.add(PANEL * GROUP);
                 }
-            }
-            for (all, sums) in all.iter_mut().zip(sums) {
-                let sums: [i32; VECTORS * LANES] = bytemuck::must_cast(sums);
-                all[first..first + VECTORS * LANES].copy_from_slice(&sums);
+                weights = weights.add(OUTPUTS * GROUP);
             }
         }
-        all
+        sums.map(bytemuck::must_cast)
     }
 }

@@ -1,6 +1,7 @@
-//! The arithmetic for processors with AVX2 and FMA: the portable loops compiled for them, with products of bytes by
-//! intrinsics; of those there are two kinds, with and without AVX-VNNI.
+//! The arithmetic for processors with AVX2 and FMA: the portable loops compiled for them, with the products by intrinsics.
+//! Of the products of bytes there are two kinds, with and without AVX-VNNI.
 
+mod attention;
 mod avx2;
 mod avx_vnni;
 
@@ -62,15 +63,10 @@ fn add_and_norm(x: &mut [f32], residual: &[f32], norm: &Norm<'_>) {
     portable::add_and_norm::<Avx2>(x, residual, norm);
 }
 
-#[target_feature(enable = "avx2,fma")]
-fn attend(heads: Rows<'_>, tokens: usize, space: &mut HeadSpace, context: RowsMut<'_>) {
-    portable::attend::<Avx2>(heads, tokens, space, context);
-}
-
 /// # Safety
 /// The processor must have the instructions of `P`, which are at least AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
-unsafe fn linear<P: Products>(
+unsafe fn linear<P: Products<OUTPUTS>, const OUTPUTS: usize>(
     layer: &Linear<'_>,
     panels: Range<usize>,
     input: &Quantised,
@@ -79,7 +75,7 @@ unsafe fn linear<P: Products>(
     out: RowsMut<'_>,
 ) {
     // SAFETY: as the caller promises.
-    unsafe { tiles::linear::<P>(layer, panels, input, count, activation, out) }
+    unsafe { tiles::linear::<P, OUTPUTS>(layer, panels, input, count, activation, out) }
 }
 
 /// Both kinds of processors do the same but for the products.
@@ -101,7 +97,7 @@ macro_rules! arithmetic {
                 out: RowsMut<'_>,
             ) {
                 // SAFETY: `self` proves the instructions.
-                unsafe { linear::<$kernel>(layer, panels, input, count, activation, out) }
+                unsafe { linear::<$kernel, _>(layer, panels, input, count, activation, out) }
             }
 
             fn add_and_norm(&self, x: &mut [f32], residual: &[f32], norm: &Norm<'_>) {
@@ -111,7 +107,7 @@ macro_rules! arithmetic {
 
             fn attend(&self, heads: Rows<'_>, tokens: usize, space: &mut HeadSpace, context: RowsMut<'_>) {
                 // SAFETY: `self` proves the instructions.
-                unsafe { attend(heads, tokens, space, context) }
+                unsafe { attention::attend(heads, tokens, space, context) }
             }
         }
     };
