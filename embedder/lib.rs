@@ -25,8 +25,6 @@ pub mod encoder;
 #[cfg(not(feature = "pack"))]
 mod encoder;
 mod error;
-#[cfg(test)]
-#[path = "golden/tests.rs"]
 mod golden;
 mod model;
 mod tokenizer;
@@ -34,5 +32,6 @@ mod tokenizer;
 pub use embedder::{Embedder, QueryEmbedding};
 pub use encoder::kernels::Kernel;
 pub use error::EmbedError;
+pub use golden::{ReferenceVector, reference_vectors};
 pub use model::{ModelInfo, Pooling};
 pub use tokenizer::Tokenizer;

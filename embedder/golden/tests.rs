@@ -2,22 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use super::reference_vectors;
 use crate::encoder::format::{HEADER_LENGTH, Header};
-
-const HIDDEN: usize = 384;
 use crate::{EmbedError, Embedder, Kernel};
 
+
 fn golden() -> (Vec<String>, Vec<Vec<f32>>) {
-    let texts: Vec<String> = serde_json::from_str(include_str!("texts.json")).unwrap();
-    let numbers: Vec<f32> = include_bytes!("vectors.i16")
-        .as_chunks()
-        .0
-        .iter()
-        .map(|two| f32::from(i16::from_le_bytes(*two)) / f32::from(i16::MAX))
-        .collect();
-    let vectors: Vec<Vec<f32>> = numbers.chunks_exact(HIDDEN).map(<[f32]>::to_vec).collect();
-    assert_eq!(texts.len(), vectors.len(), "run pack-model golden again");
-    (texts, vectors)
+    let references = reference_vectors().unwrap();
+    references
+        .into_iter()
+        .map(|reference| (reference.text, reference.vector))
+        .unzip()
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f32 {

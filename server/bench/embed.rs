@@ -1,10 +1,12 @@
 //! `autorag bench embed`
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use autorag_embedder::{Embedder, Kernel, Tokenizer};
+use anyhow::Context as _;
+use autorag_embedder::{Embedder, Kernel, Tokenizer, reference_vectors};
 
 use super::prose::Prose;
 use super::timing::Percentiles;
@@ -16,30 +18,84 @@ const BATCH: usize = 32;
 /// Queries timed.
 const QUERIES: usize = 200;
 
-/// Embeds `passages` made-up passages with each kernel that this CPU has, on one thread and on all.
+/// What to embed, and with what.
+#[derive(Debug)]
+pub struct EmbedBench {
+    /// How many passages are made up, where there are no `texts`.
+    pub passages: usize,
+    /// A file with a passage on each line, to embed in place of made-up ones.
+    pub texts: Option<PathBuf>,
+    /// Only this kernel.
+    pub kernel: Option<String>,
+}
+
+impl EmbedBench {
+    fn texts(&self, embedder: &Embedder) -> anyhow::Result<Vec<String>> {
+        let Some(path) = &self.texts else {
+            return Ok((0..self.passages as u64)
+                .map(|seed| passage(seed, embedder.tokenizer()))
+                .collect());
+        };
+        let file = fs_err::read_to_string(path)?;
+        let texts: Vec<String> = file.lines().map(str::to_owned).collect();
+        anyhow::ensure!(!texts.is_empty(), "{} has no lines", path.display());
+        let limit = embedder.passage_tokens();
+        for (number, text) in texts.iter().enumerate() {
+            let tokens = embedder.tokenizer().count(text);
+            anyhow::ensure!(
+                tokens <= limit,
+                "{} line {} has {tokens} tokens, the model reads {limit}: shorten it",
+                path.display(),
+                number + 1
+            );
+        }
+        Ok(texts)
+    }
+
+    /// The kernels to time, the slowest first.
+    fn kernels(&self) -> anyhow::Result<Vec<Kernel>> {
+        let mut kernels = Kernel::available();
+        kernels.reverse();
+        let Some(name) = &self.kernel else {
+            return Ok(kernels);
+        };
+        let names: Vec<String> = kernels.iter().map(Kernel::to_string).collect();
+        kernels.retain(|kernel| kernel.to_string() == *name);
+        anyhow::ensure!(
+            !kernels.is_empty(),
+            "this processor has no kernel {name}; it has {}",
+            names.join(", ")
+        );
+        Ok(kernels)
+    }
+}
+
+/// Embeds passages with each kernel that this CPU has, on one thread and on all, and says how near the vectors come to those of
+/// the official weights in f32.
 ///
 /// # Errors
-/// When the model fails or `out` is closed.
-pub fn embed(passages: usize, out: &mut impl Write) -> anyhow::Result<()> {
+/// When the texts cannot be read, the model fails or `out` is closed.
+pub fn embed(bench: &EmbedBench, out: &mut impl Write) -> anyhow::Result<()> {
     let embedder = Embedder::built_in()?;
-    let texts: Vec<String> = (0..passages as u64)
-        .map(|seed| passage(seed, embedder.tokenizer()))
-        .collect();
+    let texts = bench.texts(&embedder)?;
     let tokens: usize = texts.iter().map(|text| embedder.tokenizer().count(text)).sum();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     writeln!(
         out,
-        "embedding {passages} passages of {} tokens on average",
-        tokens / passages.max(1)
+        "embedding {} passages of {} tokens on average; cosine to f32 of {} reference texts",
+        texts.len(),
+        tokens / texts.len().max(1),
+        reference_vectors()?.len()
     )?;
     writeln!(
         out,
-        "{:<14}{:>8}{:>14}{:>12}{:>8}   query of 8 words",
-        "kernel", "threads", "passages/s", "tokens/s", "ratio"
+        "{:<14}{:>8}{:>14}{:>12}{:>8}   {:<18}query of 8 words",
+        "kernel", "threads", "passages/s", "tokens/s", "ratio", "cosine mean, least"
     )?;
     let mut slowest = None;
-    for kernel in Kernel::available().into_iter().rev() {
+    for kernel in bench.kernels()? {
         let embedder = Embedder::built_in()?.with_kernel(kernel)?;
+        let (mean, least) = cosine_to_reference(&embedder)?;
         // The portable path is far slower; a part of the texts is enough to know its speed.
         let share = if kernel == Kernel::Portable {
             texts.len().div_ceil(8)
@@ -54,13 +110,59 @@ pub fn embed(passages: usize, out: &mut impl Write) -> anyhow::Result<()> {
             let token_rate = rate * tokens as f64 / texts.len() as f64;
             writeln!(
                 out,
-                "{:<14}{threads:>8}{rate:>14.0}{token_rate:>12.0}{:>7.1}x   {queries}",
+                "{:<14}{threads:>8}{rate:>14.0}{token_rate:>12.0}{:>7.1}x   {mean:.5}, {least:.5}  {queries}",
                 kernel.to_string(),
                 rate / base
             )?;
         }
     }
     Ok(())
+}
+
+/// Embeds the passages once with the fastest kernel, or that of `bench`, on all cores: seconds and, if asked, vectors, for
+/// programs that compare.
+///
+/// # Errors
+/// As [`embed`].
+pub fn embed_once(bench: &EmbedBench, vectors: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    let kernel = *bench.kernels()?.last().context("there is no kernel")?;
+    let embedder = Embedder::built_in()?.with_kernel(kernel)?;
+    let texts = bench.texts(&embedder)?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    // The first pass has the weights read from the file.
+    embedder.embed(&[texts[0].as_str()])?;
+    let mut report = serde_json::json!({
+        "kernel": kernel.to_string(),
+        "threads": cores,
+        "passages": texts.len(),
+        "seconds": run(&embedder, &texts, cores)?,
+    });
+    if vectors {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        report["vectors"] = serde_json::json!(embedder.embed(&texts)?);
+    }
+    writeln!(out, "{report}")?;
+    Ok(())
+}
+
+/// Mean and least cosine to the reference vectors.
+fn cosine_to_reference(embedder: &Embedder) -> anyhow::Result<(f32, f32)> {
+    let references = reference_vectors()?;
+    let texts: Vec<&str> = references
+        .iter()
+        .map(|reference| reference.text.as_str())
+        .collect();
+    let cosines: Vec<f32> = embedder
+        .embed(&texts)?
+        .iter()
+        .zip(&references)
+        .map(|(vector, reference)| {
+            let products = vector.iter().zip(&reference.vector).map(|(a, b)| a * b);
+            products.sum()
+        })
+        .collect();
+    let mean = cosines.iter().sum::<f32>() / cosines.len().max(1) as f32;
+    Ok((mean, cosines.iter().copied().fold(1.0, f32::min)))
 }
 
 /// Seconds to embed all `texts` on `threads` threads.

@@ -8,6 +8,6 @@ mod prose;
 mod search;
 mod timing;
 
-pub use embed::embed;
+pub use embed::{EmbedBench, embed, embed_once};
 pub use index::{IndexBench, index};
 pub use search::{SearchBench, search};

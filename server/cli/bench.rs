@@ -24,6 +24,18 @@ enum What {
         /// How many passages
         #[arg(long, default_value_t = 1024)]
         passages: usize,
+        /// A file with a passage on each line, in place of made-up ones
+        #[arg(long, value_name = "FILE")]
+        texts: Option<PathBuf>,
+        /// Only this kernel
+        #[arg(long)]
+        kernel: Option<String>,
+        /// One pass with one kernel on all cores, as JSON
+        #[arg(long)]
+        json: bool,
+        /// The vectors too
+        #[arg(long, requires = "json")]
+        vectors: bool,
     },
     /// Queries over a made-up index: hybrid, lexical, dense, filtered; time to open it; memory
     Search {
@@ -53,7 +65,13 @@ impl Bench {
         let scratch = Scratch::new(self.keep)?;
         let mut out = std::io::stdout().lock();
         let all = [
-            What::Embed { passages: 1024 },
+            What::Embed {
+                passages: 1024,
+                texts: None,
+                kernel: None,
+                json: false,
+                vectors: false,
+            },
             What::Index {
                 files: 1000,
                 words: 120,
@@ -65,7 +83,24 @@ impl Bench {
         ];
         for what in self.what.map_or(all.to_vec(), |one| vec![one]) {
             match what {
-                What::Embed { passages } => bench::embed(passages, &mut out)?,
+                What::Embed {
+                    passages,
+                    texts,
+                    kernel,
+                    json,
+                    vectors,
+                } => {
+                    let what = bench::EmbedBench {
+                        passages,
+                        texts,
+                        kernel,
+                    };
+                    if json {
+                        bench::embed_once(&what, vectors, &mut out)?;
+                    } else {
+                        bench::embed(&what, &mut out)?;
+                    }
+                }
                 What::Index { files, words } => {
                     let folder = scratch.fresh("index")?;
                     bench::index(
