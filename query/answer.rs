@@ -15,6 +15,9 @@ pub struct Answer {
     pub mode: Mode,
     /// Best first.
     pub hits: Vec<Hit>,
+    /// What the threshold left out, where one was set. Hits there are none and this is not zero: something was found, and
+    /// nothing of it is relevant.
+    pub below_threshold: Option<BelowThreshold>,
     /// How the retrievers' lists were joined, and on what signals; none where only one took part.
     pub fusion: Option<(Fusion, Signals)>,
     /// What did not take part, or not fully.
@@ -30,8 +33,11 @@ pub struct Answer {
 pub struct Hit {
     /// Place in the whole list, from 1; a second page goes on counting.
     pub rank: u32,
-    /// The score that the order comes from.
+    /// How likely the passage answers, from 0 to 1, on one scale for all questions; see `docs/retrieval.md`. It never rises along
+    /// the ranking.
     pub score: f32,
+    /// The score of fusion that the order comes from; that of the one retriever where only one was asked.
+    pub fused: f32,
     /// The passage: `document text[passage.span]`.
     pub passage: Passage,
     /// The document it is from.
@@ -44,6 +50,15 @@ pub struct Hit {
     pub lexical: Option<Placement>,
     /// What the dense retriever made of it, where it proposed it: cosine and rank.
     pub dense: Option<Placement>,
+}
+
+/// Candidates that a threshold left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct BelowThreshold {
+    /// How many, of those that the retrievers proposed.
+    pub passages: u64,
+    /// The best score among them; 0 where there is none.
+    pub best_score: f32,
 }
 
 /// A piece of a snippet.

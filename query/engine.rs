@@ -9,8 +9,8 @@ use autorag_store::{Counts, DocumentEntry, DocumentId, DocumentQuery, Passage, P
 
 use crate::retrieval::{micros, retrieve, timed};
 use crate::{
-    Activity, Answer, Degraded, DocumentText, Freshness, FusedCandidate, Hit, IndexState, LineRange, Mode,
-    Part, Phase, QueryError, Request, StageTimes, freshness, read, snippet,
+    Activity, Answer, BelowThreshold, Degraded, DocumentText, Freshness, FusedCandidate, Hit, IndexState,
+    LineRange, Mode, Part, Phase, QueryError, Request, StageTimes, freshness, read, snippet,
 };
 
 /// Fewest candidates each retriever gives to fusion: enough that a passage both know meets itself.
@@ -110,7 +110,8 @@ impl Engine {
         (took.lexical, took.embed, took.dense) =
             (retrieved.lexical_us, retrieved.embed_us, retrieved.dense_us);
         let fused = timed(&mut took.fuse, || retrieved.fused(request));
-        let page: Vec<FusedCandidate> = fused
+        let (relevant, below_threshold) = above(fused, request.score_threshold);
+        let page: Vec<FusedCandidate> = relevant
             .into_iter()
             .skip(request.offset)
             .take(request.limit)
@@ -124,6 +125,7 @@ impl Engine {
             query: request.query.clone(),
             mode: request.mode,
             hits,
+            below_threshold,
             fusion: (request.mode == Mode::Hybrid).then_some((request.fusion, retrieved.signals)),
             degraded,
             index_state: IndexState::new(counts, activity),
@@ -195,7 +197,8 @@ impl Engine {
         let matches = snapshot.highlight(&passage.text, &request.query);
         Hit {
             rank,
-            score: candidate.score,
+            score: candidate.relevance,
+            fused: candidate.score,
             snippet: snippet::cut(&passage.text, &matches),
             freshness: self.freshness(&document),
             passage,
@@ -258,6 +261,24 @@ impl Engine {
     pub fn documents(&self, query: &DocumentQuery) -> Result<Vec<Arc<DocumentEntry>>, QueryError> {
         Ok(self.store.snapshot()?.documents(query)?)
     }
+}
+
+/// The candidates whose score reaches `threshold`, and what it leaves out. Scores never rise along the ranking, so that it cuts
+/// off an end.
+fn above(
+    mut candidates: Vec<FusedCandidate>,
+    threshold: Option<f32>,
+) -> (Vec<FusedCandidate>, Option<BelowThreshold>) {
+    let Some(threshold) = threshold else {
+        return (candidates, None);
+    };
+    let kept = candidates.partition_point(|candidate| candidate.relevance >= threshold);
+    let below = candidates.split_off(kept);
+    let left_out = BelowThreshold {
+        passages: below.len() as u64,
+        best_score: below.first().map_or(0.0, |first| first.relevance),
+    };
+    (candidates, Some(left_out))
 }
 
 /// What an answer must own up to.

@@ -11,12 +11,13 @@ pub mod evaluation;
 mod freshness;
 mod fusion;
 mod read;
+mod relevance;
 mod request;
 mod retrieval;
 mod snippet;
 
 pub use activity::{Activity, IndexState, Phase};
-pub use answer::{Answer, Degraded, Hit, Part, SnippetPart, StageTimes};
+pub use answer::{Answer, BelowThreshold, Degraded, Hit, Part, SnippetPart, StageTimes};
 pub use engine::Engine;
 pub use error::QueryError;
 pub use freshness::Freshness;

@@ -79,6 +79,8 @@ pub struct Request {
     pub offset: usize,
     /// Which documents may answer; none means all.
     pub filter: Option<Filter>,
+    /// Least score of a hit, from 0 to 1; none means any.
+    pub score_threshold: Option<f32>,
 }
 
 impl Request {
@@ -91,6 +93,7 @@ impl Request {
             limit: 10,
             offset: 0,
             filter: None,
+            score_threshold: None,
         }
     }
 
@@ -125,6 +128,14 @@ impl Request {
             return invalid(
                 "offset",
                 format!("is {}; it goes up to {MAX_OFFSET}", self.offset),
+            );
+        }
+        if let Some(threshold) = self.score_threshold
+            && !(0.0..=1.0).contains(&threshold)
+        {
+            return invalid(
+                "score_threshold",
+                format!("is {threshold}; it goes from 0 (any hit) to 1"),
             );
         }
         Ok(())
@@ -166,6 +177,13 @@ mod tests {
             }),
             Some("offset")
         );
+        for threshold in [-0.1, 1.5, f32::NAN] {
+            let request = Request {
+                score_threshold: Some(threshold),
+                ..base()
+            };
+            assert_eq!(field_of(request), Some("score_threshold"));
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use autorag_embedder::Embedder;
 use autorag_store::{Candidate, DocumentSet, PassageId, Snapshot};
 
 use crate::fusion::{code_share, only_dense, only_lexical};
+use crate::relevance::{self, Heard};
 use crate::{FusedCandidate, Mode, QueryError, Request, Signals, fuse};
 
 /// Of so many passages that the dense retriever finds first, it is looked whether they are code.
@@ -18,7 +19,7 @@ pub(crate) struct Retrieved {
     pub lexical: Vec<Candidate>,
     /// By cosine, best first; empty where it was not asked.
     pub dense: Vec<Candidate>,
-    /// What the question and the lists tell of either retriever, where both were asked.
+    /// What the question and the lists tell of either retriever.
     pub signals: Signals,
     /// The query was longer than the model reads.
     pub truncated: bool,
@@ -29,13 +30,19 @@ pub(crate) struct Retrieved {
 }
 
 impl Retrieved {
-    /// One list of both.
+    /// One list of both, each candidate with its relevance.
     pub(crate) fn fused(&self, request: &Request) -> Vec<FusedCandidate> {
-        match request.mode {
+        let mut candidates = match request.mode {
             Mode::Hybrid => fuse(request.fusion, &self.lexical, &self.dense, &self.signals),
             Mode::Lexical => only_lexical(&self.lexical),
             Mode::Dense => only_dense(&self.dense),
-        }
+        };
+        let heard = Heard {
+            lexical: request.mode.wants_lexical(),
+            dense: !self.dense.is_empty(),
+        };
+        relevance::judge(&mut candidates, heard, &self.signals);
+        candidates
     }
 }
 
@@ -56,6 +63,7 @@ pub(crate) fn retrieve(
     // The lexical index waits for memory and the model for the processor: together they take little longer than one.
     std::thread::scope(|scope| {
         let beside = request.mode == Mode::Hybrid;
+        let mut ceiling = 0.0;
         let running = beside.then(|| scope.spawn(lexical));
         if request.mode.wants_dense() && snapshot.counts().embedded > 0 {
             let query = timed(&mut retrieved.embed_us, || embedder.embed_query(&request.query))?;
@@ -73,15 +81,14 @@ pub(crate) fn retrieve(
             None => request.mode.wants_lexical().then(lexical),
         };
         if let Some(found) = found {
-            let ceiling;
             (retrieved.lexical, ceiling, retrieved.lexical_us) = found?;
-            if beside {
-                let tokens = embedder.tokenizer().count(&request.query);
-                let near_code = near_code(snapshot, &retrieved.dense)?;
-                retrieved.signals =
-                    Signals::new(&request.query, tokens, &retrieved.lexical, ceiling, near_code);
-            }
         }
+        let tokens = embedder.tokenizer().count(&request.query);
+        let near_code = match beside {
+            true => near_code(snapshot, &retrieved.dense)?,
+            false => 0.0,
+        };
+        retrieved.signals = Signals::new(&request.query, tokens, &retrieved.lexical, ceiling, near_code);
         Ok(retrieved)
     })
 }

@@ -52,6 +52,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// What concerns reading and cutting files.
     pub index: IndexSettings,
+    /// What concerns searches that do not say otherwise.
+    pub search: SearchSettings,
     /// What concerns logs.
     pub log: LogSettings,
 }
@@ -96,6 +98,14 @@ pub struct IndexSettings {
     pub watch: Watch,
     /// Seconds between walks that find what watching has missed; 0 for none.
     pub reconcile_secs: u64,
+}
+
+/// What holds for a search that does not say otherwise.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SearchSettings {
+    /// Least score of a hit, from 0 (any) to 1.
+    pub score_threshold: f32,
 }
 
 /// How changes are noticed while the process runs.
@@ -182,6 +192,7 @@ impl Default for LogSettings {
 enum Kind {
     Text,
     Number,
+    Decimal,
     Switch,
     /// Separated by commas.
     List,
@@ -205,6 +216,7 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("index.threads", Kind::Number),
     ("index.watch", Kind::Text),
     ("index.reconcile_secs", Kind::Number),
+    ("search.score_threshold", Kind::Decimal),
     ("log.level", Kind::Text),
     ("log.format", Kind::Text),
 ];
@@ -305,6 +317,12 @@ impl Settings {
         if self.index.max_file_size == 0 {
             return invalid("index.max_file_size", "must be at least 1 byte".into());
         }
+        if !(0.0..=1.0).contains(&self.search.score_threshold) {
+            return invalid(
+                "search.score_threshold",
+                format!("{} is outside 0 (any hit) to 1", self.search.score_threshold),
+            );
+        }
         if self.index.reconcile_secs > LONGEST_RECONCILE {
             return invalid(
                 "index.reconcile_secs",
@@ -403,6 +421,7 @@ fn from_variable(name: &str, text: &str) -> Result<Option<(&'static str, Value)>
     let value = match kind {
         Kind::Text => Value::String(text.to_owned()),
         Kind::Number => Value::Integer(text.trim().parse().map_err(|_| wrong("a whole number"))?),
+        Kind::Decimal => Value::Float(text.trim().parse().map_err(|_| wrong("a number"))?),
         Kind::Switch => match text.trim() {
             "true" | "1" => Value::Boolean(true),
             "false" | "0" => Value::Boolean(false),

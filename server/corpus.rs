@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::activity;
+use crate::config::SearchSettings;
 use crate::wire::{ModelWire, SourceWire, StatusWire};
 
 /// What to open.
@@ -27,6 +28,8 @@ pub struct Plan {
     pub data_dir: PathBuf,
     /// How files are read and cut.
     pub options: IndexOptions,
+    /// What holds for a search that does not say otherwise.
+    pub search: SearchSettings,
 }
 
 /// Who may change the index.
@@ -192,12 +195,15 @@ impl Corpus {
         self.engine.index_state(&self.activity()?)
     }
 
-    /// Searches.
+    /// Searches. What the request leaves open is as the settings have it.
     ///
     /// # Errors
     /// Those of [`Engine::search`].
     pub fn search(&self, request: &Request) -> Result<Answer, QueryError> {
-        self.engine.search(request, &self.activity()?)
+        let threshold = Some(self.plan.search.score_threshold).filter(|threshold| *threshold > 0.0);
+        let mut request = request.clone();
+        request.score_threshold = request.score_threshold.or(threshold);
+        self.engine.search(&request, &self.activity()?)
     }
 
     /// Reads a document or some of its lines.

@@ -71,8 +71,10 @@ pub struct Placement {
 pub struct FusedCandidate {
     /// Which passage.
     pub passage: PassageId,
-    /// The fused score; higher is better.
+    /// The fused score, on the scale of the way of fusion; higher is better.
     pub score: f32,
+    /// How likely it answers, from 0 to 1, on one scale for all questions; 0 until it is judged.
+    pub relevance: f32,
     /// BM25 and rank, where the lexical retriever proposed it.
     pub lexical: Option<Placement>,
     /// Cosine and rank, where the dense retriever proposed it.
@@ -100,6 +102,7 @@ fn joined(lexical: &[Candidate], dense: &[Candidate]) -> Vec<FusedCandidate> {
     let entry_of = |passage| FusedCandidate {
         passage,
         score: 0.0,
+        relevance: 0.0,
         lexical: None,
         dense: None,
     };
@@ -139,6 +142,7 @@ pub(crate) fn only_lexical(candidates: &[Candidate]) -> Vec<FusedCandidate> {
     let place = |(c, rank): (&Candidate, u32)| FusedCandidate {
         passage: c.passage,
         score: c.score,
+        relevance: 0.0,
         lexical: Some(Placement { score: c.score, rank }),
         dense: None,
     };
@@ -150,6 +154,7 @@ pub(crate) fn only_dense(candidates: &[Candidate]) -> Vec<FusedCandidate> {
     let place = |(c, rank): (&Candidate, u32)| FusedCandidate {
         passage: c.passage,
         score: c.score,
+        relevance: 0.0,
         lexical: None,
         dense: Some(Placement { score: c.score, rank }),
     };

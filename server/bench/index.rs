@@ -13,6 +13,7 @@ use autorag_store::SourceRoot;
 
 use super::prose::Prose;
 use super::timing::resident_mib;
+use crate::config::SearchSettings;
 use crate::corpus::{Access, Corpus, Plan};
 
 /// How often the index is asked whether it answers yet.
@@ -48,6 +49,7 @@ pub fn index(
         sources,
         data_dir: folder.join("index"),
         options,
+        search: SearchSettings::default(),
     };
     let corpus = Corpus::open(plan, Access::Write)?;
     writeln!(

@@ -12,6 +12,7 @@ use autorag_store::{
 
 use super::prose::Prose;
 use super::timing::{Percentiles, resident_mib};
+use crate::config::SearchSettings;
 use crate::corpus::{Access, Corpus, Plan};
 
 /// Passages in a document.
@@ -46,6 +47,7 @@ pub fn search(bench: &SearchBench, folder: &Path, out: &mut impl Write) -> anyho
         }],
         data_dir: folder.join("index"),
         options: autorag_indexer::IndexOptions::default(),
+        search: SearchSettings::default(),
     };
     let started = Instant::now();
     fill(bench, Corpus::open(plan.clone(), Access::Write)?.engine().store())?;

@@ -126,6 +126,7 @@ impl Setup {
             sources,
             data_dir,
             options: self.settings.index_options(),
+            search: self.settings.search.clone(),
         })
     }
 }

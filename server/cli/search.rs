@@ -40,6 +40,9 @@ pub struct Search {
     /// Which documents may answer, in JSON, such as '{"folder": {"$prefix": "guide/"}}'
     #[arg(short, long, value_name = "JSON")]
     filter: Option<String>,
+    /// Least score of a hit, from 0 (any) to 1 [default: search.score_threshold of the settings, 0]
+    #[arg(long, value_name = "SCORE")]
+    score_threshold: Option<f32>,
     /// Print the answer as JSON, in the shape of the HTTP API
     #[arg(long)]
     json: bool,
@@ -99,6 +102,7 @@ impl Search {
             limit: Some(self.limit),
             offset: Some(self.offset),
             filters: filters.transpose().context("--filter is not JSON")?,
+            score_threshold: self.score_threshold,
         })
     }
 }
@@ -136,9 +140,14 @@ fn print(out: &mut impl Write, answer: &AnswerWire, colour: &Palette) -> std::io
     }
     if answer.hits.is_empty() {
         let state = &answer.index_state;
-        match state.complete {
-            true => writeln!(out, "Nothing found in {} documents.", state.documents)?,
-            false => writeln!(
+        match (&answer.below_threshold, state.complete) {
+            (Some(below), _) if below.passages > 0 => writeln!(
+                out,
+                "Nothing relevant: the best of {} passages found has a score of {:.2}, which is below the threshold.",
+                below.passages, below.best_score
+            )?,
+            (_, true) => writeln!(out, "Nothing found in {} documents.", state.documents)?,
+            (_, false) => writeln!(
                 out,
                 "Nothing found yet: the index is {}, not complete.",
                 state.phase
@@ -196,7 +205,7 @@ fn print_hit(out: &mut impl Write, hit: &HitWire, colour: &Palette) -> std::io::
             false => write!(out, "{text}")?,
         }
     }
-    write!(out, "\n    {dim}score {:.4}", hit.score)?;
+    write!(out, "\n    {dim}score {:.2}", hit.score)?;
     if let (Some(score), Some(rank)) = (hit.scores.lexical, hit.scores.lexical_rank) {
         write!(out, "  bm25 {score:.2} (#{rank})")?;
     }

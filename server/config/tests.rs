@@ -35,6 +35,7 @@ fn errors_name_the_setting() {
     assert!(said("", &[("AUTORAG_NONSENSE", "1")]).starts_with("AUTORAG_NONSENSE: "));
     assert!(said("", &[("AUTORAG_INDEX_CHUNK_TOKENS", "9")]).starts_with("index.chunk_tokens: "));
     assert!(said("", &[("AUTORAG_INDEX_WATCH", "sometimes")]).starts_with("AUTORAG_INDEX_WATCH: "));
+    assert!(said("[search]\nscore_threshold = 2\n", &[]).starts_with("search.score_threshold: "));
     assert!(said("[index]\nreconcile_secs = 9000000\n", &[]).starts_with("index.reconcile_secs: "));
 }
 
@@ -46,6 +47,7 @@ fn every_setting_has_a_variable_and_a_default() {
             (Kind::Number, "index.chunk_tokens") => "128",
             (Kind::Number, "index.chunk_overlap_percent") => "5",
             (Kind::Number, _) => "4096",
+            (Kind::Decimal, _) => "0.25",
             (Kind::Switch, _) => "true",
             (Kind::List, _) => "a,b",
             (Kind::Text, "server.addr") => "127.0.0.1:0",

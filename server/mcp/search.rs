@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::text::{byte_budget, caveats, file_url, index_sentence};
 use super::{Tools, answer, failure};
 use crate::service::ServiceError;
-use crate::wire::{AnswerWire, DegradedWire, HitWire, IndexStateWire, SearchBody};
+use crate::wire::{AnswerWire, BelowThresholdWire, DegradedWire, HitWire, IndexStateWire, SearchBody};
 
 /// How much is said of each hit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -39,6 +39,9 @@ struct RagSearchInput {
     /// Restrict to documents, such as {"folder": {"$prefix": "guide/"}} or {"type": "markdown"}.
     #[serde(default)]
     filters: Option<Map<String, Value>>,
+    /// Least score of a passage, 0 to 1; about 0.3 leaves out what does not answer. Default: none.
+    #[serde(default)]
+    score_threshold: Option<f32>,
     /// How many passages, 1 to 50; default 10.
     #[serde(default)]
     limit: Option<usize>,
@@ -61,6 +64,9 @@ struct RagSearchOutput {
     /// Give this as `cursor` to go on; absent where there is nothing more.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
+    /// What the threshold left out; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    below_threshold: Option<BelowThresholdWire>,
     /// What did not take part, or not fully.
     degraded: Vec<DegradedWire>,
     /// How much of the folder could be seen.
@@ -123,6 +129,7 @@ impl Tools {
             (shown < total || (asked_in_full && total > 0)).then(|| (offset + shown).to_string());
         let output = RagSearchOutput {
             next_cursor,
+            below_threshold: answered.below_threshold,
             degraded: answered.degraded,
             index_state: answered.index_state,
             passages,
@@ -151,6 +158,7 @@ fn request_of(input: RagSearchInput) -> Result<Request, ServiceError> {
         limit: input.limit,
         offset: offset.transpose()?,
         filters: input.filters.map(Value::Object),
+        score_threshold: input.score_threshold,
     };
     Ok(Request::try_from(body)?)
 }
@@ -215,12 +223,18 @@ fn links(store: &Store, hits: &[HitWire]) -> Vec<Resource> {
 fn rendered(output: &RagSearchOutput, total: usize) -> String {
     let mut text = String::new();
     if output.passages.is_empty() {
-        text += if output.index_state.complete {
-            "Nothing found; every file of the folder was searched."
-        } else {
-            "Nothing found so far, but the index is not complete; ask again shortly."
+        let _ = match (&output.below_threshold, output.index_state.complete) {
+            (Some(below), _) if below.passages > 0 => writeln!(
+                text,
+                "Nothing relevant: the best of {} passages found has a score of {:.2}, which is below the threshold.",
+                below.passages, below.best_score
+            ),
+            (_, true) => writeln!(text, "Nothing found; every file of the folder was searched."),
+            (_, false) => writeln!(
+                text,
+                "Nothing found so far, but the index is not complete; ask again shortly."
+            ),
         };
-        text.push('\n');
     }
     for passage in &output.passages {
         let PassageOutput {
@@ -233,7 +247,7 @@ fn rendered(output: &RagSearchOutput, total: usize) -> String {
         } = passage;
         let _ = writeln!(
             text,
-            "## {path}:{start_line}-{end_line} (score {score:.4}, {freshness})"
+            "## {path}:{start_line}-{end_line} (score {score:.2}, {freshness})"
         );
         if !passage.heading_path.is_empty() {
             let _ = writeln!(text, "{}", passage.heading_path.join(" › "));

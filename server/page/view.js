@@ -86,7 +86,7 @@ function scoreItems({ score, scores }) {
     return element("li", { class: `score ${name}` }, words);
   };
   return [
-    element("li", { class: "score fused" }, `${fused} ${score.toPrecision(3)}`),
+    element("li", { class: "score fused" }, `${fused} ${score.toFixed(2)}`),
     raw("lexical", scores.lexical, scores.lexical_rank),
     raw("dense", scores.dense, scores.dense_rank),
   ];

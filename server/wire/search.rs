@@ -33,6 +33,10 @@ pub struct SearchBody {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     pub filters: Option<serde_json::Value>,
+    /// Least score of a hit, from 0 to 1. Where not said, the setting `search.score_threshold` holds, which is 0: any hit.
+    #[serde(default)]
+    #[schema(example = 0.3)]
+    pub score_threshold: Option<f32>,
 }
 
 impl TryFrom<SearchBody> for Request {
@@ -58,6 +62,7 @@ impl TryFrom<SearchBody> for Request {
             limit: body.limit.unwrap_or(defaults.limit),
             offset: body.offset.unwrap_or(defaults.offset),
             filter: filter.map_err(|error| invalid("filters", error.to_string()))?,
+            score_threshold: body.score_threshold,
             ..defaults
         };
         request.validate()?;
@@ -74,6 +79,9 @@ pub struct AnswerWire {
     pub mode: &'static str,
     /// Best first.
     pub hits: Vec<HitWire>,
+    /// What the threshold left out; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub below_threshold: Option<BelowThresholdWire>,
     /// How the two lists were joined; absent where only one was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fusion: Option<FusionWire>,
@@ -83,6 +91,15 @@ pub struct AnswerWire {
     pub index_state: IndexStateWire,
     /// Microseconds by stage.
     pub took_us: TookWire,
+}
+
+/// Passages that a threshold left out. No hits, and some of these: something was found, and nothing of it is relevant.
+#[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+pub struct BelowThresholdWire {
+    /// How many, of those that the retrievers proposed.
+    pub passages: u64,
+    /// The best score among them.
+    pub best_score: f32,
 }
 
 /// How the two lists were joined, and what it rests on.
@@ -98,6 +115,8 @@ pub struct FusionWire {
     pub code: f32,
     /// How far the first lexical hit is ahead of the tenth, from 0 to 1.
     pub lead: f32,
+    /// BM25 of an imaginary passage that has every word of the question over and over.
+    pub lexical_ceiling: f32,
 }
 
 /// A passage that answers.
@@ -107,7 +126,7 @@ pub struct HitWire {
     pub id: String,
     /// Place in the whole list, from 1; a second page goes on counting.
     pub rank: u32,
-    /// The score that the order comes from.
+    /// How likely the passage answers, from 0 to 1, on one scale for all questions.
     pub score: f32,
     /// The whole passage.
     pub text: String,
@@ -165,6 +184,8 @@ pub struct ScoresWire {
     pub dense: Option<f32>,
     /// Its rank there, from 1.
     pub dense_rank: Option<u32>,
+    /// The score of fusion, which the order comes from; that of the one retriever where only one was asked.
+    pub fused: f32,
     /// How the two were joined: `weighted`, `rrf` or `max`; `none` where only one was asked.
     pub fusion: &'static str,
 }
@@ -206,6 +227,7 @@ impl From<Answer> for AnswerWire {
             foreign: signals.foreign,
             code: signals.code,
             lead: signals.lead,
+            lexical_ceiling: signals.lexical_ceiling,
         });
         AnswerWire {
             query: answer.query,
@@ -215,6 +237,10 @@ impl From<Answer> for AnswerWire {
                 .into_iter()
                 .map(|hit| HitWire::new(hit, method))
                 .collect(),
+            below_threshold: answer.below_threshold.map(|below| BelowThresholdWire {
+                passages: below.passages,
+                best_score: below.best_score,
+            }),
             fusion,
             degraded: answer.degraded.into_iter().map(DegradedWire::from).collect(),
             index_state: IndexStateWire::from(answer.index_state),
@@ -248,6 +274,7 @@ impl HitWire {
                 lexical_rank: hit.lexical.map(|place| place.rank),
                 dense: hit.dense.map(|place| place.score),
                 dense_rank: hit.dense.map(|place| place.rank),
+                fused: hit.fused,
                 fusion,
             },
             document: DocumentWire::from(document.as_ref()),
