@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use autorag_store::{DocumentEntry, Passage};
+use autorag_store::{DocumentEntry, Passage, Span};
 
 use crate::{Freshness, Fusion, IndexState, Mode, Placement, Signals};
 
@@ -46,10 +46,21 @@ pub struct Hit {
     pub snippet: Vec<SnippetPart>,
     /// Whether the file is still as it was indexed.
     pub freshness: Freshness,
+    /// Where the same is said again, further down the ranking.
+    pub duplicates: Vec<Duplicate>,
     /// What the lexical retriever made of it, where it proposed it: BM25 and rank.
     pub lexical: Option<Placement>,
     /// What the dense retriever made of it, where it proposed it: cosine and rank.
     pub dense: Option<Placement>,
+}
+
+/// A passage that says the same as a hit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Duplicate {
+    /// Key of its document.
+    pub path: String,
+    /// Where it lies in that document's text.
+    pub span: Span,
 }
 
 /// Candidates that a threshold left out.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use autorag_embedder::Embedder;
-use autorag_store::{Counts, DocumentEntry, DocumentId, DocumentQuery, Passage, PassageId, Snapshot, Store};
+use autorag_store::{Counts, DocumentEntry, DocumentId, DocumentQuery, DocumentSet, Passage, PassageId, Snapshot, Store};
 
 use crate::retrieval::{micros, retrieve, timed};
+use crate::selection::{Selected, select};
 use crate::{
-    Activity, Answer, BelowThreshold, Degraded, DocumentText, Freshness, FusedCandidate, Hit, IndexState,
+    Activity, Answer, BelowThreshold, Degraded, DocumentText, Duplicate, Freshness, FusedCandidate, Hit, IndexState,
     LineRange, Mode, Part, Phase, QueryError, Request, StageTimes, freshness, read, snippet,
 };
 
@@ -111,13 +112,9 @@ impl Engine {
             (retrieved.lexical_us, retrieved.embed_us, retrieved.dense_us);
         let fused = timed(&mut took.fuse, || retrieved.fused(request));
         let (relevant, below_threshold) = above(fused, request.score_threshold);
-        let page: Vec<FusedCandidate> = relevant
-            .into_iter()
-            .skip(request.offset)
-            .take(request.limit)
-            .collect();
-        let hits = timed(&mut took.load, || self.load(snapshot, request, &page))?;
-        let whole = hits.len() == page.len();
+        let (hits, whole) = timed(&mut took.load, || {
+            self.load(snapshot, request, &relevant, within.as_ref())
+        })?;
         let counts = snapshot.counts();
         let degraded = degraded(request, counts, activity, retrieved.truncated);
         took.total = micros(started);
@@ -163,38 +160,45 @@ impl Engine {
         Ok(ranked.collect())
     }
 
-    /// Turns candidates into hits. Gives fewer than asked for only where a passage is gone from the catalog.
+    /// Turns candidates into hits, and says whether the catalog still had every passage.
     fn load(
         &self,
         snapshot: &Snapshot,
         request: &Request,
-        page: &[FusedCandidate],
-    ) -> Result<Vec<Hit>, QueryError> {
-        let ids: Vec<PassageId> = page.iter().map(|candidate| candidate.passage).collect();
-        let passages = snapshot.passages(&ids)?;
-        let mut hits = Vec::with_capacity(page.len());
-        for (candidate, rank) in page.iter().zip(request.offset as u32 + 1..) {
-            let Some(passage) = passages.iter().find(|passage| passage.id == candidate.passage) else {
-                continue;
-            };
-            let Some(entry) = snapshot.document_by_id(passage.document) else {
-                continue;
-            };
-            hits.push(self.hit(snapshot, request, candidate, rank, passage.clone(), entry));
-        }
-        Ok(hits)
+        candidates: &[FusedCandidate],
+        within: Option<&DocumentSet>,
+    ) -> Result<(Vec<Hit>, bool), QueryError> {
+        let selection = select(snapshot, request, candidates, within)?;
+        let selected = selection.page.into_iter();
+        let hits = selected.filter_map(|selected| {
+            let document = snapshot.document_by_id(selected.passage.document)?;
+            Some(self.hit(snapshot, request, selected, document))
+        });
+        Ok((hits.collect(), selection.whole))
     }
 
     fn hit(
         &self,
         snapshot: &Snapshot,
         request: &Request,
-        candidate: &FusedCandidate,
-        rank: u32,
-        passage: Passage,
+        selected: Selected,
         document: Arc<DocumentEntry>,
     ) -> Hit {
+        let Selected {
+            candidate,
+            rank,
+            passage,
+            duplicates,
+            ..
+        } = selected;
         let matches = snapshot.highlight(&passage.text, &request.query);
+        let duplicate = |passage: Passage| {
+            let path = snapshot.document_by_id(passage.document)?.key.clone();
+            Some(Duplicate {
+                path,
+                span: passage.span,
+            })
+        };
         Hit {
             rank,
             score: candidate.relevance,
@@ -203,6 +207,7 @@ impl Engine {
             freshness: self.freshness(&document),
             passage,
             document,
+            duplicates: duplicates.into_iter().filter_map(duplicate).collect(),
             lexical: candidate.lexical,
             dense: candidate.dense,
         }

@@ -5,19 +5,23 @@
 
 mod activity;
 mod answer;
+mod duplicates;
 mod engine;
 mod error;
 pub mod evaluation;
+#[cfg(test)]
+mod fixture;
 mod freshness;
 mod fusion;
 mod read;
 mod relevance;
 mod request;
 mod retrieval;
+mod selection;
 mod snippet;
 
 pub use activity::{Activity, IndexState, Phase};
-pub use answer::{Answer, BelowThreshold, Degraded, Hit, Part, SnippetPart, StageTimes};
+pub use answer::{Answer, BelowThreshold, Degraded, Duplicate, Hit, Part, SnippetPart, StageTimes};
 pub use engine::Engine;
 pub use error::QueryError;
 pub use freshness::Freshness;

@@ -81,6 +81,10 @@ pub struct Request {
     pub filter: Option<Filter>,
     /// Least score of a hit, from 0 to 1; none means any.
     pub score_threshold: Option<f32>,
+    /// Most hits of one document, 0 for any number. None means 3, but any number where fewer than ten documents may answer.
+    pub max_per_document: Option<usize>,
+    /// Whether passages that say the same become one hit.
+    pub collapse_duplicates: bool,
 }
 
 impl Request {
@@ -94,6 +98,8 @@ impl Request {
             offset: 0,
             filter: None,
             score_threshold: None,
+            max_per_document: None,
+            collapse_duplicates: true,
         }
     }
 
@@ -128,6 +134,12 @@ impl Request {
             return invalid(
                 "offset",
                 format!("is {}; it goes up to {MAX_OFFSET}", self.offset),
+            );
+        }
+        if self.max_per_document.is_some_and(|most| most > MAX_LIMIT) {
+            return invalid(
+                "max_per_document",
+                format!("is over {MAX_LIMIT}; it goes from 1 to {MAX_LIMIT}, or is 0 for any number"),
             );
         }
         if let Some(threshold) = self.score_threshold
@@ -177,6 +189,11 @@ mod tests {
             }),
             Some("offset")
         );
+        let request = Request {
+            max_per_document: Some(MAX_LIMIT + 1),
+            ..base()
+        };
+        assert_eq!(field_of(request), Some("max_per_document"));
         for threshold in [-0.1, 1.5, f32::NAN] {
             let request = Request {
                 score_threshold: Some(threshold),

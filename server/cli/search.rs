@@ -43,6 +43,12 @@ pub struct Search {
     /// Least score of a hit, from 0 (any) to 1 [default: search.score_threshold of the settings, 0]
     #[arg(long, value_name = "SCORE")]
     score_threshold: Option<f32>,
+    /// Most hits of one document, 1 to 50, or 0 for any number [default: 3; any where there are fewer than ten documents]
+    #[arg(long, value_name = "N")]
+    max_per_document: Option<usize>,
+    /// Show passages that say the same as hits of their own
+    #[arg(long)]
+    keep_duplicates: bool,
     /// Print the answer as JSON, in the shape of the HTTP API
     #[arg(long)]
     json: bool,
@@ -103,6 +109,8 @@ impl Search {
             offset: Some(self.offset),
             filters: filters.transpose().context("--filter is not JSON")?,
             score_threshold: self.score_threshold,
+            max_per_document: self.max_per_document,
+            collapse_duplicates: Some(!self.keep_duplicates),
         })
     }
 }
@@ -204,6 +212,14 @@ fn print_hit(out: &mut impl Write, hit: &HitWire, colour: &Palette) -> std::io::
             true => write!(out, "{marked}{text}{reset}")?,
             false => write!(out, "{text}")?,
         }
+    }
+    if !hit.duplicates.is_empty() {
+        let again = hit
+            .duplicates
+            .iter()
+            .map(|duplicate| format!("{}:{}", printable(&duplicate.path), duplicate.start_line));
+        let again: Vec<String> = again.collect();
+        write!(out, "\n    {dim}the same in {}{reset}", again.join(", "))?;
     }
     write!(out, "\n    {dim}score {:.2}", hit.score)?;
     if let (Some(score), Some(rank)) = (hit.scores.lexical, hit.scores.lexical_rank) {

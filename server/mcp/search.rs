@@ -15,7 +15,9 @@ use serde_json::{Map, Value};
 use super::text::{byte_budget, caveats, file_url, index_sentence};
 use super::{Tools, answer, failure};
 use crate::service::ServiceError;
-use crate::wire::{AnswerWire, BelowThresholdWire, DegradedWire, HitWire, IndexStateWire, SearchBody};
+use crate::wire::{
+    AnswerWire, BelowThresholdWire, DegradedWire, DuplicateWire, HitWire, IndexStateWire, SearchBody,
+};
 
 /// How much is said of each hit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -42,6 +44,9 @@ struct RagSearchInput {
     /// Least score of a passage, 0 to 1; about 0.3 leaves out what does not answer. Default: none.
     #[serde(default)]
     score_threshold: Option<f32>,
+    /// Most passages of one document, 0 for any number; default 3.
+    #[serde(default)]
+    max_per_document: Option<usize>,
     /// How many passages, 1 to 50; default 10.
     #[serde(default)]
     limit: Option<usize>,
@@ -86,6 +91,9 @@ struct PassageOutput {
     /// Whether the file is still as it was indexed: current, stale or deleted.
     freshness: &'static str,
     text: String,
+    /// Where the same is said again; absent where it is not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    duplicates: Vec<DuplicateWire>,
     /// Everything else that is known; only in the detailed format.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Map<String, Value>>")]
@@ -159,6 +167,8 @@ fn request_of(input: RagSearchInput) -> Result<Request, ServiceError> {
         offset: offset.transpose()?,
         filters: input.filters.map(Value::Object),
         score_threshold: input.score_threshold,
+        max_per_document: input.max_per_document,
+        collapse_duplicates: None,
     };
     Ok(Request::try_from(body)?)
 }
@@ -178,6 +188,7 @@ fn within_budget(hits: Vec<HitWire>, format: ResponseFormat, budget: usize) -> V
             score: hit.score,
             freshness: hit.freshness,
             text: hit.text,
+            duplicates: hit.duplicates,
             details,
         };
         spent += serde_json::to_string(&passage).map_or(0, |json| json.len());
@@ -249,6 +260,13 @@ fn rendered(output: &RagSearchOutput, total: usize) -> String {
             text,
             "## {path}:{start_line}-{end_line} (score {score:.2}, {freshness})"
         );
+        if !passage.duplicates.is_empty() {
+            let again = passage.duplicates.iter();
+            let again: Vec<String> = again
+                .map(|same| format!("{}:{}-{}", same.path, same.start_line, same.end_line))
+                .collect();
+            let _ = writeln!(text, "(the same in {})", again.join(", "));
+        }
         if !passage.heading_path.is_empty() {
             let _ = writeln!(text, "{}", passage.heading_path.join(" › "));
         }

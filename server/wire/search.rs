@@ -1,6 +1,8 @@
 //! Searches and their answers on the wire.
 
-use autorag_query::{Answer, Degraded, Fusion, Hit, Mode, QueryError, Request, SnippetPart, StageTimes};
+use autorag_query::{
+    Answer, Degraded, Duplicate, Fusion, Hit, Mode, QueryError, Request, SnippetPart, StageTimes,
+};
 use autorag_store::Filter;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,6 +39,13 @@ pub struct SearchBody {
     #[serde(default)]
     #[schema(example = 0.3)]
     pub score_threshold: Option<f32>,
+    /// Most hits of one document, 1 to 50, or 0 for any number. Where not said, 3, but any number where fewer than ten documents
+    /// may answer.
+    #[serde(default)]
+    pub max_per_document: Option<usize>,
+    /// Whether passages that say the same become one hit; true where not said.
+    #[serde(default)]
+    pub collapse_duplicates: Option<bool>,
 }
 
 impl TryFrom<SearchBody> for Request {
@@ -63,6 +72,8 @@ impl TryFrom<SearchBody> for Request {
             offset: body.offset.unwrap_or(defaults.offset),
             filter: filter.map_err(|error| invalid("filters", error.to_string()))?,
             score_threshold: body.score_threshold,
+            max_per_document: body.max_per_document,
+            collapse_duplicates: body.collapse_duplicates.unwrap_or(defaults.collapse_duplicates),
             ..defaults
         };
         request.validate()?;
@@ -138,8 +149,22 @@ pub struct HitWire {
     pub freshness: &'static str,
     /// Raw scores and ranks of each retriever.
     pub scores: ScoresWire,
+    /// Where the same is said again, further down the ranking; absent where it is not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub duplicates: Vec<DuplicateWire>,
     /// The document it is from.
     pub document: DocumentWire,
+}
+
+/// A passage that says the same as a hit.
+#[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+pub struct DuplicateWire {
+    /// Its document.
+    pub path: String,
+    /// First line, from 1.
+    pub start_line: u32,
+    /// Last line, from 1.
+    pub end_line: u32,
 }
 
 /// A piece of a snippet.
@@ -277,7 +302,18 @@ impl HitWire {
                 fused: hit.fused,
                 fusion,
             },
+            duplicates: hit.duplicates.into_iter().map(DuplicateWire::from).collect(),
             document: DocumentWire::from(document.as_ref()),
+        }
+    }
+}
+
+impl From<Duplicate> for DuplicateWire {
+    fn from(duplicate: Duplicate) -> DuplicateWire {
+        DuplicateWire {
+            path: duplicate.path,
+            start_line: duplicate.span.start_line,
+            end_line: duplicate.span.end_line,
         }
     }
 }

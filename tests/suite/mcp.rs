@@ -201,8 +201,14 @@ fn mistakes_are_told_to_the_model() {
 #[test]
 fn answers_keep_to_the_budget_and_say_so() {
     let sandbox = Sandbox::empty();
-    let paragraph = "The heron stands in the reeds and waits for the fish to come. ".repeat(12);
     for number in 0..12 {
+        // No two say the same, or they would be one hit.
+        let sentence = format!(
+            "Heron {number} stands in reed bed {} and waits for fish {}. ",
+            number * 7,
+            number * 13
+        );
+        let paragraph = sentence.repeat(14);
         sandbox.write(
             &format!("{number}.md"),
             format!("# Heron {number}\n\n{paragraph}\n"),

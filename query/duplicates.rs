@@ -1,0 +1,117 @@
+//! Telling passages that say the same from ones that merely speak of the same.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Words in a row that make one shingle (Broder, "On the resemblance and containment of documents", 1997).
+const SHINGLE: usize = 4;
+/// Share of all their shingles that two passages have in common from which on one repeats the other: a changed name, date or
+/// number is let through, a changed sentence in a paragraph is not.
+const SAME: f64 = 0.7;
+
+/// The shingles of a passage, by hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shingles(HashSet<u64>);
+
+impl Shingles {
+    /// Cuts `text` into overlapping runs of words. Case, white space and marks do not count; of scripts without spaces each
+    /// character is a word.
+    pub(crate) fn of(text: &str) -> Shingles {
+        let words = words(text);
+        let runs = words.windows(SHINGLE.min(words.len()).max(1));
+        Shingles(runs.map(hash).collect())
+    }
+
+    /// The share of the shingles of both that are in either, from 0 to 1.
+    pub(crate) fn resemblance(&self, other: &Shingles) -> f64 {
+        let shared = self.0.intersection(&other.0).count();
+        let all = self.0.len() + other.0.len() - shared;
+        if all == 0 { 0.0 } else { shared as f64 / all as f64 }
+    }
+
+    /// Whether the two passages are as good as one. Texts without words are like no other.
+    pub(crate) fn repeats(&self, other: &Shingles) -> bool {
+        // A cheap bound first: the larger set alone may rule it out.
+        let (few, many) = match self.0.len() <= other.0.len() {
+            true => (self.0.len(), other.0.len()),
+            false => (other.0.len(), self.0.len()),
+        };
+        few as f64 >= SAME * many as f64 && self.resemblance(other) >= SAME
+    }
+}
+
+fn words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    for c in text.chars() {
+        let unspaced = matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{20000}'..='\u{3ffff}');
+        if c.is_alphanumeric() && !unspaced {
+            word.extend(c.to_lowercase());
+            continue;
+        }
+        if !word.is_empty() {
+            words.push(std::mem::take(&mut word));
+        }
+        if unspaced {
+            words.push(c.to_string());
+        }
+    }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    words
+}
+
+fn hash(run: &[String]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    run.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const PARAGRAPH: &str = "Stop the service before you copy the data folder. A copy of a folder that is being written to \
+        may hold half of a change, and the service refuses to open such a copy. Start the service again afterwards.";
+
+    fn repeats(one: &str, other: &str) -> bool {
+        Shingles::of(one).repeats(&Shingles::of(other))
+    }
+
+    #[test]
+    fn layout_and_a_changed_word_do_not_tell_passages_apart() {
+        let laid_out = PARAGRAPH.to_uppercase().replace(". ", ".\n\n");
+        assert!(repeats(PARAGRAPH, &laid_out));
+        assert!(repeats(PARAGRAPH, &PARAGRAPH.replace("again", "once more")));
+        assert!(repeats("請先停止服務再複製資料夾", "請先停止服務，再複製資料夾。"));
+    }
+
+    #[test]
+    fn passages_on_one_subject_stay_apart() {
+        assert!(!repeats(
+            PARAGRAPH,
+            "Stop the service, then copy the data folder elsewhere."
+        ));
+        let half: String = PARAGRAPH.chars().take(PARAGRAPH.len() / 2).collect();
+        assert!(!repeats(PARAGRAPH, &half), "a part says less than the whole");
+        assert!(!repeats("", "") && !repeats("- - -", "***"));
+        assert!(repeats("Yes.", "yes") && !repeats("yes", "no"));
+    }
+
+    proptest! {
+        /// Resemblance is of one with oneself, between 0 and 1, and the same from both sides.
+        #[test]
+        fn resemblance_is_a_share(one in "[ab ]{0,40}", other in "[ab ]{0,40}") {
+            let (one, other) = (Shingles::of(&one), Shingles::of(&other));
+            let share = one.resemblance(&other);
+            prop_assert!((0.0..=1.0).contains(&share));
+            prop_assert_eq!(share, other.resemblance(&one));
+            prop_assert_eq!(one.repeats(&other), share >= SAME);
+            if !one.0.is_empty() {
+                prop_assert_eq!(one.resemblance(&one), 1.0);
+            }
+        }
+    }
+}

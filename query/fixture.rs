@@ -1,0 +1,117 @@
+//! Small stores for the tests of this crate.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use autorag_store::{
+    ChangeBatch, ContentHash, FileStat, ItemStatus, Metadata, ModelIdentity, NewDocument,
+    NewPassage, PassageId, Snapshot, Span, Store, StoreOptions,
+};
+
+use crate::{FusedCandidate, Placement};
+
+/// A store on disk, gone with the value.
+pub(crate) struct Corpus {
+    _dir: tempfile::TempDir,
+    pub store: Store,
+    passages: u64,
+}
+
+impl Corpus {
+    /// Documents by key and text, each line a passage.
+    pub(crate) fn of_lines(documents: &[(&str, &str)]) -> Corpus {
+        let documents = documents.iter().map(|(key, text)| document(key, text));
+        Corpus::of(documents.collect())
+    }
+
+    /// These documents, without vectors.
+    pub(crate) fn of(documents: Vec<NewDocument>) -> Corpus {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let passages = documents.iter().map(|document| document.passages.len() as u64).sum();
+        let batch = ChangeBatch {
+            upserts: documents,
+            ..ChangeBatch::default()
+        };
+        store.apply(&batch).unwrap();
+        store.refresh_lexical().unwrap();
+        Corpus {
+            _dir: dir,
+            store,
+            passages,
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.store.snapshot().unwrap()
+    }
+
+    /// The numbers of all passages, in the order in which they were added.
+    pub(crate) fn passages(&self) -> Vec<PassageId> {
+        (1..=self.passages).map(PassageId).collect()
+    }
+}
+
+fn open(dir: &Path) -> Store {
+    let model = ModelIdentity {
+        id: "none".into(),
+        version: "1".into(),
+        dimensions: 4,
+    };
+    let sources = Vec::new();
+    Store::open(dir, StoreOptions { model, sources }).unwrap()
+}
+
+/// A document whose passages are the lines of its text.
+pub(crate) fn document(key: &str, text: &str) -> NewDocument {
+    let mut passages = Vec::new();
+    let mut start = 0;
+    for (line, number) in text.split_inclusive('\n').zip(1..) {
+        let end = start + line.trim_end_matches('\n').len();
+        passages.push(NewPassage {
+            span: Span {
+                start_byte: start,
+                end_byte: end,
+                start_line: number,
+                end_line: number,
+                page: None,
+            },
+            heading_path: Vec::new(),
+            embed_hash: ContentHash::of(text[start..end].as_bytes()),
+        });
+        start += line.len();
+    }
+    NewDocument {
+        key: key.into(),
+        stat: FileStat {
+            size: text.len() as u64,
+            modified_ns: 0,
+            inode: 0,
+        },
+        source_hash: ContentHash::of(text.as_bytes()),
+        status: ItemStatus::Completed,
+        reason: None,
+        kind: "text".into(),
+        language: None,
+        title: None,
+        metadata: Metadata::new(),
+        text: text.into(),
+        passages,
+    }
+}
+
+/// A ranking of these passages, best first.
+pub(crate) fn ranked(passages: &[PassageId]) -> Vec<FusedCandidate> {
+    let ranked = passages.iter().zip(1u32..);
+    let candidate = |(&passage, rank): (&PassageId, u32)| {
+        let score = 1.0 / rank as f32;
+        FusedCandidate {
+            passage,
+            score,
+            relevance: score,
+            lexical: Some(Placement { score, rank }),
+            dense: None,
+        }
+    };
+    ranked.map(candidate).collect()
+}
