@@ -40,6 +40,8 @@ pub struct Hit {
     pub fused: f32,
     /// The passage: `document text[passage.span]`.
     pub passage: Passage,
+    /// The passage with its neighbours, where the request asked for some.
+    pub context: Option<Context>,
     /// The document it is from.
     pub document: Arc<DocumentEntry>,
     /// The part of the passage that matches best, in pieces to be marked or not.
@@ -52,6 +54,15 @@ pub struct Hit {
     pub lexical: Option<Placement>,
     /// What the dense retriever made of it, where it proposed it: cosine and rank.
     pub dense: Option<Placement>,
+}
+
+/// A stretch of a document's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// Where it lies.
+    pub span: Span,
+    /// The document's text in `span`.
+    pub text: String,
 }
 
 /// A passage that says the same as a hit.

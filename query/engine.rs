@@ -7,10 +7,11 @@ use std::time::Instant;
 use autorag_embedder::Embedder;
 use autorag_store::{Counts, DocumentEntry, DocumentId, DocumentQuery, DocumentSet, Passage, PassageId, Snapshot, Store};
 
+use crate::context::{Place, reaches};
 use crate::retrieval::{micros, retrieve, timed};
 use crate::selection::{Selected, select};
 use crate::{
-    Activity, Answer, BelowThreshold, Degraded, DocumentText, Duplicate, Freshness, FusedCandidate, Hit, IndexState,
+    Activity, Answer, BelowThreshold, Context, Degraded, DocumentText, Duplicate, Freshness, FusedCandidate, Hit, IndexState,
     LineRange, Mode, Part, Phase, QueryError, Request, StageTimes, freshness, read, snippet,
 };
 
@@ -169,12 +170,17 @@ impl Engine {
         within: Option<&DocumentSet>,
     ) -> Result<(Vec<Hit>, bool), QueryError> {
         let selection = select(snapshot, request, candidates, within)?;
+        let mut whole = selection.whole;
         let selected = selection.page.into_iter();
         let hits = selected.filter_map(|selected| {
             let document = snapshot.document_by_id(selected.passage.document)?;
             Some(self.hit(snapshot, request, selected, document))
         });
-        Ok((hits.collect(), selection.whole))
+        let mut hits: Vec<Hit> = hits.collect();
+        if request.context_expansion > 0 {
+            whole &= expand(snapshot, &mut hits, request.context_expansion)?;
+        }
+        Ok((hits, whole))
     }
 
     fn hit(
@@ -206,6 +212,7 @@ impl Engine {
             snippet: snippet::cut(&passage.text, &matches),
             freshness: self.freshness(&document),
             passage,
+            context: None,
             document,
             duplicates: duplicates.into_iter().filter_map(duplicate).collect(),
             lexical: candidate.lexical,
@@ -266,6 +273,28 @@ impl Engine {
     pub fn documents(&self, query: &DocumentQuery) -> Result<Vec<Arc<DocumentEntry>>, QueryError> {
         Ok(self.store.snapshot()?.documents(query)?)
     }
+}
+
+/// Gives each hit up to `neighbours` passages on each side, and says whether the catalog still had them all.
+fn expand(snapshot: &Snapshot, hits: &mut [Hit], neighbours: u32) -> Result<bool, QueryError> {
+    let places: Vec<Place> = hits
+        .iter()
+        .map(|hit| Place {
+            document: hit.document.id,
+            ordinal: hit.passage.ordinal,
+            passages: hit.document.passages,
+        })
+        .collect();
+    let mut whole = true;
+    for (hit, reach) in hits.iter_mut().zip(reaches(&places, neighbours)) {
+        if reach.start() == reach.end() {
+            continue;
+        }
+        let stretch = snapshot.stretch(hit.document.id, *reach.start(), *reach.end())?;
+        whole &= stretch.is_some();
+        hit.context = stretch.map(|(span, text)| Context { span, text });
+    }
+    Ok(whole)
 }
 
 /// The candidates whose score reaches `threshold`, and what it leaves out. Scores never rise along the ranking, so that it cuts

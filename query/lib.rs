@@ -5,6 +5,7 @@
 
 mod activity;
 mod answer;
+mod context;
 mod duplicates;
 mod engine;
 mod error;
@@ -21,10 +22,10 @@ mod selection;
 mod snippet;
 
 pub use activity::{Activity, IndexState, Phase};
-pub use answer::{Answer, BelowThreshold, Degraded, Duplicate, Hit, Part, SnippetPart, StageTimes};
+pub use answer::{Answer, BelowThreshold, Context, Degraded, Duplicate, Hit, Part, SnippetPart, StageTimes};
 pub use engine::Engine;
 pub use error::QueryError;
 pub use freshness::Freshness;
 pub use fusion::{FusedCandidate, Fusion, Placement, Signals, fuse};
 pub use read::{DocumentText, LineRange};
-pub use request::{MAX_LIMIT, MAX_OFFSET, MAX_QUERY_BYTES, Mode, Request};
+pub use request::{MAX_CONTEXT, MAX_LIMIT, MAX_OFFSET, MAX_QUERY_BYTES, Mode, Request};

@@ -11,6 +11,8 @@ use crate::{Fusion, QueryError};
 pub const MAX_LIMIT: usize = 50;
 /// Furthest a page of hits may start.
 pub const MAX_OFFSET: usize = 1000;
+/// Most passages shown on each side of a hit.
+pub const MAX_CONTEXT: u32 = 3;
 /// Longest query, in bytes of UTF-8.
 pub const MAX_QUERY_BYTES: usize = 8192;
 
@@ -83,6 +85,8 @@ pub struct Request {
     pub score_threshold: Option<f32>,
     /// Most hits of one document, 0 for any number. None means 3, but any number where fewer than ten documents may answer.
     pub max_per_document: Option<usize>,
+    /// How many passages are shown on each side of a hit, up to [`MAX_CONTEXT`].
+    pub context_expansion: u32,
     /// Whether passages that say the same become one hit.
     pub collapse_duplicates: bool,
 }
@@ -99,6 +103,7 @@ impl Request {
             filter: None,
             score_threshold: None,
             max_per_document: None,
+            context_expansion: 0,
             collapse_duplicates: true,
         }
     }
@@ -140,6 +145,12 @@ impl Request {
             return invalid(
                 "max_per_document",
                 format!("is over {MAX_LIMIT}; it goes from 1 to {MAX_LIMIT}, or is 0 for any number"),
+            );
+        }
+        if self.context_expansion > MAX_CONTEXT {
+            return invalid(
+                "context_expansion",
+                format!("is {}; it goes from 0 to {MAX_CONTEXT}", self.context_expansion),
             );
         }
         if let Some(threshold) = self.score_threshold
@@ -194,6 +205,11 @@ mod tests {
             ..base()
         };
         assert_eq!(field_of(request), Some("max_per_document"));
+        let request = Request {
+            context_expansion: MAX_CONTEXT + 1,
+            ..base()
+        };
+        assert_eq!(field_of(request), Some("context_expansion"));
         for threshold in [-0.1, 1.5, f32::NAN] {
             let request = Request {
                 score_threshold: Some(threshold),

@@ -10,7 +10,7 @@ use crate::lexical::LexicalView;
 use crate::vectors::{self, Vectors};
 use crate::{
     Candidate, Counts, DocumentEntry, DocumentId, DocumentQuery, DocumentSet, Filter, Passage, PassageId,
-    StoreError,
+    Span, StoreError,
 };
 
 /// Documents, lexical index and vectors of one publication. Cheap to keep; the writer never waits for it.
@@ -102,6 +102,21 @@ impl Snapshot {
     /// When the catalog cannot be read.
     pub fn passages(&self, ids: &[PassageId]) -> Result<Vec<Passage>, StoreError> {
         self.catalog.read(|connection| catalog::passages(connection, ids))
+    }
+
+    /// The text of `document` from the beginning of its passage `first` to the end of its passage `last`, counted from 0, with
+    /// its place. None where they were replaced and pruned since the snapshot was taken.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub fn stretch(
+        &self,
+        document: DocumentId,
+        first: u32,
+        last: u32,
+    ) -> Result<Option<(Span, String)>, StoreError> {
+        self.catalog
+            .read(|connection| catalog::stretch(connection, document, first, last))
     }
 
     /// The document of a number.

@@ -46,6 +46,9 @@ pub struct Search {
     /// Most hits of one document, 1 to 50, or 0 for any number [default: 3; any where there are fewer than ten documents]
     #[arg(long, value_name = "N")]
     max_per_document: Option<usize>,
+    /// Print each hit whole, with so many passages on each side, 0 to 3
+    #[arg(long, value_name = "N")]
+    context: Option<u32>,
     /// Show passages that say the same as hits of their own
     #[arg(long)]
     keep_duplicates: bool,
@@ -89,7 +92,8 @@ impl Search {
             writeln!(out)?;
         } else {
             let colours = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-            print(&mut out, &answer, if colours { &COLOURS } else { &PLAIN })?;
+            let whole = self.context.is_some();
+            print(&mut out, &answer, whole, if colours { &COLOURS } else { &PLAIN })?;
         }
         // As grep has it: nothing found is not an error, but a script can tell.
         Ok(if answer.hits.is_empty() {
@@ -110,6 +114,7 @@ impl Search {
             filters: filters.transpose().context("--filter is not JSON")?,
             score_threshold: self.score_threshold,
             max_per_document: self.max_per_document,
+            context_expansion: self.context,
             collapse_duplicates: Some(!self.keep_duplicates),
         })
     }
@@ -142,9 +147,9 @@ const COLOURS: Palette = Palette {
     reset: "\x1b[0m",
 };
 
-fn print(out: &mut impl Write, answer: &AnswerWire, colour: &Palette) -> std::io::Result<()> {
+fn print(out: &mut impl Write, answer: &AnswerWire, whole: bool, colour: &Palette) -> std::io::Result<()> {
     for hit in &answer.hits {
-        print_hit(out, hit, colour)?;
+        print_hit(out, hit, whole, colour)?;
     }
     if answer.hits.is_empty() {
         let state = &answer.index_state;
@@ -172,7 +177,7 @@ fn print(out: &mut impl Write, answer: &AnswerWire, colour: &Palette) -> std::io
     Ok(())
 }
 
-fn print_hit(out: &mut impl Write, hit: &HitWire, colour: &Palette) -> std::io::Result<()> {
+fn print_hit(out: &mut impl Write, hit: &HitWire, whole: bool, colour: &Palette) -> std::io::Result<()> {
     let Palette {
         title,
         place,
@@ -205,12 +210,18 @@ fn print_hit(out: &mut impl Write, hit: &HitWire, colour: &Palette) -> std::io::
     if hit.freshness != "current" {
         write!(out, "  {warn}[{}]{reset}", hit.freshness)?;
     }
-    write!(out, "\n    ")?;
-    for piece in &hit.snippet {
-        let text = printable(&piece.text);
-        match piece.highlight {
-            true => write!(out, "{marked}{text}{reset}")?,
-            false => write!(out, "{text}")?,
+    if whole {
+        for line in hit.text.lines() {
+            write!(out, "\n    {}", printable(line))?;
+        }
+    } else {
+        write!(out, "\n    ")?;
+        for piece in &hit.snippet {
+            let text = printable(&piece.text);
+            match piece.highlight {
+                true => write!(out, "{marked}{text}{reset}")?,
+                false => write!(out, "{text}")?,
+            }
         }
     }
     if !hit.duplicates.is_empty() {

@@ -47,6 +47,9 @@ struct RagSearchInput {
     /// Most passages of one document, 0 for any number; default 3.
     #[serde(default)]
     max_per_document: Option<usize>,
+    /// How many neighbouring passages to show on each side of one, 0 to 3; default 0.
+    #[serde(default)]
+    context_expansion: Option<u32>,
     /// How many passages, 1 to 50; default 10.
     #[serde(default)]
     limit: Option<usize>,
@@ -168,6 +171,7 @@ fn request_of(input: RagSearchInput) -> Result<Request, ServiceError> {
         filters: input.filters.map(Value::Object),
         score_threshold: input.score_threshold,
         max_per_document: input.max_per_document,
+        context_expansion: input.context_expansion,
         collapse_duplicates: None,
     };
     Ok(Request::try_from(body)?)
@@ -206,6 +210,7 @@ fn details(hit: &HitWire) -> Value {
         "start_byte": hit.citation.start_byte,
         "end_byte": hit.citation.end_byte,
         "page": hit.citation.page,
+        "passage": hit.passage,
         "content_hash": hit.citation.content_hash,
         "scores": hit.scores,
         "type": hit.document.kind,

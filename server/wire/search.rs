@@ -3,7 +3,7 @@
 use autorag_query::{
     Answer, Degraded, Duplicate, Fusion, Hit, Mode, QueryError, Request, SnippetPart, StageTimes,
 };
-use autorag_store::Filter;
+use autorag_store::{Filter, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -43,6 +43,9 @@ pub struct SearchBody {
     /// may answer.
     #[serde(default)]
     pub max_per_document: Option<usize>,
+    /// How many passages are shown on each side of a hit, 0 to 3; 0 where not said.
+    #[serde(default)]
+    pub context_expansion: Option<u32>,
     /// Whether passages that say the same become one hit; true where not said.
     #[serde(default)]
     pub collapse_duplicates: Option<bool>,
@@ -73,6 +76,7 @@ impl TryFrom<SearchBody> for Request {
             filter: filter.map_err(|error| invalid("filters", error.to_string()))?,
             score_threshold: body.score_threshold,
             max_per_document: body.max_per_document,
+            context_expansion: body.context_expansion.unwrap_or(defaults.context_expansion),
             collapse_duplicates: body.collapse_duplicates.unwrap_or(defaults.collapse_duplicates),
             ..defaults
         };
@@ -139,12 +143,15 @@ pub struct HitWire {
     pub rank: u32,
     /// How likely the passage answers, from 0 to 1, on one scale for all questions.
     pub score: f32,
-    /// The whole passage.
+    /// The whole passage, with its neighbours where `context_expansion` asks for them.
     pub text: String,
     /// The part that matches best, in pieces to be marked or not.
     pub snippet: Vec<SnippetWire>,
-    /// Where it stands.
+    /// Where `text` stands.
     pub citation: CitationWire,
+    /// Where the passage that matches stands within it; absent where `text` is that passage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passage: Option<SpanWire>,
     /// Whether the file is still as it was indexed: `current`, `stale` or `deleted`.
     pub freshness: &'static str,
     /// Raw scores and ranks of each retriever.
@@ -196,6 +203,40 @@ pub struct CitationWire {
     pub heading_path: Vec<String>,
     /// BLAKE3 of the file's bytes as indexed.
     pub content_hash: String,
+}
+
+/// A part of a document's extracted text.
+#[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+pub struct SpanWire {
+    /// First byte, from 0.
+    pub start_byte: usize,
+    /// One past the last byte.
+    pub end_byte: usize,
+    /// First line, from 1.
+    pub start_line: u32,
+    /// Last line, from 1.
+    pub end_line: u32,
+    /// Page, in formats that have pages.
+    pub page: Option<u32>,
+}
+
+impl From<Span> for SpanWire {
+    fn from(span: Span) -> SpanWire {
+        let Span {
+            start_byte,
+            end_byte,
+            start_line,
+            end_line,
+            page,
+        } = span;
+        SpanWire {
+            start_byte,
+            end_byte,
+            start_line,
+            end_line,
+            page,
+        }
+    }
 }
 
 /// Raw scores and ranks beside the fused score.
@@ -277,6 +318,11 @@ impl From<Answer> for AnswerWire {
 impl HitWire {
     fn new(hit: Hit, fusion: &'static str) -> HitWire {
         let (passage, document) = (hit.passage, hit.document);
+        let original = hit.context.is_some().then(|| SpanWire::from(passage.span));
+        let (span, text) = match hit.context {
+            Some(context) => (context.span, context.text),
+            None => (passage.span, passage.text),
+        };
         HitWire {
             id: format!("p{}", passage.id.0),
             rank: hit.rank,
@@ -284,15 +330,16 @@ impl HitWire {
             snippet: hit.snippet.into_iter().map(SnippetWire::from).collect(),
             citation: CitationWire {
                 path: document.key.clone(),
-                start_byte: passage.span.start_byte,
-                end_byte: passage.span.end_byte,
-                start_line: passage.span.start_line,
-                end_line: passage.span.end_line,
-                page: passage.span.page,
+                start_byte: span.start_byte,
+                end_byte: span.end_byte,
+                start_line: span.start_line,
+                end_line: span.end_line,
+                page: span.page,
                 heading_path: passage.heading_path,
                 content_hash: document.source_hash.to_string(),
             },
-            text: passage.text,
+            passage: original,
+            text,
             freshness: hit.freshness.as_str(),
             scores: ScoresWire {
                 lexical: hit.lexical.map(|place| place.score),

@@ -143,6 +143,34 @@ pub(crate) fn passages(connection: &Connection, ids: &[PassageId]) -> rusqlite::
     Ok(found)
 }
 
+/// The text of document `id` from the beginning of its passage `first` to the end of its passage `last`, counted from 0, with
+/// its place; none where one of them is gone.
+pub(crate) fn stretch(
+    connection: &Connection,
+    id: DocumentId,
+    first: u32,
+    last: u32,
+) -> rusqlite::Result<Option<(Span, String)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT f.start_byte, l.end_byte, f.start_line, l.end_line, f.page,
+                substr(t.text, f.start_byte + 1, l.end_byte - f.start_byte)
+         FROM passages f JOIN passages l ON l.document = f.document JOIN texts t ON t.document = f.document
+         WHERE f.document = ?1 AND f.ordinal = ?2 AND l.ordinal = ?3",
+    )?;
+    let row = statement.query_row(params![id.0, first, last], |row| {
+        let span = Span {
+            start_byte: row.get::<_, i64>(0)? as usize,
+            end_byte: row.get::<_, i64>(1)? as usize,
+            start_line: row.get(2)?,
+            end_line: row.get(3)?,
+            page: row.get(4)?,
+        };
+        let text = String::from_utf8(row.get(5)?).map_err(|_| damaged(5, "text"))?;
+        Ok((span, text))
+    });
+    row.optional()
+}
+
 /// Live passages without a vector, newest first: those whose number is below `before`, where it is given.
 pub(crate) fn pending(
     connection: &Connection,
