@@ -53,8 +53,7 @@ impl Snapshot {
         let Some(view) = &self.lexical else {
             return Ok(Vec::new());
         };
-        let set = within.unwrap_or(&self.documents.searchable);
-        let found = view.search(text, set, within.is_some(), limit)?;
+        let found = view.search(text, within, self.documents.searchable.len(), limit)?;
         Ok(self.ordered(found, limit))
     }
 

@@ -1,6 +1,8 @@
 //! Filters: which documents may answer. Compiled once, and applied before either retriever looks at anything.
 
 mod evaluate;
+#[cfg(test)]
+mod exact;
 mod parse;
 
 use globset::GlobMatcher;

@@ -56,12 +56,13 @@ impl LexicalView {
         })
     }
 
-    /// The best `limit` passages, and those that equal the last of them, of documents `within`, with the document of each.
+    /// The best `limit` passages, and those that equal the last of them, of documents `within`, or of all `documents` of the
+    /// corpus, with the document of each. What may answer does not change what a word is worth.
     pub(crate) fn search(
         &self,
         text: &str,
-        within: &DocumentSet,
-        restricted: bool,
+        within: Option<&DocumentSet>,
+        documents: u64,
         limit: usize,
     ) -> Result<Vec<(Candidate, DocumentId)>, StoreError> {
         let typed = Typed::parse(text, &self.languages);
@@ -72,17 +73,16 @@ impl LexicalView {
             (fields.headings, HEADING_WEIGHT),
             (fields.path, PATH_WEIGHT),
         ]);
-        let allowed = restricted.then_some(within);
-        let found = self.best(passages.as_ref(), allowed, limit, &self.searcher)?;
+        let found = self.best(passages.as_ref(), within, limit, &self.searcher)?;
         let Some(whole) = typed.any_of(fields.whole) else {
             return Ok(found);
         };
-        let documents = WholeDocuments {
+        let counted = WholeDocuments {
             searcher: &self.searcher,
-            count: within.len(),
+            count: documents,
         };
         let depth = limit * DOCUMENTS;
-        let scores = self.best(whole.as_ref(), allowed, depth, &documents)?;
+        let scores = self.best(whole.as_ref(), within, depth, &counted)?;
         let scores: HashMap<DocumentId, f32> = scores
             .into_iter()
             .map(|(candidate, document)| (document, candidate.score))
