@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use autorag_store::{DocumentEntry, Passage, Span};
 
-use crate::{Freshness, Fusion, IndexState, Mode, Placement, Signals};
+use crate::{Boosted, Freshness, Fusion, IndexState, Mode, Placement, Signals};
 
 /// Hits for a query, with all that is needed to judge them.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ pub struct Hit {
     /// Place in the whole list, from 1; a second page goes on counting.
     pub rank: u32,
     /// How likely the passage answers, from 0 to 1, on one scale for all questions; see `docs/retrieval.md`. It never rises along
-    /// the ranking.
+    /// the ranking, unless boosts have changed that.
     pub score: f32,
     /// The score of fusion that the order comes from; that of the one retriever where only one was asked.
     pub fused: f32,
@@ -48,6 +48,8 @@ pub struct Hit {
     pub snippet: Vec<SnippetPart>,
     /// Whether the file is still as it was indexed.
     pub freshness: Freshness,
+    /// Its place before boosts, from 1, where there were any, and how strongly each of them applied.
+    pub boosted: Option<(u32, Vec<Boosted>)>,
     /// Where the same is said again, further down the ranking.
     pub duplicates: Vec<Duplicate>,
     /// What the lexical retriever made of it, where it proposed it: BM25 and rank.

@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use autorag_embedder::Embedder;
 use autorag_store::{Counts, DocumentEntry, DocumentId, DocumentQuery, DocumentSet, Passage, PassageId, Snapshot, Store};
 
+use crate::boost::{Strengths, reorder};
 use crate::context::{Place, reaches};
 use crate::retrieval::{micros, retrieve, timed};
 use crate::selection::{Selected, select};
@@ -112,10 +113,20 @@ impl Engine {
         (took.lexical, took.embed, took.dense) =
             (retrieved.lexical_us, retrieved.embed_us, retrieved.dense_us);
         let fused = timed(&mut took.fuse, || retrieved.fused(request));
-        let (relevant, below_threshold) = above(fused, request.score_threshold);
-        let (hits, whole) = timed(&mut took.load, || {
+        let (mut relevant, below_threshold) = above(fused, request.score_threshold);
+        let before = relevant.clone();
+        let strengths = timed(&mut took.fuse, || boosted(snapshot, request, &mut relevant))?;
+        let (mut hits, whole) = timed(&mut took.load, || {
             self.load(snapshot, request, &relevant, within.as_ref())
         })?;
+        if let Some(mut strengths) = strengths {
+            let places: HashMap<PassageId, u32> =
+                before.iter().map(|candidate| candidate.passage).zip(1..).collect();
+            for hit in &mut hits {
+                let place = places.get(&hit.passage.id).copied();
+                hit.boosted = place.zip(strengths.remove(&hit.passage.id));
+            }
+        }
         let counts = snapshot.counts();
         let degraded = degraded(request, counts, activity, retrieved.truncated);
         took.total = micros(started);
@@ -213,6 +224,7 @@ impl Engine {
             freshness: self.freshness(&document),
             passage,
             context: None,
+            boosted: None,
             document,
             duplicates: duplicates.into_iter().filter_map(duplicate).collect(),
             lexical: candidate.lexical,
@@ -273,6 +285,26 @@ impl Engine {
     pub fn documents(&self, query: &DocumentQuery) -> Result<Vec<Arc<DocumentEntry>>, QueryError> {
         Ok(self.store.snapshot()?.documents(query)?)
     }
+}
+
+/// Orders candidates by the boosts of the request, if it has any.
+fn boosted(
+    snapshot: &Snapshot,
+    request: &Request,
+    candidates: &mut [FusedCandidate],
+) -> Result<Option<Strengths>, QueryError> {
+    if request.boosts.is_empty() {
+        return Ok(None);
+    }
+    let ids: Vec<PassageId> = candidates.iter().map(|candidate| candidate.passage).collect();
+    let documents = snapshot.documents_of(&ids)?.into_iter();
+    let documents = documents
+        .filter_map(|(passage, document)| Some((passage, snapshot.document_by_id(document)?)))
+        .collect();
+    // A clock before 1970 makes every document new.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+    Ok(Some(reorder(candidates, &request.boosts, &documents, now_ms)))
 }
 
 /// Gives each hit up to `neighbours` passages on each side, and says whether the catalog still had them all.

@@ -5,6 +5,7 @@
 
 mod activity;
 mod answer;
+mod boost;
 mod context;
 mod duplicates;
 mod engine;
@@ -23,6 +24,7 @@ mod snippet;
 
 pub use activity::{Activity, IndexState, Phase};
 pub use answer::{Answer, BelowThreshold, Context, Degraded, Duplicate, Hit, Part, SnippetPart, StageTimes};
+pub use boost::{Boost, Boosted, Direction, MAX_BOOSTS};
 pub use engine::Engine;
 pub use error::QueryError;
 pub use freshness::Freshness;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use autorag_store::Filter;
 
-use crate::{Fusion, QueryError};
+use crate::{Boost, Fusion, MAX_BOOSTS, QueryError};
 
 /// Most hits one answer carries.
 pub const MAX_LIMIT: usize = 50;
@@ -85,6 +85,8 @@ pub struct Request {
     pub score_threshold: Option<f32>,
     /// Most hits of one document, 0 for any number. None means 3, but any number where fewer than ten documents may answer.
     pub max_per_document: Option<usize>,
+    /// What about documents moves their passages up, at most [`MAX_BOOSTS`].
+    pub boosts: Vec<Boost>,
     /// How many passages are shown on each side of a hit, up to [`MAX_CONTEXT`].
     pub context_expansion: u32,
     /// Whether passages that say the same become one hit.
@@ -103,6 +105,7 @@ impl Request {
             filter: None,
             score_threshold: None,
             max_per_document: None,
+            boosts: Vec::new(),
             context_expansion: 0,
             collapse_duplicates: true,
         }
@@ -153,6 +156,13 @@ impl Request {
                 format!("is {}; it goes from 0 to {MAX_CONTEXT}", self.context_expansion),
             );
         }
+        if self.boosts.len() > MAX_BOOSTS {
+            return invalid(
+                "boost_by",
+                format!("has {} entries; at most {MAX_BOOSTS} are taken", self.boosts.len()),
+            );
+        }
+        self.boosts.iter().try_for_each(Boost::validate)?;
         if let Some(threshold) = self.score_threshold
             && !(0.0..=1.0).contains(&threshold)
         {

@@ -19,7 +19,7 @@ mod vectors;
 
 pub use documents::{DocumentQuery, DocumentSet};
 pub use error::StoreError;
-pub use filter::{Filter, FilterError};
+pub use filter::{DocumentField, Filter, FilterError};
 pub use model::{
     Candidate, ContentHash, Counts, DocumentEntry, DocumentId, FileStat, FileState, ItemStatus, Metadata,
     ModelIdentity, NewDocument, NewPassage, Passage, PassageId, PendingPassage, Seq, SourceRoot, Span,

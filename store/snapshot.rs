@@ -1,6 +1,7 @@
 //! One state of the corpus, as a query sees it from its beginning to its end.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -101,6 +102,15 @@ impl Snapshot {
     /// When the catalog cannot be read.
     pub fn passages(&self, ids: &[PassageId]) -> Result<Vec<Passage>, StoreError> {
         self.catalog.read(|connection| catalog::passages(connection, ids))
+    }
+
+    /// The documents of passages. One that was replaced and pruned since the snapshot was taken is left out.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub fn documents_of(&self, ids: &[PassageId]) -> Result<HashMap<PassageId, DocumentId>, StoreError> {
+        self.catalog
+            .read(|connection| catalog::documents_of(connection, ids))
     }
 
     /// The text of `document` from the beginning of its passage `first` to the end of its passage `last`, counted from 0, with

@@ -15,7 +15,7 @@ use super::interrupt::cancel_on_signal;
 use super::options::{CommonFlags, WalkFlags};
 use crate::corpus::{Access, Corpus};
 use crate::progress;
-use crate::wire::{AnswerWire, HitWire, SearchBody};
+use crate::wire::{AnswerWire, BoostBody, HitWire, SearchBody};
 
 #[derive(Debug, Args)]
 pub struct Search {
@@ -49,6 +49,12 @@ pub struct Search {
     /// Print each hit whole, with so many passages on each side, 0 to 3
     #[arg(long, value_name = "N")]
     context: Option<u32>,
+    /// What moves passages up, FIELD:DIRECTION with asc, desc, exists or not_exists; up to three times
+    #[arg(long, value_name = "FIELD:DIRECTION", value_parser = boost)]
+    boost: Vec<BoostBody>,
+    /// Move new documents up; the boost halves with every so many days of age
+    #[arg(long, value_name = "DAYS")]
+    boost_recent: Option<f32>,
     /// Show passages that say the same as hits of their own
     #[arg(long)]
     keep_duplicates: bool,
@@ -103,6 +109,16 @@ impl Search {
         })
     }
 
+    fn boosts(&self) -> Vec<BoostBody> {
+        let recent = self.boost_recent.map(|days| BoostBody {
+            field: "timestamp".to_owned(),
+            direction: "desc".to_owned(),
+            weight: None,
+            half_life_days: Some(days),
+        });
+        self.boost.iter().cloned().chain(recent).collect()
+    }
+
     fn body(&self) -> anyhow::Result<SearchBody> {
         let filters = self.filter.as_deref().map(serde_json::from_str);
         Ok(SearchBody {
@@ -114,10 +130,24 @@ impl Search {
             filters: filters.transpose().context("--filter is not JSON")?,
             score_threshold: self.score_threshold,
             max_per_document: self.max_per_document,
+            boost_by: self.boosts(),
             context_expansion: self.context,
             collapse_duplicates: Some(!self.keep_duplicates),
         })
     }
+}
+
+/// A boost as typed.
+fn boost(typed: &str) -> Result<BoostBody, String> {
+    let (field, direction) = typed
+        .rsplit_once(':')
+        .ok_or("needs a field, a colon and a direction, such as timestamp:desc")?;
+    Ok(BoostBody {
+        field: field.to_owned(),
+        direction: direction.to_owned(),
+        weight: None,
+        half_life_days: None,
+    })
 }
 
 /// Escape sequences around parts of a hit.
@@ -238,6 +268,9 @@ fn print_hit(out: &mut impl Write, hit: &HitWire, whole: bool, colour: &Palette)
     }
     if let (Some(score), Some(rank)) = (hit.scores.dense, hit.scores.dense_rank) {
         write!(out, "  cosine {score:.3} (#{rank})")?;
+    }
+    if let Some(rank) = hit.scores.rank_before_boosts {
+        write!(out, "  before boosts #{rank}")?;
     }
     writeln!(out, "{reset}\n")
 }

@@ -16,7 +16,8 @@ use super::text::{byte_budget, caveats, file_url, index_sentence};
 use super::{Tools, answer, failure};
 use crate::service::ServiceError;
 use crate::wire::{
-    AnswerWire, BelowThresholdWire, DegradedWire, DuplicateWire, HitWire, IndexStateWire, SearchBody,
+    AnswerWire, BelowThresholdWire, BoostBody, DegradedWire, DuplicateWire, HitWire, IndexStateWire,
+    SearchBody,
 };
 
 /// How much is said of each hit.
@@ -47,6 +48,10 @@ struct RagSearchInput {
     /// Most passages of one document, 0 for any number; default 3.
     #[serde(default)]
     max_per_document: Option<usize>,
+    /// What moves passages up, at most 3, such as {"field": "timestamp", "direction": "desc"}; also asc, exists, not_exists.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<Map<String, Value>>>")]
+    boost_by: Option<Vec<BoostBody>>,
     /// How many neighbouring passages to show on each side of one, 0 to 3; default 0.
     #[serde(default)]
     context_expansion: Option<u32>,
@@ -171,6 +176,7 @@ fn request_of(input: RagSearchInput) -> Result<Request, ServiceError> {
         filters: input.filters.map(Value::Object),
         score_threshold: input.score_threshold,
         max_per_document: input.max_per_document,
+        boost_by: input.boost_by.unwrap_or_default(),
         context_expansion: input.context_expansion,
         collapse_duplicates: None,
     };

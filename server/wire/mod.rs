@@ -7,5 +7,7 @@ mod status;
 
 pub use document::{DocumentPage, DocumentWire, ReadWire};
 pub use error::{ErrorBody, ErrorWire};
-pub use search::{AnswerWire, BelowThresholdWire, DegradedWire, DuplicateWire, HitWire, SearchBody};
+pub use search::{
+    AnswerWire, BelowThresholdWire, BoostBody, DegradedWire, DuplicateWire, HitWire, SearchBody,
+};
 pub use status::{IndexStateWire, ModelWire, SourceWire, StatusWire};

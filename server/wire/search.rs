@@ -1,7 +1,8 @@
 //! Searches and their answers on the wire.
 
 use autorag_query::{
-    Answer, Degraded, Duplicate, Fusion, Hit, Mode, QueryError, Request, SnippetPart, StageTimes,
+    Answer, Boost, Boosted, Degraded, Duplicate, Fusion, Hit, Mode, QueryError, Request, SnippetPart,
+    StageTimes,
 };
 use autorag_store::{Filter, Span};
 use schemars::JsonSchema;
@@ -43,12 +44,50 @@ pub struct SearchBody {
     /// may answer.
     #[serde(default)]
     pub max_per_document: Option<usize>,
+    /// What about documents moves their passages up; at most 3.
+    #[serde(default)]
+    pub boost_by: Vec<BoostBody>,
     /// How many passages are shown on each side of a hit, 0 to 3; 0 where not said.
     #[serde(default)]
     pub context_expansion: Option<u32>,
     /// Whether passages that say the same become one hit; true where not said.
     #[serde(default)]
     pub collapse_duplicates: Option<bool>,
+}
+
+/// Something about documents that moves their passages up.
+#[derive(Debug, Clone, Deserialize, ToSchema, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BoostBody {
+    /// A field, by the names that filters use.
+    #[schema(example = "timestamp")]
+    pub field: String,
+    /// Which values are better: `asc` (small ones), `desc`, `exists` or `not_exists`.
+    #[schema(example = "desc")]
+    pub direction: String,
+    /// How much it counts, above 0 and up to 5; 1 where not said.
+    #[serde(default)]
+    pub weight: Option<f32>,
+    /// The field is a time, and the boost halves with every so many days of age.
+    #[serde(default)]
+    pub half_life_days: Option<f32>,
+}
+
+impl TryFrom<BoostBody> for Boost {
+    type Error = QueryError;
+
+    fn try_from(body: BoostBody) -> Result<Boost, QueryError> {
+        let direction = body.direction.parse().map_err(|message| QueryError::Invalid {
+            field: "boost_by",
+            message,
+        })?;
+        Ok(Boost {
+            field: body.field,
+            direction,
+            weight: body.weight.unwrap_or(1.0),
+            half_life_days: body.half_life_days,
+        })
+    }
 }
 
 impl TryFrom<SearchBody> for Request {
@@ -67,6 +106,7 @@ impl TryFrom<SearchBody> for Request {
             .map(|word| word.parse::<Fusion>())
             .transpose()
             .map_err(|e| invalid("fusion", e))?;
+        let boosts = body.boost_by.into_iter().map(Boost::try_from);
         let filter = body.filters.as_ref().map(Filter::parse).transpose();
         let request = Request {
             mode: mode.unwrap_or(defaults.mode),
@@ -76,6 +116,7 @@ impl TryFrom<SearchBody> for Request {
             filter: filter.map_err(|error| invalid("filters", error.to_string()))?,
             score_threshold: body.score_threshold,
             max_per_document: body.max_per_document,
+            boosts: boosts.collect::<Result<_, _>>()?,
             context_expansion: body.context_expansion.unwrap_or(defaults.context_expansion),
             collapse_duplicates: body.collapse_duplicates.unwrap_or(defaults.collapse_duplicates),
             ..defaults
@@ -254,6 +295,30 @@ pub struct ScoresWire {
     pub fused: f32,
     /// How the two were joined: `weighted`, `rrf` or `max`; `none` where only one was asked.
     pub fusion: &'static str,
+    /// Rank before boosts; absent without them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rank_before_boosts: Option<u32>,
+    /// What each boost did, in their order; absent without them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub boosts: Vec<BoostedWire>,
+}
+
+/// What a boost did for a hit.
+#[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+pub struct BoostedWire {
+    /// How well the document does by it, from 0 to 1.
+    pub strength: f32,
+    /// What the odds of relevance were multiplied with for the order.
+    pub odds: f32,
+}
+
+impl From<Boosted> for BoostedWire {
+    fn from(boosted: Boosted) -> BoostedWire {
+        BoostedWire {
+            strength: boosted.strength,
+            odds: boosted.odds,
+        }
+    }
 }
 
 /// A part of the search that did not take part, or not fully.
@@ -348,6 +413,11 @@ impl HitWire {
                 dense_rank: hit.dense.map(|place| place.rank),
                 fused: hit.fused,
                 fusion,
+                rank_before_boosts: hit.boosted.as_ref().map(|(rank, _)| *rank),
+                boosts: hit
+                    .boosted
+                    .map(|(_, each)| each.into_iter().map(BoostedWire::from).collect())
+                    .unwrap_or_default(),
             },
             duplicates: hit.duplicates.into_iter().map(DuplicateWire::from).collect(),
             document: DocumentWire::from(document.as_ref()),

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 pub(crate) use read::{
-    LexicalRow, VectorRow, entries, known_files, lexical_rows, passages, pending, retired, stretch, text_of,
+    LexicalRow, VectorRow, documents_of, entries, known_files, lexical_rows, passages, pending, retired, stretch, text_of,
     touched, vectors,
 };
 pub(crate) use schema::FORMAT;

@@ -143,6 +143,20 @@ pub(crate) fn passages(connection: &Connection, ids: &[PassageId]) -> rusqlite::
     Ok(found)
 }
 
+/// The documents of those of `ids` that still exist.
+pub(crate) fn documents_of(
+    connection: &Connection,
+    ids: &[PassageId],
+) -> rusqlite::Result<HashMap<PassageId, DocumentId>> {
+    let mut statement = connection.prepare_cached("SELECT document FROM passages WHERE id = ?1")?;
+    let mut documents = HashMap::with_capacity(ids.len());
+    for id in ids {
+        let document = statement.query_row([id.0 as i64], |row| row.get(0).map(DocumentId));
+        documents.extend(document.optional()?.map(|document| (*id, document)));
+    }
+    Ok(documents)
+}
+
 /// The text of document `id` from the beginning of its passage `first` to the end of its passage `last`, counted from 0, with
 /// its place; none where one of them is gone.
 pub(crate) fn stretch(

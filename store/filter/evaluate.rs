@@ -23,7 +23,7 @@ fn holds(condition: &Condition, entry: &DocumentEntry) -> bool {
     }
 }
 
-fn value_of(field: &Field, entry: &DocumentEntry) -> Option<Value> {
+pub(super) fn value_of(field: &Field, entry: &DocumentEntry) -> Option<Value> {
     let (folder, filename) = match entry.key.rfind('/') {
         Some(slash) => entry.key.split_at(slash + 1),
         None => ("", entry.key.as_str()),

@@ -8,6 +8,8 @@ mod parse;
 use globset::GlobMatcher;
 use serde_json::Value;
 
+use crate::DocumentEntry;
+
 /// A filter that cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -35,6 +37,30 @@ enum Condition {
     Any(Vec<Condition>),
     Not(Box<Condition>),
     Field(Field, Test),
+}
+
+/// Something that documents have a value of, by the names that filters use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentField(Field);
+
+impl DocumentField {
+    /// The field called `name`: a built-in one, or one of the metadata.
+    pub fn named(name: &str) -> DocumentField {
+        DocumentField(Field::named(name))
+    }
+
+    /// Its value in `entry`.
+    pub fn value(&self, entry: &DocumentEntry) -> Option<Value> {
+        evaluate::value_of(&self.0, entry)
+    }
+
+    /// Its value as a time, in milliseconds since 1970: a number, RFC 3339 or a date.
+    pub fn time_ms(&self, entry: &DocumentEntry) -> Option<i64> {
+        match self.value(entry)? {
+            Value::String(text) => parse::milliseconds(&text),
+            value => value.as_i64(),
+        }
+    }
 }
 
 /// What a condition looks at.

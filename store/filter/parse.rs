@@ -147,7 +147,7 @@ fn operand(name: &str, field: &Field, value: &Value) -> Result<Value, FilterErro
     }
 }
 
-fn milliseconds(text: &str) -> Option<i64> {
+pub(super) fn milliseconds(text: &str) -> Option<i64> {
     let date = || Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
     let time = OffsetDateTime::parse(text, &Rfc3339)
         .ok()
@@ -156,7 +156,7 @@ fn milliseconds(text: &str) -> Option<i64> {
 }
 
 impl Field {
-    fn named(name: &str) -> Field {
+    pub(super) fn named(name: &str) -> Field {
         match name {
             "path" | "key" => Field::Path,
             "folder" => Field::Folder,
