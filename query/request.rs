@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use autorag_store::Filter;
+use autorag_store::{Filter, Matching};
 
 use crate::{Boost, Fusion, MAX_BOOSTS, QueryError};
 
@@ -75,6 +75,8 @@ pub struct Request {
     pub mode: Mode,
     /// How the lists of a hybrid search are joined.
     pub fusion: Fusion,
+    /// Which passages words propose.
+    pub matching: Matching,
     /// How many hits, 1 to [`MAX_LIMIT`].
     pub limit: usize,
     /// How many hits to pass over first, up to [`MAX_OFFSET`].
@@ -100,6 +102,7 @@ impl Request {
             query: query.into(),
             mode: Mode::Hybrid,
             fusion: Fusion::default(),
+            matching: Matching::default(),
             limit: 10,
             offset: 0,
             filter: None,

@@ -55,9 +55,16 @@ pub(crate) fn retrieve(
     depth: usize,
 ) -> Result<Retrieved, QueryError> {
     let mut retrieved = Retrieved::default();
+    // What a question says of fields holds for both; the model reads the rest.
+    let restriction = snapshot.restriction(&request.query, within)?;
+    let within = restriction.as_ref().map(|(set, _)| set).or(within);
+    let plain = match &restriction {
+        Some((_, plain)) if !plain.trim().is_empty() => plain,
+        _ => &request.query,
+    };
     let lexical = || -> Result<_, QueryError> {
         let mut took = 0;
-        let found = timed(&mut took, || snapshot.lexical(&request.query, within, depth))?;
+        let found = timed(&mut took, || snapshot.lexical(&request.query, request.matching, within, depth))?;
         Ok((found, snapshot.lexical_ceiling(&request.query)?, took))
     };
     // The lexical index waits for memory and the model for the processor: together they take little longer than one.
@@ -66,7 +73,7 @@ pub(crate) fn retrieve(
         let mut ceiling = 0.0;
         let running = beside.then(|| scope.spawn(lexical));
         if request.mode.wants_dense() && snapshot.counts().embedded > 0 {
-            let query = timed(&mut retrieved.embed_us, || embedder.embed_query(&request.query))?;
+            let query = timed(&mut retrieved.embed_us, || embedder.embed_query(plain))?;
             retrieved.truncated = query.truncated;
             retrieved.dense = timed(&mut retrieved.dense_us, || {
                 snapshot.nearest(&query.vector, within, depth)
@@ -83,12 +90,12 @@ pub(crate) fn retrieve(
         if let Some(found) = found {
             (retrieved.lexical, ceiling, retrieved.lexical_us) = found?;
         }
-        let tokens = embedder.tokenizer().count(&request.query);
+        let tokens = embedder.tokenizer().count(plain);
         let near_code = match beside {
             true => near_code(snapshot, &retrieved.dense)?,
             false => 0.0,
         };
-        retrieved.signals = Signals::new(&request.query, tokens, &retrieved.lexical, ceiling, near_code);
+        retrieved.signals = Signals::new(plain, tokens, &retrieved.lexical, ceiling, near_code);
         Ok(retrieved)
     })
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
+use crate::lexical::Restriction;
 use crate::{Counts, DocumentEntry, DocumentId, Filter, ItemStatus, Seq};
 
 /// A set of documents.
@@ -133,6 +134,23 @@ impl Documents {
             .take(query.limit)
             .cloned()
             .collect()
+    }
+
+    /// The documents `within` that a question asks for by their fields.
+    pub(crate) fn restricted(&self, within: &DocumentSet, restriction: &Restriction) -> DocumentSet {
+        let is_one_of = |entry: &DocumentEntry, kinds: &[String]| {
+            kinds.iter().any(|kind| entry.kind.eq_ignore_ascii_case(kind))
+        };
+        let asked_for = within.iter().filter(|id| {
+            let Some(entry) = self.by_id(*id) else {
+                return false;
+            };
+            restriction.required.iter().all(|set| set.contains(*id))
+                && !restriction.excluded.iter().any(|set| set.contains(*id))
+                && (restriction.kinds.is_empty() || is_one_of(entry, &restriction.kinds))
+                && !is_one_of(entry, &restriction.excluded_kinds)
+        });
+        asked_for.collect()
     }
 
     pub(crate) fn select(&self, filter: &Filter) -> DocumentSet {

@@ -20,8 +20,9 @@ mod vectors;
 pub use documents::{DocumentQuery, DocumentSet};
 pub use error::StoreError;
 pub use filter::{DocumentField, Filter, FilterError};
+pub use lexical::TermMatch;
 pub use model::{
-    Candidate, ContentHash, Counts, DocumentEntry, DocumentId, FileStat, FileState, ItemStatus, Metadata,
+    Candidate, ContentHash, Counts, DocumentEntry, DocumentId, FileStat, FileState, ItemStatus, Matching, Metadata,
     ModelIdentity, NewDocument, NewPassage, Passage, PassageId, PendingPassage, Seq, SourceRoot, Span,
 };
 pub use run::RunState;

@@ -244,6 +244,16 @@ pub struct Candidate {
     pub score: f32,
 }
 
+/// Which passages words propose.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Matching {
+    /// Those with any of the words.
+    #[default]
+    Any,
+    /// Those with all of them, wherever in a passage, its title, headings or path.
+    All,
+}
+
 /// What a snapshot holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {

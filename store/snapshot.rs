@@ -10,8 +10,8 @@ use crate::documents::Documents;
 use crate::lexical::LexicalView;
 use crate::vectors::{self, Vectors};
 use crate::{
-    Candidate, Counts, DocumentEntry, DocumentId, DocumentQuery, DocumentSet, Filter, Passage, PassageId,
-    Span, StoreError,
+    Candidate, Counts, DocumentEntry, DocumentId, DocumentQuery, DocumentSet, Filter, Matching, Passage, PassageId,
+    Span, StoreError, TermMatch,
 };
 
 /// Documents, lexical index and vectors of one publication. Cheap to keep; the writer never waits for it.
@@ -41,21 +41,45 @@ impl Snapshot {
     }
 
     /// The best `limit` passages for the words of `text` by BM25, of documents `within`, or of all. Any text may be asked:
-    /// words, `"phrases that must occur"`, `-words` that must not.
+    /// words, `"phrases that must occur"`, `-words` that must not, and both in the title, a heading or the path of the document
+    /// (`title:word`, `heading:"two words"`, `-path:old`).
     ///
     /// # Errors
     /// When the index cannot be read.
     pub fn lexical(
         &self,
         text: &str,
+        matching: Matching,
         within: Option<&DocumentSet>,
         limit: usize,
     ) -> Result<Vec<Candidate>, StoreError> {
         let Some(view) = &self.lexical else {
             return Ok(Vec::new());
         };
-        let found = view.search(text, within, self.documents.searchable.len(), limit)?;
+        let found = view.search(text, matching, within, self.documents.searchable.len(), limit)?;
         Ok(self.ordered(found, limit))
+    }
+
+    /// The documents `within`, or of all, that `text` asks for by their fields (`title:`, `heading:`, `path:`, `kind:`), and the
+    /// rest of the text. None where it says nothing of fields.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn restriction(
+        &self,
+        text: &str,
+        within: Option<&DocumentSet>,
+    ) -> Result<Option<(DocumentSet, String)>, StoreError> {
+        let Some(view) = &self.lexical else {
+            return Ok(None);
+        };
+        let Some(restriction) = view.restriction(text)? else {
+            return Ok(None);
+        };
+        let set = self
+            .documents
+            .restricted(within.unwrap_or(&self.documents.searchable), &restriction);
+        Ok(Some((set, restriction.plain)))
     }
 
     /// The BM25 score that a passage with all words of `text`, each very often, would have: what makes scores of different
@@ -159,6 +183,21 @@ impl Snapshot {
     /// None so far; entries are in memory.
     pub fn documents(&self, query: &DocumentQuery) -> Result<Vec<Arc<DocumentEntry>>, StoreError> {
         Ok(self.documents.list(query))
+    }
+
+    /// The words of the question `query`, in their order, with what each is worth and where `passage` of `entry` has it.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn terms(
+        &self,
+        query: &str,
+        passage: &Passage,
+        entry: &DocumentEntry,
+    ) -> Result<Vec<TermMatch>, StoreError> {
+        self.lexical
+            .as_ref()
+            .map_or_else(|| Ok(Vec::new()), |view| view.terms(query, passage, entry))
     }
 
     /// Where `text` has words of `query`, by the rules of the lexical index: byte ranges, in order and apart from one another.

@@ -22,7 +22,7 @@ pub struct Search {
     /// Folder to ask
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
-    /// The question, in words; "quoted phrases" must occur as they are
+    /// The question, in words; "quoted phrases" must occur, -words must not; title:, heading:, path:, kind:
     #[arg(required = true, value_name = "QUERY")]
     query: Vec<String>,
     /// How many hits, 1 to 50
@@ -37,6 +37,9 @@ pub struct Search {
     /// How hybrid joins its two lists: weighted, rrf or max
     #[arg(long, default_value = "weighted")]
     fusion: String,
+    /// Find by words only passages that have all of them
+    #[arg(long)]
+    all_words: bool,
     /// Which documents may answer, in JSON, such as '{"folder": {"$prefix": "guide/"}}'
     #[arg(short, long, value_name = "JSON")]
     filter: Option<String>,
@@ -125,6 +128,7 @@ impl Search {
             query: self.query.join(" "),
             mode: Some(self.mode.clone()),
             fusion: Some(self.fusion.clone()),
+            keyword_match_mode: self.all_words.then(|| "and".to_owned()),
             limit: Some(self.limit),
             offset: Some(self.offset),
             filters: filters.transpose().context("--filter is not JSON")?,

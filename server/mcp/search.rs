@@ -34,11 +34,15 @@ enum ResponseFormat {
 /// Input of `rag_search`.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct RagSearchInput {
-    /// The question, in plain words. "Quoted phrases" must occur as they are; -word must not.
+    /// The question, in plain words. "Quoted phrases" must occur as they are; -word must not; title:word, path:word, heading:word,
+    /// kind:code restrict.
     query: String,
     /// hybrid (default), lexical (words only) or dense (meaning only).
     #[serde(default)]
     mode: Option<String>,
+    /// or (default): passages with any of the words; and: only those with all of them.
+    #[serde(default)]
+    keyword_match_mode: Option<String>,
     /// Restrict to documents, such as {"folder": {"$prefix": "guide/"}} or {"type": "markdown"}.
     #[serde(default)]
     filters: Option<Map<String, Value>>,
@@ -171,6 +175,7 @@ fn request_of(input: RagSearchInput) -> Result<Request, ServiceError> {
         query: input.query,
         mode: input.mode,
         fusion: None,
+        keyword_match_mode: input.keyword_match_mode,
         limit: input.limit,
         offset: offset.transpose()?,
         filters: input.filters.map(Value::Object),

@@ -4,7 +4,7 @@ use autorag_query::{
     Answer, Boost, Boosted, Degraded, Duplicate, Fusion, Hit, Mode, QueryError, Request, SnippetPart,
     StageTimes,
 };
-use autorag_store::{Filter, Span};
+use autorag_store::{Filter, Matching, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -15,7 +15,8 @@ use super::{DocumentWire, IndexStateWire};
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SearchBody {
-    /// The question, in words; `"quoted phrases"` must occur as they are.
+    /// The question, in words; `"quoted phrases"` must occur as they are, `-words` must not, and `title:`, `heading:`, `path:` and
+    /// `kind:` before a word or phrase restrict to documents.
     #[schema(example = "how do I exclude a folder")]
     pub query: String,
     /// `hybrid` (the default), `lexical` or `dense`.
@@ -26,6 +27,10 @@ pub struct SearchBody {
     #[serde(default)]
     #[schema(example = "weighted")]
     pub fusion: Option<String>,
+    /// Which passages words propose: `or`, those with any of them (the default), or `and`, those with all.
+    #[serde(default)]
+    #[schema(example = "or")]
+    pub keyword_match_mode: Option<String>,
     /// How many hits, 1 to 50; 10 where not said.
     #[serde(default)]
     pub limit: Option<usize>,
@@ -106,11 +111,21 @@ impl TryFrom<SearchBody> for Request {
             .map(|word| word.parse::<Fusion>())
             .transpose()
             .map_err(|e| invalid("fusion", e))?;
+        let matching = match body.keyword_match_mode.as_deref() {
+            None => defaults.matching,
+            Some("or") => Matching::Any,
+            Some("and") => Matching::All,
+            Some(other) => {
+                let message = format!("{other:?} is not a way of matching; use or, or and");
+                return Err(invalid("keyword_match_mode", message));
+            }
+        };
         let boosts = body.boost_by.into_iter().map(Boost::try_from);
         let filter = body.filters.as_ref().map(Filter::parse).transpose();
         let request = Request {
             mode: mode.unwrap_or(defaults.mode),
             fusion: fusion.unwrap_or(defaults.fusion),
+            matching,
             limit: body.limit.unwrap_or(defaults.limit),
             offset: body.offset.unwrap_or(defaults.offset),
             filter: filter.map_err(|error| invalid("filters", error.to_string()))?,

@@ -8,7 +8,7 @@ use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Candidate, ChangeBatch, ContentHash, DocumentId, DocumentQuery, FileStat, Filter, ItemStatus,
+    Candidate, ChangeBatch, ContentHash, DocumentId, DocumentQuery, FileStat, Filter, ItemStatus, Matching,
     ModelIdentity, NewDocument, NewPassage, PassageId, Snapshot, Span, Store, StoreOptions,
 };
 
@@ -307,7 +307,7 @@ proptest! {
         prop_assert_eq!(keys.len(), given.len());
 
         let (text, query) = (words.join(" "), unit(seed));
-        let lexical = snapshot.lexical(&text, None, ALL).unwrap();
+        let lexical = snapshot.lexical(&text, Matching::Any, None, ALL).unwrap();
         let dense = snapshot.nearest(&query, None, ALL);
         prop_assert_eq!(dense.len(), given.iter().map(|given| given.lines.len()).sum::<usize>());
         for filter in filters {
@@ -322,8 +322,8 @@ proptest! {
                 candidates.iter().filter(|c| set.contains(documents[&c.passage])).copied().collect()
             };
             let (lexical, mut dense) = (inside(&lexical), inside(&dense));
-            prop_assert_eq!(&snapshot.lexical(&text, Some(&set), ALL).unwrap(), &lexical, "{}", filter);
-            let few = snapshot.lexical(&text, Some(&set), k).unwrap();
+            prop_assert_eq!(&snapshot.lexical(&text, Matching::Any, Some(&set), ALL).unwrap(), &lexical, "{}", filter);
+            let few = snapshot.lexical(&text, Matching::Any, Some(&set), k).unwrap();
             prop_assert_eq!(few.len(), lexical.len().min(k));
             prop_assert_eq!(inside(&few).len(), few.len(), "outside of {}", filter);
             dense.truncate(k);

@@ -5,6 +5,10 @@ mod analyzer;
 mod change;
 mod language;
 mod query;
+mod terms;
+#[cfg(test)]
+mod tests;
+mod typed;
 mod view;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +20,8 @@ use tantivy::schema::{
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyError};
 
 pub(crate) use change::Change;
-pub(crate) use view::LexicalView;
+pub use terms::TermMatch;
+pub(crate) use view::{LexicalView, Restriction};
 
 use crate::{Seq, StoreError};
 

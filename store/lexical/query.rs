@@ -1,121 +1,97 @@
-//! From what a user types to a query of tantivy's. Anything can be typed; nothing is an error.
-
-use std::collections::HashSet;
+//! From what was typed to queries of tantivy's.
 
 use tantivy::Term;
 use tantivy::query::{
     AllQuery, BooleanQuery, BoostQuery, DisjunctionMaxQuery, EmptyQuery, Occur, PhraseQuery, Query, TermQuery,
 };
 use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::tokenizer::TextAnalyzer;
 
-use super::analyzer::{analyzer, is_stop_word, tokens};
-use super::language::Profile;
+use super::typed::{Clause, Forms, Scope, Typed, Words};
+use crate::Matching;
 
-/// The forms a word takes in the languages of the index, each once, English first.
-pub(super) type Forms = Vec<String>;
+/// The fields of a passage that are searched, each with what a match in it is worth.
+#[derive(Clone, Copy)]
+pub(super) struct Searched {
+    pub body: (Field, f32),
+    pub title: (Field, f32),
+    pub headings: (Field, f32),
+    pub path: (Field, f32),
+}
 
-/// What was typed, taken apart.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Typed {
-    /// Words, any of which may match.
-    pub words: Vec<Forms>,
-    /// `"quoted"` words with their positions, which must occur as they are.
-    pub phrases: Vec<Vec<(usize, Forms)>>,
-    /// `-words` that must not occur.
-    pub excluded: Vec<Forms>,
+impl Searched {
+    /// Those that a clause is about.
+    fn of(&self, scope: Scope) -> Vec<(Field, f32)> {
+        match scope {
+            Scope::Anywhere => vec![self.body, self.title, self.headings, self.path],
+            Scope::Title => vec![self.title],
+            Scope::Heading => vec![self.headings],
+            Scope::Path => vec![self.path],
+        }
+    }
+}
+
+impl Clause {
+    /// The words of the clause in any of the fields that it is about.
+    pub(super) fn query(&self, searched: &Searched) -> Box<dyn Query> {
+        let fields = searched.of(self.scope);
+        let anywhere = fields
+            .into_iter()
+            .map(|(field, weight)| (Occur::Should, weighted(phrase(field, &self.words), weight)));
+        Box::new(BooleanQuery::new(anywhere.collect()))
+    }
 }
 
 impl Typed {
-    /// Takes `text` apart, with its words stemmed in each of `languages`.
-    pub fn parse(text: &str, languages: &[&Profile]) -> Typed {
-        let mut analyzers: Vec<TextAnalyzer> = languages.iter().map(|language| analyzer(language)).collect();
-        let mut typed = Typed::default();
-        for (index, piece) in text.split('"').enumerate() {
-            // Between an odd quote and its partner; a quote without a partner is a mere character.
-            let quoted = index % 2 == 1 && index < text.matches('"').count();
-            if quoted {
-                let words = words(piece, &mut analyzers);
-                if !words.is_empty() {
-                    typed.phrases.push(words);
-                }
-                continue;
-            }
-            for word in piece.split_whitespace() {
-                let excluded = word
-                    .strip_prefix('-')
-                    .filter(|rest| rest.starts_with(char::is_alphanumeric));
-                let into = match excluded {
-                    Some(_) => &mut typed.excluded,
-                    None => &mut typed.words,
-                };
-                let found = words(excluded.unwrap_or(word), &mut analyzers);
-                into.extend(found.into_iter().map(|(_, forms)| forms));
-            }
-        }
-        let mut seen = HashSet::new();
-        typed.words.retain(|forms| seen.insert(forms.clone()));
-        if typed.words.iter().any(|forms| !is_stop(forms)) || !typed.phrases.is_empty() {
-            typed.words.retain(|forms| !is_stop(forms));
-        }
-        typed
-    }
-
-    /// All words that a hit may owe its score to.
-    pub fn sought(&self) -> impl Iterator<Item = &Forms> {
-        let phrased = self.phrases.iter().flatten().map(|(_, forms)| forms);
-        self.words.iter().chain(phrased)
-    }
-
-    /// The query over `fields`, each with its weight.
-    pub fn query(&self, fields: &[(Field, f32)]) -> Box<dyn Query> {
-        let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::new();
-        for forms in &self.words {
-            clauses.extend(
-                fields
-                    .iter()
-                    .map(|&(field, weight)| (Occur::Should, weighted(word(field, forms), weight))),
-            );
+    /// The query for passages, but for [`Typed::excluded_phrases`]: tantivy's scorer of phrases cannot be asked about a place
+    /// before its own, which is what an excluded query is asked.
+    pub(super) fn query(&self, searched: &Searched, matching: Matching) -> Box<dyn Query> {
+        let anywhere = |forms: &Forms| -> Vec<(Occur, Box<dyn Query>)> {
+            let fields = searched.of(Scope::Anywhere).into_iter();
+            fields
+                .map(|(field, weight)| (Occur::Should, weighted(word(field, forms), weight)))
+                .collect()
+        };
+        let mut clauses: Vec<(Occur, Box<dyn Query>)> = self.words.iter().flat_map(anywhere).collect();
+        if matching == Matching::All {
+            // Beside the scoring clauses, and worth nothing: a word that must occur counts as one that may.
+            clauses.extend(self.required().map(|forms| {
+                let must = BooleanQuery::new(anywhere(forms));
+                (Occur::Must, weighted(Box::new(must), 0.0))
+            }));
         }
         for words in &self.phrases {
-            let anywhere = fields
-                .iter()
-                .map(|&(field, weight)| (Occur::Should, weighted(phrase(field, words), weight)));
-            clauses.push((Occur::Must, Box::new(BooleanQuery::new(anywhere.collect()))));
-        }
-        if clauses.is_empty() {
-            // Only exclusions: everything else would match, and say nothing.
-            return if self.excluded.is_empty() {
-                Box::new(EmptyQuery)
-            } else {
-                self.without(Box::new(AllQuery), fields)
+            let clause = Clause {
+                scope: Scope::Anywhere,
+                words: words.clone(),
             };
+            clauses.push((Occur::Must, clause.query(searched)));
         }
-        match self.excluded.is_empty() {
-            true => Box::new(BooleanQuery::new(clauses)),
-            false => self.without(Box::new(BooleanQuery::new(clauses)), fields),
+        clauses.extend(self.fielded.iter().map(|clause| (Occur::Must, clause.query(searched))));
+        if clauses.is_empty() {
+            if self.excluded.is_empty() && !self.is_about_fields() {
+                return Box::new(EmptyQuery);
+            }
+            // Only restrictions: everything else matches, and says nothing.
+            clauses.push((Occur::Must, Box::new(AllQuery)));
         }
+        let wanted: Box<dyn Query> = Box::new(BooleanQuery::new(clauses));
+        let mut clauses = vec![(Occur::Must, wanted)];
+        for Clause { scope, words } in self.excluded.iter().filter(|clause| !clause.is_phrase()) {
+            for (field, _) in searched.of(*scope) {
+                let excluded = words.iter().map(|(_, forms)| (Occur::MustNot, word(field, forms)));
+                clauses.extend(excluded);
+            }
+        }
+        Box::new(BooleanQuery::new(clauses))
     }
 
     /// A query for any of the words in one field; none where there are none.
-    pub fn any_of(&self, field: Field) -> Option<Box<dyn Query>> {
+    pub(super) fn any_of(&self, field: Field) -> Option<Box<dyn Query>> {
         let clauses: Vec<(Occur, Box<dyn Query>)> = self
             .sought()
             .map(|forms| (Occur::Should, word(field, forms)))
             .collect();
         (!clauses.is_empty()).then(|| Box::new(BooleanQuery::new(clauses)) as Box<dyn Query>)
-    }
-
-    fn without(&self, query: Box<dyn Query>, fields: &[(Field, f32)]) -> Box<dyn Query> {
-        let mut clauses: Vec<(Occur, Box<dyn Query>)> = vec![(Occur::Must, query)];
-        for forms in &self.excluded {
-            clauses.extend(
-                fields
-                    .iter()
-                    .map(|&(field, _)| (Occur::MustNot, word(field, forms))),
-            );
-        }
-        Box::new(BooleanQuery::new(clauses))
     }
 }
 
@@ -132,8 +108,8 @@ fn word(field: Field, forms: &Forms) -> Box<dyn Query> {
 }
 
 /// Words in their order in a field, all in one language.
-fn phrase(field: Field, words: &[(usize, Forms)]) -> Box<dyn Query> {
-    if let [(_, forms)] = words {
+fn phrase(field: Field, words: &Words) -> Box<dyn Query> {
+    if let [(_, forms)] = words.as_slice() {
         return word(field, forms);
     }
     let most = words.iter().map(|(_, forms)| forms.len()).max().unwrap_or(0);
@@ -152,81 +128,4 @@ fn phrase(field: Field, words: &[(usize, Forms)]) -> Box<dyn Query> {
 
 fn weighted(query: Box<dyn Query>, weight: f32) -> Box<dyn Query> {
     Box::new(BoostQuery::new(query, weight))
-}
-
-fn is_stop(forms: &Forms) -> bool {
-    forms.first().is_some_and(|form| is_stop_word(form))
-}
-
-/// Words of `text` with their positions and forms; of an identifier, the whole and the parts.
-fn words(text: &str, analyzers: &mut [TextAnalyzer]) -> Vec<(usize, Forms)> {
-    let mut words: Vec<(usize, Forms)> = Vec::new();
-    for analyzer in analyzers {
-        // Languages differ in the stem of a word, not in what a word is, so that the tokens of all stand side by side.
-        for (index, token) in tokens(analyzer, text).into_iter().enumerate() {
-            match words.get_mut(index) {
-                Some((_, forms)) if forms.contains(&token.text) => {}
-                Some((_, forms)) => forms.push(token.text),
-                None => words.push((token.position, vec![token.text])),
-            }
-        }
-    }
-    words
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::language::{ENGLISH, by_code};
-    use super::*;
-
-    fn english(text: &str) -> Typed {
-        Typed::parse(text, &[ENGLISH])
-    }
-
-    fn one_form(words: &[&str]) -> Vec<Forms> {
-        words.iter().map(|word| vec![(*word).to_owned()]).collect()
-    }
-
-    #[test]
-    fn takes_apart_what_is_typed() {
-        let typed = english("how do I install \"data folder\" -windows well-known");
-        assert_eq!(typed.words, one_form(&["instal", "well", "known"]));
-        let phrase = one_form(&["data", "folder"]).into_iter().enumerate().collect();
-        assert_eq!(typed.phrases, [phrase] as [Vec<_>; 1]);
-        assert_eq!(typed.excluded, one_form(&["window"]));
-    }
-
-    #[test]
-    fn a_word_has_a_form_in_each_language() {
-        let german = by_code("de").unwrap();
-        let typed = Typed::parse("houses \"die Häuser\"", &[ENGLISH, german]);
-        assert_eq!(typed.words, one_form(&["hous"]));
-        let forms: Vec<&Forms> = typed.phrases[0].iter().map(|(_, forms)| forms).collect();
-        assert_eq!(forms[1], &["hauser", "haus"]);
-    }
-
-    #[test]
-    fn stop_words_stay_where_there_is_nothing_else() {
-        assert_eq!(english("to be or not to be").words, one_form(&["not"]));
-        assert_eq!(english("who is it").words, one_form(&["who", "is", "it"]));
-        assert_eq!(english("\"who is\" it").words, Vec::<Forms>::new());
-    }
-
-    #[test]
-    fn odd_input_is_no_error() {
-        for text in [
-            "",
-            "\"",
-            "\"\"",
-            "-",
-            "--x",
-            "a \" b",
-            "\"a\" \"b",
-            "- - -",
-            "\u{0}",
-        ] {
-            let _ = english(text);
-        }
-        assert_eq!(english("say \"hello").words, one_form(&["say", "hello"]));
-    }
 }

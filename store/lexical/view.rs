@@ -4,17 +4,19 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use tantivy::collector::{FilterCollector, TopDocs};
+use tantivy::collector::{DocSetCollector, FilterCollector, TopDocs};
 use tantivy::columnar::Column;
 use tantivy::query::{Bm25StatisticsProvider, Query};
 use tantivy::schema::Field;
 use tantivy::{DocAddress, Searcher, SegmentOrdinal, TantivyError, Term};
 
 use super::language::{self, Profile};
-use super::query::Typed;
+use super::query::Searched;
+use super::typed::{Clause, Forms, Scope, Typed};
 use super::{Fields, analyzer};
-use crate::{Candidate, DocumentId, DocumentSet, PassageId, StoreError};
+use crate::{Candidate, DocumentId, DocumentSet, Matching, PassageId, StoreError};
 
 /// Candidates fetched beyond those asked for, at first and at most, until no equal scores are cut apart: which of them tantivy
 /// gives first hangs on how its segments came about.
@@ -42,6 +44,21 @@ pub(crate) struct LexicalView {
     languages: Vec<&'static Profile>,
 }
 
+/// Which documents a question asks for by their fields.
+#[derive(Debug, Default)]
+pub(crate) struct Restriction {
+    /// The question without that.
+    pub plain: String,
+    /// Documents that must be in each of these, …
+    pub required: Vec<DocumentSet>,
+    /// … in none of these, …
+    pub excluded: Vec<DocumentSet>,
+    /// … of one of these kinds, if there are any, …
+    pub kinds: Vec<String>,
+    /// … and of none of these.
+    pub excluded_kinds: Vec<String>,
+}
+
 impl LexicalView {
     pub(super) fn new(searcher: Searcher, fields: Fields, path: &Path) -> Result<LexicalView, StoreError> {
         let languages = languages(&searcher, fields.language).map_err(|source| StoreError::Lexical {
@@ -61,19 +78,20 @@ impl LexicalView {
     pub(crate) fn search(
         &self,
         text: &str,
+        matching: Matching,
         within: Option<&DocumentSet>,
         documents: u64,
         limit: usize,
     ) -> Result<Vec<(Candidate, DocumentId)>, StoreError> {
         let typed = Typed::parse(text, &self.languages);
         let fields = self.fields;
-        let passages = typed.query(&[
-            (fields.body, 1.0),
-            (fields.title, TITLE_WEIGHT),
-            (fields.headings, HEADING_WEIGHT),
-            (fields.path, PATH_WEIGHT),
-        ]);
-        let found = self.best(passages.as_ref(), within, limit, &self.searcher)?;
+        let passages = typed.query(&self.searched(), matching);
+        let mut barred = HashSet::new();
+        for clause in typed.excluded_phrases() {
+            let matched = self.matched(clause)?.into_iter();
+            barred.extend(matched.map(|(candidate, _)| candidate.passage));
+        }
+        let found = self.best(passages.as_ref(), within, &Arc::new(barred), limit, &self.searcher)?;
         let Some(whole) = typed.any_of(fields.whole) else {
             return Ok(found);
         };
@@ -82,7 +100,7 @@ impl LexicalView {
             count: documents,
         };
         let depth = limit * DOCUMENTS;
-        let scores = self.best(whole.as_ref(), within, depth, &counted)?;
+        let scores = self.best(whole.as_ref(), within, &Arc::default(), depth, &counted)?;
         let scores: HashMap<DocumentId, f32> = scores
             .into_iter()
             .map(|(candidate, document)| (document, candidate.score))
@@ -98,24 +116,103 @@ impl LexicalView {
     /// The BM25 score of an imaginary passage that has every word of `text` over and over, as its document has: what no real one
     /// reaches by its text alone.
     pub(crate) fn ceiling(&self, text: &str) -> Result<f32, StoreError> {
-        let passages = self.searcher.num_docs() as f32;
         let typed = Typed::parse(text, &self.languages);
         let mut ceiling = 0.0;
         for forms in typed.sought() {
-            let mut with = 0;
-            for form in forms {
-                let term = Term::from_field_text(self.fields.body, form);
-                with = with.max(
-                    self.searcher
-                        .doc_freq(&term)
-                        .map_err(|source| self.failed(source))?,
-                );
+            ceiling += self.rarity(forms, self.fields.body)? * (K1 + 1.0) * (1.0 + DOCUMENT_WEIGHT);
+        }
+        for Clause { scope, words } in &typed.fielded {
+            let (field, weight) = self.field_of(*scope);
+            for (_, forms) in words {
+                ceiling += self.rarity(forms, field)? * (K1 + 1.0) * weight;
             }
-            let with = with as f32;
-            let rarity = (1.0 + (passages - with + 0.5) / (with + 0.5)).ln();
-            ceiling += rarity * (K1 + 1.0) * (1.0 + DOCUMENT_WEIGHT);
         }
         Ok(ceiling)
+    }
+
+    /// What BM25 makes of how few passages have a word in a field.
+    pub(super) fn rarity(&self, forms: &Forms, field: Field) -> Result<f32, StoreError> {
+        let passages = self.searcher.num_docs() as f32;
+        let with = self.passages_with(forms, field)? as f32;
+        Ok((1.0 + (passages - with + 0.5) / (with + 0.5)).ln())
+    }
+
+    /// How many passages have a word in a field.
+    pub(super) fn passages_with(&self, forms: &Forms, field: Field) -> Result<u64, StoreError> {
+        let mut with = 0;
+        for form in forms {
+            let term = Term::from_field_text(field, form);
+            let found = self.searcher.doc_freq(&term);
+            with = with.max(found.map_err(|source| self.failed(source))?);
+        }
+        Ok(with)
+    }
+
+    /// The languages of the index.
+    pub(super) fn languages(&self) -> &[&'static Profile] {
+        &self.languages
+    }
+
+    /// The field of a passage's text.
+    pub(super) fn body(&self) -> Field {
+        self.fields.body
+    }
+
+    fn searched(&self) -> Searched {
+        Searched {
+            body: (self.fields.body, 1.0),
+            title: self.field_of(Scope::Title),
+            headings: self.field_of(Scope::Heading),
+            path: self.field_of(Scope::Path),
+        }
+    }
+
+    fn field_of(&self, scope: Scope) -> (Field, f32) {
+        match scope {
+            Scope::Anywhere => (self.fields.body, 1.0),
+            Scope::Title => (self.fields.title, TITLE_WEIGHT),
+            Scope::Heading => (self.fields.headings, HEADING_WEIGHT),
+            Scope::Path => (self.fields.path, PATH_WEIGHT),
+        }
+    }
+
+    /// What `text` says of fields, for whoever has no words to look at.
+    pub(crate) fn restriction(&self, text: &str) -> Result<Option<Restriction>, StoreError> {
+        let typed = Typed::parse(text, &self.languages);
+        if !typed.is_about_fields() {
+            return Ok(None);
+        }
+        let mut restriction = Restriction {
+            plain: typed.plain.clone().unwrap_or_default(),
+            kinds: typed.kinds.clone(),
+            excluded_kinds: typed.excluded_kinds.clone(),
+            ..Restriction::default()
+        };
+        for clause in &typed.fielded {
+            restriction.required.push(self.documents_with(clause)?);
+        }
+        // A heading is a passage's own; leaving its passages out does not leave out the document.
+        let whole = typed.excluded.iter().filter(|clause| matches!(clause.scope, Scope::Title | Scope::Path));
+        for clause in whole {
+            restriction.excluded.push(self.documents_with(clause)?);
+        }
+        Ok(Some(restriction))
+    }
+
+    /// The documents of passages that a clause matches.
+    fn documents_with(&self, clause: &Clause) -> Result<DocumentSet, StoreError> {
+        let matched = self.matched(clause)?.into_iter();
+        Ok(matched.map(|(_, document)| document).collect())
+    }
+
+    /// The passages that a clause matches, and their documents.
+    fn matched(&self, clause: &Clause) -> Result<Vec<(Candidate, DocumentId)>, StoreError> {
+        let found = self
+            .searcher
+            .search(clause.query(&self.searched()).as_ref(), &DocSetCollector)
+            .map_err(|source| self.failed(source))?;
+        let found: Vec<(f32, DocAddress)> = found.into_iter().map(|at| (0.0, at)).collect();
+        self.candidates(&found).map_err(|source| self.failed(source))
     }
 
     /// Where `text` has words of `query`, in order and apart from one another.
@@ -140,12 +237,13 @@ impl LexicalView {
         ranges
     }
 
-    /// The best `limit` by a query and those that equal the last of them, of documents `allowed` if it is said, with the
-    /// statistics of `counted`.
+    /// The best `limit` by a query and those that equal the last of them, of documents `allowed` if it is said and without the
+    /// passages `barred`, with the statistics of `counted`.
     fn best(
         &self,
         query: &dyn Query,
         allowed: Option<&DocumentSet>,
+        barred: &Arc<HashSet<PassageId>>,
         limit: usize,
         counted: &dyn Bm25StatisticsProvider,
     ) -> Result<Vec<(Candidate, DocumentId)>, StoreError> {
@@ -154,19 +252,22 @@ impl LexicalView {
         loop {
             let depth = limit + ties;
             let best = TopDocs::with_limit(depth).order_by_score();
-            let found = match allowed {
-                Some(allowed) => {
-                    let allowed = allowed.clone();
-                    let inside = move |document: u64| {
+            let found = if allowed.is_none() && barred.is_empty() {
+                self.searcher
+                    .search_with_statistics_provider(query, &best, counted)
+            } else {
+                let (allowed, barred) = (allowed.cloned(), Arc::clone(barred));
+                let inside = move |document: u64| match &allowed {
+                    Some(allowed) => {
                         u32::try_from(document).is_ok_and(|id| allowed.contains(DocumentId(id)))
-                    };
-                    let filtered = FilterCollector::new("document".to_owned(), inside, best);
-                    self.searcher
-                        .search_with_statistics_provider(query, &filtered, counted)
-                }
-                None => self
-                    .searcher
-                    .search_with_statistics_provider(query, &best, counted),
+                    }
+                    None => true,
+                };
+                let open = move |passage: u64| !barred.contains(&PassageId(passage));
+                let within = FilterCollector::new("document".to_owned(), inside, best);
+                let filtered = FilterCollector::new("passage".to_owned(), open, within);
+                self.searcher
+                    .search_with_statistics_provider(query, &filtered, counted)
             };
             let mut found = found.map_err(|source| self.failed(source))?;
             found.iter_mut().for_each(|(score, _)| *score = settled(*score));

@@ -1,0 +1,191 @@
+//! Questions to a store of a few documents.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::{
+    ChangeBatch, ContentHash, FileStat, ItemStatus, Matching, Metadata, ModelIdentity, NewDocument,
+    NewPassage, Snapshot, Span, Store, StoreOptions,
+};
+
+/// A document of one passage for each heading and line.
+fn document(key: &str, kind: &str, title: &str, sections: &[(&str, &str)]) -> NewDocument {
+    let (mut text, mut passages) = (String::new(), Vec::new());
+    for ((heading, line), number) in sections.iter().zip(1..) {
+        let start_byte = text.len();
+        text += line;
+        passages.push(NewPassage {
+            span: Span {
+                start_byte,
+                end_byte: text.len(),
+                start_line: number,
+                end_line: number,
+                page: None,
+            },
+            heading_path: vec![(*heading).to_owned()],
+            embed_hash: ContentHash::of(line.as_bytes()),
+        });
+        text.push('\n');
+    }
+    NewDocument {
+        key: key.into(),
+        stat: FileStat {
+            size: 1,
+            modified_ns: 0,
+            inode: 0,
+        },
+        source_hash: ContentHash::of(text.as_bytes()),
+        status: ItemStatus::Completed,
+        reason: None,
+        kind: kind.into(),
+        language: None,
+        title: Some(title.into()),
+        metadata: Metadata::new(),
+        text,
+        passages,
+    }
+}
+
+struct Asked {
+    _dir: tempfile::TempDir,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Asked {
+    fn new() -> Asked {
+        let dir = tempfile::tempdir().unwrap();
+        let model = ModelIdentity {
+            id: "none".into(),
+            version: "1".into(),
+            dimensions: 4,
+        };
+        let sources = Vec::new();
+        let store = Store::open(dir.path(), StoreOptions { model, sources }).unwrap();
+        let upserts = vec![
+            document(
+                "ops/backup.md",
+                "markdown",
+                "Backup and restore",
+                &[
+                    ("Copying", "stop the service and copy the data folder"),
+                    ("Restoring", "put the data folder back and start the service"),
+                ],
+            ),
+            document(
+                "guide/start.md",
+                "markdown",
+                "Quick start",
+                &[("Installing", "copy the program and start the service")],
+            ),
+            document(
+                "src/backup.rs",
+                "code",
+                "backup.rs",
+                &[("fn", "fn copyFolder reads the data and writes a folder")],
+            ),
+        ];
+        let batch = ChangeBatch {
+            upserts,
+            ..ChangeBatch::default()
+        };
+        store.apply(&batch).unwrap();
+        store.refresh_lexical().unwrap();
+        Asked {
+            _dir: dir,
+            snapshot: store.snapshot().unwrap(),
+        }
+    }
+
+    /// The first three words of each passage found.
+    fn found(&self, text: &str, matching: Matching) -> BTreeSet<String> {
+        let candidates = self.snapshot.lexical(text, matching, None, 50).unwrap();
+        let ids: Vec<_> = candidates.iter().map(|candidate| candidate.passage).collect();
+        let passages = self.snapshot.passages(&ids).unwrap();
+        let begins = |text: &str| text.split(' ').take(3).collect::<Vec<_>>().join(" ");
+        passages.iter().map(|passage| begins(&passage.text)).collect()
+    }
+
+    fn any(&self, text: &str) -> Vec<String> {
+        self.found(text, Matching::Any).into_iter().collect()
+    }
+
+    fn all(&self, text: &str) -> Vec<String> {
+        self.found(text, Matching::All).into_iter().collect()
+    }
+
+    /// The keys of the documents that a question restricts to, and the rest of it.
+    fn restricted(&self, text: &str) -> Option<(Vec<String>, String)> {
+        let (set, plain) = self.snapshot.restriction(text, None).unwrap()?;
+        let key = |id| self.snapshot.document_by_id(id).unwrap().key.clone();
+        let mut keys: Vec<String> = set.iter().map(key).collect();
+        keys.sort();
+        Some((keys, plain))
+    }
+}
+
+const STOP: &str = "stop the service";
+const PUT: &str = "put the data";
+const COPY: &str = "copy the program";
+const CODE: &str = "fn copyFolder reads";
+
+#[test]
+fn any_word_or_all_of_them() {
+    let asked = Asked::new();
+    assert_eq!(asked.any("copy data"), [COPY, CODE, PUT, STOP]);
+    assert_eq!(asked.all("copy data"), [CODE, STOP]);
+    assert_eq!(asked.all("copyFolder"), [CODE, STOP], "the parts of an identifier will do");
+    assert_eq!(asked.all("restore service"), [PUT, STOP], "a title counts too");
+    assert_eq!(asked.all("copy penguin"), Vec::<String>::new());
+}
+
+#[test]
+fn phrases_and_exclusions() {
+    let asked = Asked::new();
+    assert_eq!(asked.any("\"start the service\""), [COPY, PUT]);
+    assert_eq!(asked.any("service -folder"), [COPY]);
+    assert_eq!(asked.any("service -\"copy the data\""), [COPY, PUT]);
+    assert_eq!(asked.any("-folder"), [COPY]);
+}
+
+#[test]
+fn words_of_one_field() {
+    let asked = Asked::new();
+    assert_eq!(asked.any("title:backup service"), [CODE, PUT, STOP]);
+    assert_eq!(asked.any("service title:\"quick start\""), [COPY]);
+    assert_eq!(asked.any("heading:copying"), [STOP]);
+    assert_eq!(asked.any("folder path:ops/backup"), [PUT, STOP]);
+    assert_eq!(asked.any("folder -path:src"), [PUT, STOP]);
+    assert_eq!(asked.any("title:penguin service"), Vec::<String>::new());
+}
+
+#[test]
+fn fields_restrict_documents_for_every_retriever() {
+    let asked = Asked::new();
+    let keys = |text: &str| asked.restricted(text).map(|(keys, _)| keys).unwrap();
+    assert_eq!(keys("title:backup x"), ["ops/backup.md", "src/backup.rs"]);
+    assert_eq!(keys("kind:code"), ["src/backup.rs"]);
+    assert_eq!(keys("-kind:code"), ["guide/start.md", "ops/backup.md"]);
+    assert_eq!(keys("kind:code kind:html"), ["src/backup.rs"]);
+    assert_eq!(keys("title:backup -path:src"), ["ops/backup.md"]);
+    assert_eq!(keys("heading:restoring"), ["ops/backup.md"]);
+    assert_eq!(keys("kind:pdf"), Vec::<String>::new());
+    let (_, plain) = asked.restricted("how do I title:backup copy it").unwrap();
+    assert_eq!(plain, "how do I copy it");
+    assert_eq!(asked.restricted("how: do I \"copy\" -it"), None);
+}
+
+#[test]
+fn terms_tell_what_they_are_worth_and_where_they_are() {
+    let asked = Asked::new();
+    let found = asked.snapshot.lexical("restoring the folder penguin", Matching::Any, None, 1).unwrap();
+    let passage = asked.snapshot.passages(&[found[0].passage]).unwrap().remove(0);
+    let entry = asked.snapshot.document_by_id(passage.document).unwrap();
+    let terms = asked.snapshot.terms("restoring the folder penguin", &passage, &entry).unwrap();
+    let words: Vec<&str> = terms.iter().map(|term| term.word.as_str()).collect();
+    assert_eq!(words, ["restoring", "folder", "penguin"]);
+    assert!((terms.iter().map(|term| term.share).sum::<f32>() - 1.0).abs() < 1e-5);
+    assert!(terms[2].share > terms[1].share, "a rare word is worth more");
+    assert_eq!((terms[0].in_text, terms[0].in_title, terms[0].in_headings), (0, true, true));
+    assert_eq!((terms[1].in_text, terms[1].passages), (1, 3));
+    assert!(!terms[2].matches() && terms[0].matches());
+}
