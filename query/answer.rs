@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use autorag_store::{DocumentEntry, Passage, Span};
 
-use crate::{Boosted, Freshness, Fusion, IndexState, Mode, Placement, Signals};
+use crate::{Boosted, Explanation, Freshness, Fusion, IndexState, Mode, Placement, Signals};
 
 /// Hits for a query, with all that is needed to judge them.
 #[derive(Debug, Clone)]
@@ -50,6 +50,8 @@ pub struct Hit {
     pub freshness: Freshness,
     /// Its place before boosts, from 1, where there were any, and how strongly each of them applied.
     pub boosted: Option<(u32, Vec<Boosted>)>,
+    /// Why it is here, where the request asked for that.
+    pub explanation: Option<Explanation>,
     /// Where the same is said again, further down the ranking.
     pub duplicates: Vec<Duplicate>,
     /// What the lexical retriever made of it, where it proposed it: BM25 and rank.

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use crate::words::words;
+
 /// Words in a row that make one shingle (Broder, "On the resemblance and containment of documents", 1997).
 const SHINGLE: usize = 4;
 /// Share of all their shingles that two passages have in common from which on one repeats the other: a changed name, date or
@@ -38,28 +40,6 @@ impl Shingles {
         };
         few as f64 >= SAME * many as f64 && self.resemblance(other) >= SAME
     }
-}
-
-fn words(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word = String::new();
-    for c in text.chars() {
-        let unspaced = matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{20000}'..='\u{3ffff}');
-        if c.is_alphanumeric() && !unspaced {
-            word.extend(c.to_lowercase());
-            continue;
-        }
-        if !word.is_empty() {
-            words.push(std::mem::take(&mut word));
-        }
-        if unspaced {
-            words.push(c.to_string());
-        }
-    }
-    if !word.is_empty() {
-        words.push(word);
-    }
-    words
 }
 
 fn hash(run: &[String]) -> u64 {

@@ -9,10 +9,11 @@ use autorag_store::{Counts, DocumentEntry, DocumentId, DocumentQuery, DocumentSe
 
 use crate::boost::{Strengths, reorder};
 use crate::context::{Place, reaches};
+use crate::fusion::Scales;
 use crate::retrieval::{micros, retrieve, timed};
 use crate::selection::{Selected, select};
 use crate::{
-    Activity, Answer, BelowThreshold, Context, Degraded, DocumentText, Duplicate, Freshness, FusedCandidate, Hit, IndexState,
+    Activity, Answer, BelowThreshold, Context, Degraded, DocumentText, Duplicate, Explanation, Freshness, FusedCandidate, Hit, IndexState,
     LineRange, Mode, Part, Phase, QueryError, Request, StageTimes, freshness, read, snippet,
 };
 
@@ -119,6 +120,12 @@ impl Engine {
         let (mut hits, whole) = timed(&mut took.load, || {
             self.load(snapshot, request, &relevant, within.as_ref())
         })?;
+        if request.explain {
+            let scales = retrieved.scales();
+            for hit in &mut hits {
+                hit.explanation = Some(explained(snapshot, request, hit, &scales)?);
+            }
+        }
         if let Some(mut strengths) = strengths {
             let places: HashMap<PassageId, u32> =
                 before.iter().map(|candidate| candidate.passage).zip(1..).collect();
@@ -225,6 +232,7 @@ impl Engine {
             passage,
             context: None,
             boosted: None,
+            explanation: None,
             document,
             duplicates: duplicates.into_iter().filter_map(duplicate).collect(),
             lexical: candidate.lexical,
@@ -285,6 +293,31 @@ impl Engine {
     pub fn documents(&self, query: &DocumentQuery) -> Result<Vec<Arc<DocumentEntry>>, QueryError> {
         Ok(self.store.snapshot()?.documents(query)?)
     }
+}
+
+/// What a hit owes its place to.
+fn explained(
+    snapshot: &Snapshot,
+    request: &Request,
+    hit: &Hit,
+    scales: &Scales,
+) -> Result<Explanation, QueryError> {
+    let candidate = FusedCandidate {
+        passage: hit.passage.id,
+        score: hit.fused,
+        relevance: hit.score,
+        lexical: hit.lexical,
+        dense: hit.dense,
+    };
+    let terms = match request.mode.wants_lexical() {
+        true => snapshot.terms(&request.query, &hit.passage, &hit.document)?,
+        false => Vec::new(),
+    };
+    Ok(Explanation {
+        terms,
+        lexical: hit.lexical.map(|_| scales.lexical(&candidate)),
+        dense: hit.dense.map(|_| scales.dense(&candidate)),
+    })
 }
 
 /// Orders candidates by the boosts of the request, if it has any.

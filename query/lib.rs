@@ -10,6 +10,7 @@ mod context;
 mod duplicates;
 mod engine;
 mod error;
+mod explanation;
 pub mod evaluation;
 #[cfg(test)]
 mod fixture;
@@ -21,13 +22,15 @@ mod request;
 mod retrieval;
 mod selection;
 mod snippet;
+mod words;
 
 pub use activity::{Activity, IndexState, Phase};
 pub use answer::{Answer, BelowThreshold, Context, Degraded, Duplicate, Hit, Part, SnippetPart, StageTimes};
 pub use boost::{Boost, Boosted, Direction, MAX_BOOSTS};
 pub use engine::Engine;
 pub use error::QueryError;
+pub use explanation::Explanation;
 pub use freshness::Freshness;
-pub use fusion::{FusedCandidate, Fusion, Placement, Signals, fuse};
+pub use fusion::{FusedCandidate, Fusion, Placement, Signals, Standing, fuse};
 pub use read::{DocumentText, LineRange};
 pub use request::{MAX_CONTEXT, MAX_LIMIT, MAX_OFFSET, MAX_QUERY_BYTES, Mode, Request};

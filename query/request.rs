@@ -87,6 +87,8 @@ pub struct Request {
     pub score_threshold: Option<f32>,
     /// Most hits of one document, 0 for any number. None means 3, but any number where fewer than ten documents may answer.
     pub max_per_document: Option<usize>,
+    /// Whether each hit tells why it is where it is.
+    pub explain: bool,
     /// What about documents moves their passages up, at most [`MAX_BOOSTS`].
     pub boosts: Vec<Boost>,
     /// How many passages are shown on each side of a hit, up to [`MAX_CONTEXT`].
@@ -108,6 +110,7 @@ impl Request {
             filter: None,
             score_threshold: None,
             max_per_document: None,
+            explain: false,
             boosts: Vec::new(),
             context_expansion: 0,
             collapse_duplicates: true,

@@ -5,7 +5,7 @@ use std::time::Instant;
 use autorag_embedder::Embedder;
 use autorag_store::{Candidate, DocumentSet, PassageId, Snapshot};
 
-use crate::fusion::{code_share, only_dense, only_lexical};
+use crate::fusion::{Scales, code_share, only_dense, only_lexical};
 use crate::relevance::{self, Heard};
 use crate::{FusedCandidate, Mode, QueryError, Request, Signals, fuse};
 
@@ -30,6 +30,11 @@ pub(crate) struct Retrieved {
 }
 
 impl Retrieved {
+    /// The scales that fusion by weights compares scores on.
+    pub(crate) fn scales(&self) -> Scales {
+        Scales::new(&self.lexical, &self.dense, self.signals.lexical_ceiling)
+    }
+
     /// One list of both, each candidate with its relevance.
     pub(crate) fn fused(&self, request: &Request) -> Vec<FusedCandidate> {
         let mut candidates = match request.mode {

@@ -26,6 +26,21 @@ impl Run {
         self.0.get(question).map_or(&[], Vec::as_slice)
     }
 
+    /// The rank of a document for a question, from 1.
+    pub fn rank_of(&self, question: &str, document: &str) -> Option<usize> {
+        let mut ranking = self.ranking(question).iter();
+        ranking.position(|(ranked, _)| ranked == document).map(|at| at + 1)
+    }
+
+    /// The rank of the first relevant document of a question, from 1.
+    pub fn first_relevant(&self, collection: &Collection, question: &str) -> Option<usize> {
+        let grades = collection.judgments.get(question)?;
+        let mut ranking = self.ranking(question).iter();
+        ranking
+            .position(|(document, _)| grades.get(document).is_some_and(|grade| *grade > 0))
+            .map(|at| at + 1)
+    }
+
     /// The measures of one question.
     pub fn measures_of(&self, collection: &Collection, question: &str) -> Measures {
         let ids = self

@@ -1,6 +1,7 @@
 //! Joining the retrievers' lists into one.
 
 mod rrf;
+mod scales;
 mod signals;
 mod weighted;
 
@@ -10,6 +11,8 @@ use std::str::FromStr;
 
 use autorag_store::{Candidate, PassageId};
 
+pub(crate) use scales::Scales;
+pub use scales::Standing;
 pub use signals::Signals;
 pub(crate) use signals::code_share;
 

@@ -6,10 +6,8 @@
 
 use autorag_store::Candidate;
 
+use super::scales::Scales;
 use super::{FusedCandidate, Signals, joined, ordered};
-
-/// A cosine this much under the best of its list is worth nothing by comparison.
-const COSINE_RANGE: f32 = 0.5;
 
 /// The weighted sum of both scores.
 pub(super) fn fuse(lexical: &[Candidate], dense: &[Candidate], signals: &Signals) -> Vec<FusedCandidate> {
@@ -20,7 +18,7 @@ pub(super) fn fuse(lexical: &[Candidate], dense: &[Candidate], signals: &Signals
     };
     let scales = Scales::new(lexical, dense, signals.lexical_ceiling);
     scored(lexical, dense, |candidate| {
-        (1.0 - weight) * scales.lexical(candidate) + weight * scales.dense(candidate)
+        (1.0 - weight) * scales.lexical(candidate).mean() + weight * scales.dense(candidate).mean()
     })
 }
 
@@ -48,41 +46,6 @@ fn scored(
         candidate.score = score(candidate);
     }
     ordered(fused)
-}
-
-/// How scores of either list become numbers from 0 to 1.
-struct Scales {
-    best_lexical: f32,
-    ceiling: f32,
-    best_dense: f32,
-    /// The cosine of what the dense list does not have: not above its last.
-    last_dense: f32,
-}
-
-impl Scales {
-    fn new(lexical: &[Candidate], dense: &[Candidate], ceiling: f32) -> Scales {
-        Scales {
-            best_lexical: lexical
-                .first()
-                .map_or(1.0, |first| first.score.max(f32::MIN_POSITIVE)),
-            ceiling: ceiling.max(f32::MIN_POSITIVE),
-            best_dense: dense.first().map_or(0.0, |first| first.score),
-            last_dense: dense.last().map_or(0.0, |last| last.score),
-        }
-    }
-
-    fn lexical(&self, candidate: &FusedCandidate) -> f32 {
-        let score = candidate.lexical.map_or(0.0, |place| place.score);
-        let relative = score / self.best_lexical;
-        let absolute = score / self.ceiling;
-        (relative.clamp(0.0, 1.0) + absolute.clamp(0.0, 1.0)) / 2.0
-    }
-
-    fn dense(&self, candidate: &FusedCandidate) -> f32 {
-        let cosine = candidate.dense.map_or(self.last_dense, |place| place.score);
-        let relative = 1.0 - (self.best_dense - cosine) / COSINE_RANGE;
-        (relative.clamp(0.0, 1.0) + cosine.clamp(0.0, 1.0)) / 2.0
-    }
 }
 
 #[cfg(test)]

@@ -7,14 +7,17 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use autorag_indexer::{Cancel, GivenDocument, Progress};
-use autorag_query::evaluation::{Collection, Measures, Run};
+use autorag_query::evaluation::{Collection, Measures, Run, known_items};
 use autorag_query::{Mode, QueryError, Request};
+use autorag_store::{DocumentQuery, ItemStatus};
 use clap::Args;
 
+use super::answer;
 use super::interrupt::cancel_on_signal;
 use super::options::{CommonFlags, Setup, WalkFlags};
 use crate::corpus::{Access, Corpus, Plan};
 use crate::progress;
+use crate::wire::AnswerWire;
 
 /// Candidates each retriever gives: enough for the best hundred documents by their passages.
 const DEPTH: usize = 300;
@@ -32,6 +35,18 @@ pub struct Eval {
     /// Judgments: question id, tab, document, tab, grade
     #[arg(long, value_name = "FILE", requires = "questions")]
     qrels: Option<PathBuf>,
+    /// Ask so many questions that the folder itself makes: parts of sentences, asking for their documents
+    #[arg(long, value_name = "N", conflicts_with_all = ["questions", "qrels"])]
+    known_items: Option<usize>,
+    /// Which sentences and which parts of them: the same number makes the same questions
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "known_items")]
+    seed: u64,
+    /// Explain one question, by its id: where its relevant documents are, and what the hits owe their places to
+    #[arg(long, value_name = "ID", conflicts_with_all = ["run", "compare"])]
+    explain: Option<String>,
+    /// Print as JSON
+    #[arg(long, conflicts_with = "compare")]
+    json: bool,
     /// Write the hybrid ranking in the format of TREC
     #[arg(long, value_name = "FILE")]
     run: Option<PathBuf>,
@@ -47,46 +62,179 @@ pub struct Eval {
 impl Eval {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let setup = self.common.setup(&self.walk, Vec::new())?;
-        let collection = match (&self.questions, &self.qrels) {
-            (Some(questions), Some(qrels)) => Collection::about_folder(questions, qrels)?,
+        let mut collection = match (&self.questions, &self.qrels, self.known_items) {
+            (Some(questions), Some(qrels), _) => Collection::about_folder(questions, qrels)?,
+            (_, _, Some(_)) => Collection::default(),
             _ => Collection::read(&self.folder)?,
         };
-        anyhow::ensure!(
-            !collection.questions.is_empty(),
-            "no question has a document that is judged relevant"
-        );
         let before = self.compare.as_deref().map(Run::read).transpose()?;
         // Gone with its index when the command ends.
         let scratch = tempfile::tempdir().context("cannot make a temporary folder for the index")?;
         let corpus = indexed(&setup, &self.folder, &collection, scratch.path())?;
+        if let Some(count) = self.known_items {
+            collection = made(&corpus, count, self.seed)?;
+            anyhow::ensure!(
+                !collection.questions.is_empty(),
+                "no document of {} has a sentence of 8 to 40 words that stands nowhere else",
+                self.folder.display()
+            );
+        }
+        anyhow::ensure!(
+            !collection.questions.is_empty(),
+            "no question has a document that is judged relevant"
+        );
         let mut out = std::io::stdout().lock();
+        if let Some(id) = &self.explain {
+            explain(&mut out, &corpus, &collection, id, self.json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let counts = corpus.index_state()?;
-        writeln!(
-            out,
-            "{} documents, {} passages, {} questions",
-            counts.documents,
-            counts.passages,
-            collection.questions.len()
-        )?;
-        writeln!(
-            out,
-            "{:<10}{:>9}{:>11}{:>12}{:>9}",
-            "", "nDCG@10", "recall@10", "recall@100", "MRR@10"
-        )?;
+        let mut runs = Vec::new();
         for mode in [Mode::Lexical, Mode::Dense, Mode::Hybrid] {
-            let run = ranked(&corpus, &collection, mode)?;
-            row(&mut out, mode.as_str(), run.measures(&collection))?;
-            if mode == Mode::Hybrid {
-                if let Some(path) = &self.run {
-                    run.write(&mut fs_err::File::create(path)?, "autorag")?;
-                }
-                if let Some(before) = &before {
-                    compare(&mut out, &collection, before, &run)?;
-                }
+            runs.push((mode, ranked(&corpus, &collection, mode)?));
+        }
+        if self.json {
+            let measures: serde_json::Map<String, serde_json::Value> = runs
+                .iter()
+                .map(|(mode, run)| (mode.as_str().to_owned(), as_json(run.measures(&collection))))
+                .collect();
+            let table = serde_json::json!({
+                "documents": counts.documents,
+                "passages": counts.passages,
+                "questions": collection.questions.len(),
+                "measures": measures,
+            });
+            serde_json::to_writer_pretty(&mut out, &table)?;
+            writeln!(out)?;
+        } else {
+            writeln!(
+                out,
+                "{} documents, {} passages, {} questions",
+                counts.documents,
+                counts.passages,
+                collection.questions.len()
+            )?;
+            writeln!(
+                out,
+                "{:<10}{:>9}{:>11}{:>12}{:>9}",
+                "", "nDCG@10", "recall@10", "recall@100", "MRR@10"
+            )?;
+            for (mode, run) in &runs {
+                row(&mut out, mode.as_str(), run.measures(&collection))?;
+            }
+        }
+        if let Some((_, hybrid)) = runs.pop() {
+            if let Some(path) = &self.run {
+                hybrid.write(&mut fs_err::File::create(path)?, "autorag")?;
+            }
+            if let Some(before) = &before {
+                compare(&mut out, &collection, before, &hybrid)?;
             }
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Questions that the corpus makes of itself.
+fn made(corpus: &Corpus, count: usize, seed: u64) -> Result<Collection, QueryError> {
+    let snapshot = corpus.engine().store().snapshot()?;
+    let everything = DocumentQuery {
+        prefix: None,
+        status: Some(ItemStatus::Completed),
+        after_key: None,
+        limit: usize::MAX,
+    };
+    let mut texts = Vec::new();
+    for entry in snapshot.documents(&everything)? {
+        if let Some(text) = snapshot.document_text(&entry.key)? {
+            texts.push((entry.key.clone(), text));
+        }
+    }
+    let texts = texts.iter().map(|(key, text)| (key.as_str(), text.as_str()));
+    Ok(known_items(texts, count, seed))
+}
+
+/// One question: its relevant documents with their ranks in each mode, and the explained answer.
+fn explain(
+    out: &mut impl Write,
+    corpus: &Corpus,
+    collection: &Collection,
+    id: &str,
+    json: bool,
+) -> anyhow::Result<()> {
+    let asked = collection.questions.iter().find(|question| question.id == id);
+    let question = asked.with_context(|| {
+        let ids = collection
+            .questions
+            .iter()
+            .take(3)
+            .map(|question| question.id.as_str());
+        let ids: Vec<&str> = ids.collect();
+        format!(
+            "no question is called {id:?}; they are called {} and so on",
+            ids.join(", ")
+        )
+    })?;
+    let one = Collection {
+        questions: vec![question.clone()],
+        ..Collection::default()
+    };
+    let mut runs = Vec::new();
+    for mode in [Mode::Lexical, Mode::Dense, Mode::Hybrid] {
+        runs.push((mode, ranked(corpus, &one, mode)?));
+    }
+    let judged = collection.judgments.get(id).into_iter().flatten();
+    let mut relevant: Vec<(&String, u32)> = judged
+        .filter(|(_, grade)| **grade > 0)
+        .map(|(document, grade)| (document, *grade))
+        .collect();
+    relevant.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(other.0)));
+    let request = Request {
+        explain: true,
+        ..Request::new(question.text.clone())
+    };
+    let answered = AnswerWire::from(corpus.search(&request)?);
+    if json {
+        let relevant: Vec<serde_json::Value> = relevant
+            .iter()
+            .map(|(document, grade)| {
+                let ranks: serde_json::Map<String, serde_json::Value> = runs
+                    .iter()
+                    .map(|(mode, run)| (mode.as_str().to_owned(), run.rank_of(id, document).into()))
+                    .collect();
+                serde_json::json!({"document": document, "grade": grade, "ranks": ranks})
+            })
+            .collect();
+        let explained = serde_json::json!({
+            "question": {"id": question.id, "text": question.text},
+            "relevant": relevant,
+            "answer": answered,
+        });
+        serde_json::to_writer_pretty(&mut *out, &explained)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    writeln!(out, "{}  {}\n", question.id, question.text)?;
+    for (document, grade) in relevant {
+        let ranks = runs.iter().map(|(mode, run)| match run.rank_of(id, document) {
+            Some(rank) => format!("{mode} #{rank}"),
+            None => format!("{mode} not found"),
+        });
+        let ranks: Vec<String> = ranks.collect();
+        writeln!(out, "relevant ({grade}): {document}  {}", ranks.join(", "))?;
+    }
+    writeln!(out)?;
+    answer::print(out, &answered, false, answer::palette())?;
+    Ok(())
+}
+
+fn as_json(measures: Measures) -> serde_json::Value {
+    serde_json::json!({
+        "ndcg_10": measures.ndcg_10,
+        "recall_10": measures.recall_10,
+        "recall_100": measures.recall_100,
+        "mrr_10": measures.mrr_10,
+    })
 }
 
 /// The collection's documents in an index under `scratch`, or the folder's index, up to date.
@@ -170,7 +318,18 @@ fn compare(out: &mut impl Write, collection: &Collection, before: &Run, now: &Ru
         worse.clone().count()
     )?;
     for (change, question) in worse.take(SHOWN).chain(better.take(SHOWN)) {
-        writeln!(out, "{change:>+8.3}  {}  {}", question.id, question.text)?;
+        let place = |run: &Run| match run.first_relevant(collection, &question.id) {
+            Some(rank) => format!("#{rank}"),
+            None => "not found".to_owned(),
+        };
+        writeln!(
+            out,
+            "{change:>+8.3}  {}  {}  ({} before, {} now)",
+            question.id,
+            question.text,
+            place(before),
+            place(now)
+        )?;
     }
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! The command line: what was typed, and one file for each command.
 
+mod answer;
 mod bench;
 mod eval;
+mod explanation;
 mod index;
 mod interrupt;
 mod mcp;

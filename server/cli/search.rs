@@ -1,6 +1,6 @@
 //! `autorag search`
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use autorag_indexer::{Cancel, IndexError, Progress};
 use autorag_query::Request;
 use clap::Args;
 
-use super::INTERRUPTED;
 use super::interrupt::cancel_on_signal;
 use super::options::{CommonFlags, WalkFlags};
+use super::{INTERRUPTED, answer};
 use crate::corpus::{Access, Corpus};
 use crate::progress;
-use crate::wire::{AnswerWire, BoostBody, HitWire, SearchBody};
+use crate::wire::{AnswerWire, BoostBody, SearchBody};
 
 #[derive(Debug, Args)]
 pub struct Search {
@@ -58,6 +58,9 @@ pub struct Search {
     /// Move new documents up; the boost halves with every so many days of age
     #[arg(long, value_name = "DAYS")]
     boost_recent: Option<f32>,
+    /// Say of each hit why it is where it is: words, scores, weights, ranks
+    #[arg(long)]
+    explain: bool,
     /// Show passages that say the same as hits of their own
     #[arg(long)]
     keep_duplicates: bool,
@@ -94,18 +97,16 @@ impl Search {
                 Err(error) => return Err(error.into()),
             }
         }
-        let answer = AnswerWire::from(corpus.search(&request)?);
+        let answered = AnswerWire::from(corpus.search(&request)?);
         let mut out = std::io::stdout().lock();
         if self.json {
-            serde_json::to_writer_pretty(&mut out, &answer)?;
+            serde_json::to_writer_pretty(&mut out, &answered)?;
             writeln!(out)?;
         } else {
-            let colours = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-            let whole = self.context.is_some();
-            print(&mut out, &answer, whole, if colours { &COLOURS } else { &PLAIN })?;
+            answer::print(&mut out, &answered, self.context.is_some(), answer::palette())?;
         }
         // As grep has it: nothing found is not an error, but a script can tell.
-        Ok(if answer.hits.is_empty() {
+        Ok(if answered.hits.is_empty() {
             ExitCode::from(1)
         } else {
             ExitCode::SUCCESS
@@ -134,6 +135,7 @@ impl Search {
             filters: filters.transpose().context("--filter is not JSON")?,
             score_threshold: self.score_threshold,
             max_per_document: self.max_per_document,
+            explain: self.explain,
             boost_by: self.boosts(),
             context_expansion: self.context,
             collapse_duplicates: Some(!self.keep_duplicates),
@@ -152,136 +154,4 @@ fn boost(typed: &str) -> Result<BoostBody, String> {
         weight: None,
         half_life_days: None,
     })
-}
-
-/// Escape sequences around parts of a hit.
-struct Palette {
-    title: &'static str,
-    place: &'static str,
-    marked: &'static str,
-    dim: &'static str,
-    warn: &'static str,
-    reset: &'static str,
-}
-
-const PLAIN: Palette = Palette {
-    title: "",
-    place: "",
-    marked: "",
-    dim: "",
-    warn: "",
-    reset: "",
-};
-const COLOURS: Palette = Palette {
-    title: "\x1b[1m",
-    place: "\x1b[36m",
-    marked: "\x1b[1;33m",
-    dim: "\x1b[2m",
-    warn: "\x1b[31m",
-    reset: "\x1b[0m",
-};
-
-fn print(out: &mut impl Write, answer: &AnswerWire, whole: bool, colour: &Palette) -> std::io::Result<()> {
-    for hit in &answer.hits {
-        print_hit(out, hit, whole, colour)?;
-    }
-    if answer.hits.is_empty() {
-        let state = &answer.index_state;
-        match (&answer.below_threshold, state.complete) {
-            (Some(below), _) if below.passages > 0 => writeln!(
-                out,
-                "Nothing relevant: the best of {} passages found has a score of {:.2}, which is below the threshold.",
-                below.passages, below.best_score
-            )?,
-            (_, true) => writeln!(out, "Nothing found in {} documents.", state.documents)?,
-            (_, false) => writeln!(
-                out,
-                "Nothing found yet: the index is {}, not complete.",
-                state.phase
-            )?,
-        }
-    }
-    for part in &answer.degraded {
-        writeln!(
-            out,
-            "{}note: {}: {}{}",
-            colour.warn, part.part, part.reason, colour.reset
-        )?;
-    }
-    Ok(())
-}
-
-fn print_hit(out: &mut impl Write, hit: &HitWire, whole: bool, colour: &Palette) -> std::io::Result<()> {
-    let Palette {
-        title,
-        place,
-        marked,
-        dim,
-        warn,
-        reset,
-    } = colour;
-    let cited = &hit.citation;
-    let mut heading = cited.heading_path.clone();
-    if let Some(name) = hit
-        .document
-        .title
-        .clone()
-        .filter(|name| heading.first() != Some(name))
-    {
-        heading.insert(0, name);
-    }
-    write!(
-        out,
-        "{:>2}. {place}{}:{}-{}{reset}",
-        hit.rank,
-        printable(&cited.path),
-        cited.start_line,
-        cited.end_line
-    )?;
-    if !heading.is_empty() {
-        write!(out, "  {title}{}{reset}", printable(&heading.join(" › ")))?;
-    }
-    if hit.freshness != "current" {
-        write!(out, "  {warn}[{}]{reset}", hit.freshness)?;
-    }
-    if whole {
-        for line in hit.text.lines() {
-            write!(out, "\n    {}", printable(line))?;
-        }
-    } else {
-        write!(out, "\n    ")?;
-        for piece in &hit.snippet {
-            let text = printable(&piece.text);
-            match piece.highlight {
-                true => write!(out, "{marked}{text}{reset}")?,
-                false => write!(out, "{text}")?,
-            }
-        }
-    }
-    if !hit.duplicates.is_empty() {
-        let again = hit
-            .duplicates
-            .iter()
-            .map(|duplicate| format!("{}:{}", printable(&duplicate.path), duplicate.start_line));
-        let again: Vec<String> = again.collect();
-        write!(out, "\n    {dim}the same in {}{reset}", again.join(", "))?;
-    }
-    write!(out, "\n    {dim}score {:.2}", hit.score)?;
-    if let (Some(score), Some(rank)) = (hit.scores.lexical, hit.scores.lexical_rank) {
-        write!(out, "  bm25 {score:.2} (#{rank})")?;
-    }
-    if let (Some(score), Some(rank)) = (hit.scores.dense, hit.scores.dense_rank) {
-        write!(out, "  cosine {score:.3} (#{rank})")?;
-    }
-    if let Some(rank) = hit.scores.rank_before_boosts {
-        write!(out, "  before boosts #{rank}")?;
-    }
-    writeln!(out, "{reset}\n")
-}
-
-/// Text without control characters: a document must not steer the terminal it is shown on.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
 }

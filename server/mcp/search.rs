@@ -181,6 +181,7 @@ fn request_of(input: RagSearchInput) -> Result<Request, ServiceError> {
         filters: input.filters.map(Value::Object),
         score_threshold: input.score_threshold,
         max_per_document: input.max_per_document,
+        explain: false,
         boost_by: input.boost_by.unwrap_or_default(),
         context_expansion: input.context_expansion,
         collapse_duplicates: None,

@@ -2,12 +2,14 @@
 
 mod document;
 mod error;
+mod explanation;
 mod search;
 mod status;
 
 pub use document::{DocumentPage, DocumentWire, ReadWire};
 pub use error::{ErrorBody, ErrorWire};
+pub use explanation::{ExplanationWire, TermWire};
 pub use search::{
-    AnswerWire, BelowThresholdWire, BoostBody, DegradedWire, DuplicateWire, HitWire, SearchBody,
+    AnswerWire, BelowThresholdWire, BoostBody, DegradedWire, DuplicateWire, FusionWire, HitWire, SearchBody,
 };
 pub use status::{IndexStateWire, ModelWire, SourceWire, StatusWire};

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::explanation::ExplanationWire;
 use super::{DocumentWire, IndexStateWire};
 
 /// A search.
@@ -49,6 +50,9 @@ pub struct SearchBody {
     /// may answer.
     #[serde(default)]
     pub max_per_document: Option<usize>,
+    /// Whether each hit tells why it is where it is.
+    #[serde(default)]
+    pub explain: bool,
     /// What about documents moves their passages up; at most 3.
     #[serde(default)]
     pub boost_by: Vec<BoostBody>,
@@ -131,6 +135,7 @@ impl TryFrom<SearchBody> for Request {
             filter: filter.map_err(|error| invalid("filters", error.to_string()))?,
             score_threshold: body.score_threshold,
             max_per_document: body.max_per_document,
+            explain: body.explain,
             boosts: boosts.collect::<Result<_, _>>()?,
             context_expansion: body.context_expansion.unwrap_or(defaults.context_expansion),
             collapse_duplicates: body.collapse_duplicates.unwrap_or(defaults.collapse_duplicates),
@@ -212,6 +217,9 @@ pub struct HitWire {
     pub freshness: &'static str,
     /// Raw scores and ranks of each retriever.
     pub scores: ScoresWire,
+    /// Why it is where it is; only where `explain` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<ExplanationWire>,
     /// Where the same is said again, further down the ranking; absent where it is not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub duplicates: Vec<DuplicateWire>,
@@ -434,6 +442,7 @@ impl HitWire {
                     .map(|(_, each)| each.into_iter().map(BoostedWire::from).collect())
                     .unwrap_or_default(),
             },
+            explanation: hit.explanation.map(ExplanationWire::from),
             duplicates: hit.duplicates.into_iter().map(DuplicateWire::from).collect(),
             document: DocumentWire::from(document.as_ref()),
         }

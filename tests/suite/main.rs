@@ -18,5 +18,6 @@ mod live;
 mod mcp;
 mod page;
 mod quality;
+mod results;
 mod shape;
 mod two_processes;

@@ -51,5 +51,8 @@ fn a_run_is_compared_with_an_earlier_one() {
     let output = run.arg("--compare").arg(&before).arg("--quiet").output().unwrap();
     let said = stdout_of_success(&output);
     assert!(said.contains("1 questions better, 0 worse"), "{said}");
-    assert!(said.contains("+1.000  a  where do penguins live"), "{said}");
+    assert!(
+        said.contains("+1.000  a  where do penguins live  (not found before, #1 now)"),
+        "{said}"
+    );
 }
