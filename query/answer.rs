@@ -34,7 +34,7 @@ pub struct Hit {
     /// Place in the whole list, from 1; a second page goes on counting.
     pub rank: u32,
     /// How likely the passage answers, from 0 to 1, on one scale for all questions; see `docs/retrieval.md`. It never rises along
-    /// the ranking, unless boosts have changed that.
+    /// the ranking, unless boosts or a reranker have changed that.
     pub score: f32,
     /// The score of fusion that the order comes from; that of the one retriever where only one was asked.
     pub fused: f32,
@@ -48,6 +48,8 @@ pub struct Hit {
     pub snippet: Vec<SnippetPart>,
     /// Whether the file is still as it was indexed.
     pub freshness: Freshness,
+    /// Its place before reranking, from 1, and the reranker's score, from 0 to 1, where it has one.
+    pub reranked: Option<(u32, f32)>,
     /// Its place before boosts, from 1, where there were any, and how strongly each of them applied.
     pub boosted: Option<(u32, Vec<Boosted>)>,
     /// Why it is here, where the request asked for that.
@@ -114,6 +116,8 @@ pub enum Part {
     Dense,
     /// The query itself.
     Query,
+    /// The reranker.
+    Rerank,
 }
 
 impl Part {
@@ -123,6 +127,7 @@ impl Part {
             Part::Index => "index",
             Part::Dense => "dense",
             Part::Query => "query",
+            Part::Rerank => "rerank",
         }
     }
 }
@@ -140,6 +145,8 @@ pub struct StageTimes {
     pub dense: u64,
     /// Joining the lists.
     pub fuse: u64,
+    /// Waiting for the reranker.
+    pub rerank: u64,
     /// Loading texts, cutting snippets, checking freshness.
     pub load: u64,
     /// All of it, as waited for.

@@ -177,7 +177,9 @@ fn strengths(boost: &Boost, entries: &[&DocumentEntry], now_ms: i64) -> HashMap<
         return aged.collect();
     }
     let having = |wanted: bool| {
-        let found = entries.iter().filter(|entry| field.value(entry).is_some() == wanted);
+        let found = entries
+            .iter()
+            .filter(|entry| field.value(entry).is_some() == wanted);
         found.map(|entry| (entry.id, 1.0)).collect()
     };
     match boost.direction {
@@ -241,7 +243,9 @@ mod tests {
     }
 
     fn with(key: &str, metadata: Value) -> NewDocument {
-        let Value::Object(metadata) = metadata else { panic!() };
+        let Value::Object(metadata) = metadata else {
+            panic!()
+        };
         NewDocument {
             metadata,
             ..document(key, &format!("what {key} says"))
@@ -260,9 +264,14 @@ mod tests {
             .map(|(passage, document)| (passage, snapshot.document_by_id(document).unwrap()))
             .collect();
         let mut candidates = ranked(&ids);
-        candidates.iter_mut().for_each(|candidate| candidate.relevance = 0.5);
+        candidates
+            .iter_mut()
+            .for_each(|candidate| candidate.relevance = 0.5);
         reorder(&mut candidates, boosts, &documents, 20 * 86_400_000);
-        candidates.iter().map(|c| documents[&c.passage].key.clone()).collect()
+        candidates
+            .iter()
+            .map(|c| documents[&c.passage].key.clone())
+            .collect()
     }
 
     #[test]
@@ -294,12 +303,18 @@ mod tests {
             with("new", json!({"published": "1970-01-20"})),
             with("future", json!({"published": 99 * 86_400_000i64})),
         ];
-        assert_eq!(order_by(documents, &[recent]), ["future", "new", "old", "undated"]);
+        assert_eq!(
+            order_by(documents, &[recent]),
+            ["future", "new", "old", "undated"]
+        );
     }
 
     #[test]
     fn a_boost_does_not_make_an_answer_of_what_is_none() {
-        let corpus = Corpus::of(vec![with("good", json!({})), with("bad", json!({"pinned": true}))]);
+        let corpus = Corpus::of(vec![
+            with("good", json!({})),
+            with("bad", json!({"pinned": true})),
+        ]);
         let snapshot = corpus.snapshot();
         let ids = corpus.passages();
         let documents = snapshot.documents_of(&ids).unwrap();
@@ -309,9 +324,20 @@ mod tests {
             .collect();
         let mut candidates = ranked(&ids);
         (candidates[0].relevance, candidates[1].relevance) = (0.7, 0.1);
-        let applied = reorder(&mut candidates, &[boost("pinned", Direction::Exists)], &documents, 0);
+        let applied = reorder(
+            &mut candidates,
+            &[boost("pinned", Direction::Exists)],
+            &documents,
+            0,
+        );
         assert_eq!(candidates[0].passage, ids[0]);
-        assert_eq!(applied[&ids[1]], [Boosted { strength: 1.0, odds: 4.0 }]);
+        assert_eq!(
+            applied[&ids[1]],
+            [Boosted {
+                strength: 1.0,
+                odds: 4.0
+            }]
+        );
     }
 
     #[test]
@@ -319,11 +345,27 @@ mod tests {
         let fine = boost("stars", Direction::Asc);
         assert!(fine.validate().is_ok());
         let wrong = [
-            Boost { weight: 0.0, ..fine.clone() },
-            Boost { weight: f32::NAN, ..fine.clone() },
-            Boost { field: " ".into(), ..fine.clone() },
-            Boost { half_life_days: Some(3.0), ..fine.clone() },
-            Boost { half_life_days: Some(-3.0), direction: Direction::Desc, ..fine },
+            Boost {
+                weight: 0.0,
+                ..fine.clone()
+            },
+            Boost {
+                weight: f32::NAN,
+                ..fine.clone()
+            },
+            Boost {
+                field: " ".into(),
+                ..fine.clone()
+            },
+            Boost {
+                half_life_days: Some(3.0),
+                ..fine.clone()
+            },
+            Boost {
+                half_life_days: Some(-3.0),
+                direction: Direction::Desc,
+                ..fine
+            },
         ];
         for boost in wrong {
             assert!(boost.validate().is_err(), "{boost:?}");

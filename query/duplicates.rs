@@ -65,7 +65,10 @@ mod tests {
         let laid_out = PARAGRAPH.to_uppercase().replace(". ", ".\n\n");
         assert!(repeats(PARAGRAPH, &laid_out));
         assert!(repeats(PARAGRAPH, &PARAGRAPH.replace("again", "once more")));
-        assert!(repeats("請先停止服務再複製資料夾", "請先停止服務，再複製資料夾。"));
+        assert!(repeats(
+            "請先停止服務再複製資料夾",
+            "請先停止服務，再複製資料夾。"
+        ));
     }
 
     #[test]

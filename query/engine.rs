@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use autorag_embedder::Embedder;
-use autorag_store::{Counts, DocumentEntry, DocumentId, DocumentQuery, DocumentSet, Passage, PassageId, Snapshot, Store};
+use autorag_store::{
+    Counts, DocumentEntry, DocumentId, DocumentQuery, DocumentSet, Passage, PassageId, Snapshot, Store,
+};
 
 use crate::boost::{Strengths, reorder};
 use crate::context::{Place, reaches};
@@ -13,8 +15,9 @@ use crate::fusion::Scales;
 use crate::retrieval::{micros, retrieve, timed};
 use crate::selection::{Selected, select};
 use crate::{
-    Activity, Answer, BelowThreshold, Context, Degraded, DocumentText, Duplicate, Explanation, Freshness, FusedCandidate, Hit, IndexState,
-    LineRange, Mode, Part, Phase, QueryError, Request, StageTimes, freshness, read, snippet,
+    Activity, Answer, BelowThreshold, Context, Degraded, DocumentText, Duplicate, Explanation, Freshness,
+    FusedCandidate, Hit, IndexState, LineRange, Mode, Part, Phase, QueryError, Request, Reranker, StageTimes,
+    freshness, read, snippet,
 };
 
 /// Fewest candidates each retriever gives to fusion: enough that a passage both know meets itself.
@@ -26,12 +29,26 @@ const ATTEMPTS: usize = 3;
 pub struct Engine {
     store: Arc<Store>,
     embedder: Arc<Embedder>,
+    reranker: Option<Reranker>,
 }
 
 impl Engine {
     /// An engine over `store`, whose vectors must come from the model of `embedder`.
     pub fn new(store: Arc<Store>, embedder: Arc<Embedder>) -> Engine {
-        Engine { store, embedder }
+        Engine {
+            store,
+            embedder,
+            reranker: None,
+        }
+    }
+
+    /// The same with a reranker for requests that want one.
+    #[must_use]
+    pub fn with_reranker(self, reranker: Reranker) -> Engine {
+        Engine {
+            reranker: Some(reranker),
+            ..self
+        }
     }
 
     /// The store it reads.
@@ -58,6 +75,7 @@ impl Engine {
     /// [`QueryError::Invalid`] for a request that breaks a limit; otherwise when the store or model fails.
     pub fn search(&self, request: &Request, activity: &Activity) -> Result<Answer, QueryError> {
         request.validate()?;
+        self.reranker(request)?;
         let mut attempt = 1;
         loop {
             let snapshot = self.store.snapshot()?;
@@ -76,6 +94,18 @@ impl Engine {
                     return Ok(answer);
                 }
             }
+        }
+    }
+
+    /// The reranker, if the request wants one.
+    fn reranker(&self, request: &Request) -> Result<Option<&Reranker>, QueryError> {
+        match (request.rerank, &self.reranker) {
+            (false, _) => Ok(None),
+            (true, Some(reranker)) => Ok(Some(reranker)),
+            (true, None) => Err(QueryError::Invalid {
+                field: "rerank",
+                message: "is asked for, but no reranker is set; name one with the setting rerank.url".into(),
+            }),
         }
     }
 
@@ -117,9 +147,18 @@ impl Engine {
         let (mut relevant, below_threshold) = above(fused, request.score_threshold);
         let before = relevant.clone();
         let strengths = timed(&mut took.fuse, || boosted(snapshot, request, &mut relevant))?;
+        let (reranked, rerank_degraded) = match self.reranker(request)? {
+            Some(reranker) => timed(&mut took.rerank, || {
+                reranker.reorder(snapshot, &request.query, &mut relevant, request.rerank_budget)
+            })?,
+            None => Default::default(),
+        };
         let (mut hits, whole) = timed(&mut took.load, || {
             self.load(snapshot, request, &relevant, within.as_ref())
         })?;
+        for hit in &mut hits {
+            hit.reranked = reranked.get(&hit.passage.id).copied();
+        }
         if request.explain {
             let scales = retrieved.scales();
             for hit in &mut hits {
@@ -127,15 +166,19 @@ impl Engine {
             }
         }
         if let Some(mut strengths) = strengths {
-            let places: HashMap<PassageId, u32> =
-                before.iter().map(|candidate| candidate.passage).zip(1..).collect();
+            let places: HashMap<PassageId, u32> = before
+                .iter()
+                .map(|candidate| candidate.passage)
+                .zip(1..)
+                .collect();
             for hit in &mut hits {
                 let place = places.get(&hit.passage.id).copied();
                 hit.boosted = place.zip(strengths.remove(&hit.passage.id));
             }
         }
         let counts = snapshot.counts();
-        let degraded = degraded(request, counts, activity, retrieved.truncated);
+        let mut degraded = degraded(request, counts, activity, retrieved.truncated);
+        degraded.extend(rerank_degraded);
         took.total = micros(started);
         let answer = Answer {
             query: request.query.clone(),
@@ -231,6 +274,7 @@ impl Engine {
             freshness: self.freshness(&document),
             passage,
             context: None,
+            reranked: None,
             boosted: None,
             explanation: None,
             document,

@@ -45,6 +45,12 @@ pub enum QueryError {
         /// What is wrong, with the line.
         message: String,
     },
+    /// A reranker cannot be used as it is set up.
+    #[error("the reranker cannot be used: {message}")]
+    Reranker {
+        /// What is wrong.
+        message: String,
+    },
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use autorag_store::{
-    ChangeBatch, ContentHash, FileStat, ItemStatus, Metadata, ModelIdentity, NewDocument,
-    NewPassage, PassageId, Snapshot, Span, Store, StoreOptions,
+    ChangeBatch, ContentHash, FileStat, ItemStatus, Metadata, ModelIdentity, NewDocument, NewPassage,
+    PassageId, Snapshot, Span, Store, StoreOptions,
 };
 
 use crate::{FusedCandidate, Placement};
@@ -28,7 +28,10 @@ impl Corpus {
     pub(crate) fn of(documents: Vec<NewDocument>) -> Corpus {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
-        let passages = documents.iter().map(|document| document.passages.len() as u64).sum();
+        let passages = documents
+            .iter()
+            .map(|document| document.passages.len() as u64)
+            .sum();
         let batch = ChangeBatch {
             upserts: documents,
             ..ChangeBatch::default()

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use autorag_store::{Filter, Matching};
 
@@ -13,6 +14,8 @@ pub const MAX_LIMIT: usize = 50;
 pub const MAX_OFFSET: usize = 1000;
 /// Most passages shown on each side of a hit.
 pub const MAX_CONTEXT: u32 = 3;
+/// Longest that reranking may be given.
+pub const MAX_RERANK_BUDGET: Duration = Duration::from_secs(20);
 /// Longest query, in bytes of UTF-8.
 pub const MAX_QUERY_BYTES: usize = 8192;
 
@@ -87,6 +90,10 @@ pub struct Request {
     pub score_threshold: Option<f32>,
     /// Most hits of one document, 0 for any number. None means 3, but any number where fewer than ten documents may answer.
     pub max_per_document: Option<usize>,
+    /// Whether the best candidates are reranked, by the reranker of the engine.
+    pub rerank: bool,
+    /// How long that may take; none means as long as the reranker is set to.
+    pub rerank_budget: Option<Duration>,
     /// Whether each hit tells why it is where it is.
     pub explain: bool,
     /// What about documents moves their passages up, at most [`MAX_BOOSTS`].
@@ -110,6 +117,8 @@ impl Request {
             filter: None,
             score_threshold: None,
             max_per_document: None,
+            rerank: false,
+            rerank_budget: None,
             explain: false,
             boosts: Vec::new(),
             context_expansion: 0,
@@ -162,10 +171,26 @@ impl Request {
                 format!("is {}; it goes from 0 to {MAX_CONTEXT}", self.context_expansion),
             );
         }
+        let allowed = Duration::from_millis(1)..=MAX_RERANK_BUDGET;
+        if let Some(budget) = self.rerank_budget
+            && !allowed.contains(&budget)
+        {
+            return invalid(
+                "rerank_budget_ms",
+                format!(
+                    "is {}; it goes from 1 to {}",
+                    budget.as_millis(),
+                    MAX_RERANK_BUDGET.as_millis()
+                ),
+            );
+        }
         if self.boosts.len() > MAX_BOOSTS {
             return invalid(
                 "boost_by",
-                format!("has {} entries; at most {MAX_BOOSTS} are taken", self.boosts.len()),
+                format!(
+                    "has {} entries; at most {MAX_BOOSTS} are taken",
+                    self.boosts.len()
+                ),
             );
         }
         self.boosts.iter().try_for_each(Boost::validate)?;

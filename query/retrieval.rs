@@ -69,7 +69,9 @@ pub(crate) fn retrieve(
     };
     let lexical = || -> Result<_, QueryError> {
         let mut took = 0;
-        let found = timed(&mut took, || snapshot.lexical(&request.query, request.matching, within, depth))?;
+        let found = timed(&mut took, || {
+            snapshot.lexical(&request.query, request.matching, within, depth)
+        })?;
         Ok((found, snapshot.lexical_ceiling(&request.query)?, took))
     };
     // The lexical index waits for memory and the model for the processor: together they take little longer than one.

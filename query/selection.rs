@@ -128,7 +128,10 @@ mod tests {
     #[test]
     fn a_repetition_is_folded_into_the_first_that_says_it() {
         let corpus = Corpus::of_lines(&[
-            ("a.md", "stop the service and copy the data folder\nanother thing entirely"),
+            (
+                "a.md",
+                "stop the service and copy the data folder\nanother thing entirely",
+            ),
             ("b.md", "Stop the service, and copy the data folder!"),
         ]);
         let first = "stop the service and copy the data folder".to_owned();
@@ -148,7 +151,10 @@ mod tests {
     #[test]
     fn the_next_document_fills_the_page() {
         let corpus = Corpus::of_lines(&[
-            ("long.md", "one apple\ntwo pears\nthree plums\nfour cherries\nfive figs"),
+            (
+                "long.md",
+                "one apple\ntwo pears\nthree plums\nfour cherries\nfive figs",
+            ),
             ("short.md", "six quinces"),
         ]);
         let shown = |most| -> Vec<String> {
@@ -158,12 +164,18 @@ mod tests {
         assert_eq!(shown(Some(1)), ["one apple", "six quinces"]);
         assert_eq!(shown(Some(2)), ["one apple", "two pears", "six quinces"]);
         assert_eq!(shown(Some(0)), ["one apple", "two pears", "three plums"]);
-        assert_eq!(shown(None), shown(Some(0)), "among few documents none is held back");
+        assert_eq!(
+            shown(None),
+            shown(Some(0)),
+            "among few documents none is held back"
+        );
     }
 
     #[test]
     fn pages_fit_together() {
-        let lines: Vec<String> = (0..80).map(|n| format!("line {} of many {}", n / 2, n / 2 * 7)).collect();
+        let lines: Vec<String> = (0..80)
+            .map(|n| format!("line {} of many {}", n / 2, n / 2 * 7))
+            .collect();
         let corpus = Corpus::of_lines(&[("a.md", &lines.join("\n"))]);
         let all = page(&corpus, &asking(40, None));
         assert_eq!(all.len(), 40);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use autorag_indexer::{IndexOptions, WatchMode, WatchOptions};
+use autorag_query::{MAX_RERANK_BUDGET, RerankApi, RerankerOptions};
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -54,6 +55,8 @@ pub struct Settings {
     pub index: IndexSettings,
     /// What concerns searches that do not say otherwise.
     pub search: SearchSettings,
+    /// What concerns a reranker.
+    pub rerank: RerankSettings,
     /// What concerns logs.
     pub log: LogSettings,
 }
@@ -106,6 +109,24 @@ pub struct IndexSettings {
 pub struct SearchSettings {
     /// Least score of a hit, from 0 (any) to 1.
     pub score_threshold: f32,
+}
+
+/// Where a reranker is, for searches that want one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RerankSettings {
+    /// Its whole address; no reranker where empty.
+    pub url: String,
+    /// What it speaks: `tei` or `cohere`.
+    pub api: String,
+    /// Name of the model, where the server has several.
+    pub model: String,
+    /// Name of the variable that holds the key; none where that is not set.
+    pub key_env: String,
+    /// How many of the best candidates are reranked.
+    pub candidates: usize,
+    /// How long reranking may take, milliseconds.
+    pub budget_ms: u64,
 }
 
 /// How changes are noticed while the process runs.
@@ -178,6 +199,49 @@ impl Default for IndexSettings {
     }
 }
 
+impl Default for RerankSettings {
+    fn default() -> Self {
+        RerankSettings {
+            url: String::new(),
+            api: RerankApi::default().as_str().to_owned(),
+            model: String::new(),
+            key_env: "RERANK_API_KEY".to_owned(),
+            candidates: 30,
+            budget_ms: 500,
+        }
+    }
+}
+
+impl RerankSettings {
+    /// What they come to; the key is asked of `variable`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] where the protocol is not known.
+    pub fn options(
+        &self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<RerankerOptions>, ConfigError> {
+        if self.url.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(RerankerOptions {
+            url: self.url.clone(),
+            api: self.api()?,
+            model: Some(self.model.clone()).filter(|model| !model.is_empty()),
+            key: variable(&self.key_env).filter(|key| !key.is_empty()),
+            candidates: self.candidates,
+            budget: Duration::from_millis(self.budget_ms),
+        }))
+    }
+
+    fn api(&self) -> Result<RerankApi, ConfigError> {
+        self.api.parse().map_err(|message| ConfigError::Invalid {
+            setting: "rerank.api",
+            message,
+        })
+    }
+}
+
 impl Default for LogSettings {
     fn default() -> Self {
         LogSettings {
@@ -217,6 +281,12 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("index.watch", Kind::Text),
     ("index.reconcile_secs", Kind::Number),
     ("search.score_threshold", Kind::Decimal),
+    ("rerank.url", Kind::Text),
+    ("rerank.api", Kind::Text),
+    ("rerank.model", Kind::Text),
+    ("rerank.key_env", Kind::Text),
+    ("rerank.candidates", Kind::Number),
+    ("rerank.budget_ms", Kind::Number),
     ("log.level", Kind::Text),
     ("log.format", Kind::Text),
 ];
@@ -321,6 +391,20 @@ impl Settings {
             return invalid(
                 "search.score_threshold",
                 format!("{} is outside 0 (any hit) to 1", self.search.score_threshold),
+            );
+        }
+        self.rerank.api()?;
+        if !(1..=200).contains(&self.rerank.candidates) {
+            return invalid(
+                "rerank.candidates",
+                format!("{} is outside 1 to 200", self.rerank.candidates),
+            );
+        }
+        let longest = MAX_RERANK_BUDGET.as_millis();
+        if self.rerank.budget_ms == 0 || u128::from(self.rerank.budget_ms) > longest {
+            return invalid(
+                "rerank.budget_ms",
+                format!("{} is outside 1 to {longest}", self.rerank.budget_ms),
             );
         }
         if self.index.reconcile_secs > LONGEST_RECONCILE {

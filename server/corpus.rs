@@ -8,7 +8,10 @@ use autorag_embedder::Embedder;
 use autorag_indexer::{
     Cancel, GivenDocument, IndexError, IndexOptions, Indexer, Progress, RunReport, Watcher,
 };
-use autorag_query::{Activity, Answer, DocumentText, Engine, IndexState, LineRange, QueryError, Request};
+use autorag_query::{
+    Activity, Answer, DocumentText, Engine, IndexState, LineRange, QueryError, Request, Reranker,
+    RerankerOptions,
+};
 use autorag_store::{
     DocumentEntry, DocumentQuery, ModelIdentity, SourceRoot, Store, StoreError, StoreOptions,
 };
@@ -30,6 +33,8 @@ pub struct Plan {
     pub options: IndexOptions,
     /// What holds for a search that does not say otherwise.
     pub search: SearchSettings,
+    /// Who reranks for searches that want it.
+    pub reranker: Option<RerankerOptions>,
 }
 
 /// Who may change the index.
@@ -100,7 +105,10 @@ impl Corpus {
             }
             opened => opened?,
         };
-        let engine = Engine::new(Arc::new(store), embedder);
+        let mut engine = Engine::new(Arc::new(store), embedder);
+        if let Some(options) = plan.reranker.clone() {
+            engine = engine.with_reranker(Reranker::new(options)?);
+        }
         Ok(Corpus {
             engine,
             plan,

@@ -22,8 +22,9 @@ pub use error::StoreError;
 pub use filter::{DocumentField, Filter, FilterError};
 pub use lexical::TermMatch;
 pub use model::{
-    Candidate, ContentHash, Counts, DocumentEntry, DocumentId, FileStat, FileState, ItemStatus, Matching, Metadata,
-    ModelIdentity, NewDocument, NewPassage, Passage, PassageId, PendingPassage, Seq, SourceRoot, Span,
+    Candidate, ContentHash, Counts, DocumentEntry, DocumentId, FileStat, FileState, ItemStatus, Matching,
+    Metadata, ModelIdentity, NewDocument, NewPassage, Passage, PassageId, PendingPassage, Seq, SourceRoot,
+    Span,
 };
 pub use run::RunState;
 pub use snapshot::Snapshot;

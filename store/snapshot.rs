@@ -10,8 +10,8 @@ use crate::documents::Documents;
 use crate::lexical::LexicalView;
 use crate::vectors::{self, Vectors};
 use crate::{
-    Candidate, Counts, DocumentEntry, DocumentId, DocumentQuery, DocumentSet, Filter, Matching, Passage, PassageId,
-    Span, StoreError, TermMatch,
+    Candidate, Counts, DocumentEntry, DocumentId, DocumentQuery, DocumentSet, Filter, Matching, Passage,
+    PassageId, Span, StoreError, TermMatch,
 };
 
 /// Documents, lexical index and vectors of one publication. Cheap to keep; the writer never waits for it.

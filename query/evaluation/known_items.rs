@@ -56,7 +56,8 @@ pub fn known_items<'a>(
             .filter(|sentence| SENTENCE_WORDS.contains(&sentence.len()))
             .filter(|sentence| sentence_documents.get(sentence.as_slice()) == Some(&1))
             .collect();
-        let telling_of = |sentence: &[String]| sentence.iter().map(rarity).sum::<f64>() / sentence.len() as f64;
+        let telling_of =
+            |sentence: &[String]| sentence.iter().map(rarity).sum::<f64>() / sentence.len() as f64;
         telling.sort_by(|one, other| telling_of(other).total_cmp(&telling_of(one)));
         telling.truncate(TELLING);
         let mut dice = Dice::of(seed ^ 1, key);
@@ -133,10 +134,15 @@ mod tests {
     const SHARED: &str = "This sentence stands in both of the documents and so asks for neither of them.";
 
     fn made(count: usize, seed: u64) -> Collection {
-        let heron = format!("{SHARED} The heron stands in the reeds and waits for the fish to come by. Short one.");
+        let heron =
+            format!("{SHARED} The heron stands in the reeds and waits for the fish to come by. Short one.");
         let owl = format!("{SHARED} An owl turns its head and listens for mice under the snow at night.");
         let tea = "請先停止服務，再複製資料夾到其他地方，然後重新啟動服務。";
-        let documents = [("heron.md", heron.as_str()), ("owl.md", owl.as_str()), ("tea.md", tea)];
+        let documents = [
+            ("heron.md", heron.as_str()),
+            ("owl.md", owl.as_str()),
+            ("tea.md", tea),
+        ];
         known_items(documents, count, seed)
     }
 
@@ -156,7 +162,11 @@ mod tests {
             let sentence = words(telling);
             assert_eq!(asked.len(), sentence.len() / 2);
             let mut rest = sentence.iter();
-            assert!(asked.iter().all(|word| rest.any(|other| other == word)), "in order: {}", question.text);
+            assert!(
+                asked.iter().all(|word| rest.any(|other| other == word)),
+                "in order: {}",
+                question.text
+            );
         }
     }
 
@@ -164,7 +174,13 @@ mod tests {
     fn the_seed_decides() {
         assert_eq!(made(3, 7), made(3, 7));
         assert_eq!(made(2, 7).questions[..], made(3, 7).questions[..2]);
-        let texts = |seed| made(3, seed).questions.into_iter().map(|q| q.text).collect::<Vec<_>>();
+        let texts = |seed| {
+            made(3, seed)
+                .questions
+                .into_iter()
+                .map(|q| q.text)
+                .collect::<Vec<_>>()
+        };
         assert!((0..5).any(|seed| texts(seed) != texts(seed + 1)));
     }
 }

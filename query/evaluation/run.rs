@@ -29,7 +29,9 @@ impl Run {
     /// The rank of a document for a question, from 1.
     pub fn rank_of(&self, question: &str, document: &str) -> Option<usize> {
         let mut ranking = self.ranking(question).iter();
-        ranking.position(|(ranked, _)| ranked == document).map(|at| at + 1)
+        ranking
+            .position(|(ranked, _)| ranked == document)
+            .map(|at| at + 1)
     }
 
     /// The rank of the first relevant document of a question, from 1.

@@ -50,6 +50,7 @@ pub fn index(
         data_dir: folder.join("index"),
         options,
         search: SearchSettings::default(),
+        reranker: None,
     };
     let corpus = Corpus::open(plan, Access::Write)?;
     writeln!(

@@ -48,6 +48,7 @@ pub fn search(bench: &SearchBench, folder: &Path, out: &mut impl Write) -> anyho
         data_dir: folder.join("index"),
         options: autorag_indexer::IndexOptions::default(),
         search: SearchSettings::default(),
+        reranker: None,
     };
     let started = Instant::now();
     fill(bench, Corpus::open(plan.clone(), Access::Write)?.engine().store())?;

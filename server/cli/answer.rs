@@ -146,6 +146,9 @@ fn print_hit(out: &mut impl Write, hit: &HitWire, whole: bool, colour: &Palette)
     if let (Some(score), Some(rank)) = (hit.scores.dense, hit.scores.dense_rank) {
         write!(out, "  cosine {score:.3} (#{rank})")?;
     }
+    if let (Some(score), Some(rank)) = (hit.scores.rerank, hit.scores.rank_before_rerank) {
+        write!(out, "  rerank {score:.3} (before #{rank})")?;
+    }
     if let Some(rank) = hit.scores.rank_before_boosts {
         write!(out, "  before boosts #{rank}")?;
     }

@@ -252,6 +252,7 @@ fn indexed(setup: &Setup, folder: &Path, collection: &Collection, scratch: &Path
         data_dir: scratch.to_owned(),
         options: setup.settings.index_options(),
         search: setup.settings.search.clone(),
+        reranker: None,
     };
     let corpus = Corpus::open(plan, Access::Write)?;
     let given = |document: &autorag_query::evaluation::CollectionDocument| GivenDocument {

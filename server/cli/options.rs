@@ -127,6 +127,7 @@ impl Setup {
             data_dir,
             options: self.settings.index_options(),
             search: self.settings.search.clone(),
+            reranker: self.settings.rerank.options(|name| std::env::var(name).ok())?,
         })
     }
 }

@@ -58,6 +58,12 @@ pub struct Search {
     /// Move new documents up; the boost halves with every so many days of age
     #[arg(long, value_name = "DAYS")]
     boost_recent: Option<f32>,
+    /// Let the reranker of the settings look at the best candidates again
+    #[arg(long)]
+    rerank: bool,
+    /// How long that may take, milliseconds [default: rerank.budget_ms of the settings, 500]
+    #[arg(long, value_name = "MS", requires = "rerank")]
+    rerank_budget_ms: Option<u64>,
     /// Say of each hit why it is where it is: words, scores, weights, ranks
     #[arg(long)]
     explain: bool,
@@ -135,6 +141,8 @@ impl Search {
             filters: filters.transpose().context("--filter is not JSON")?,
             score_threshold: self.score_threshold,
             max_per_document: self.max_per_document,
+            rerank: self.rerank,
+            rerank_budget_ms: self.rerank_budget_ms,
             explain: self.explain,
             boost_by: self.boosts(),
             context_expansion: self.context,

@@ -35,6 +35,9 @@ fn errors_name_the_setting() {
     assert!(said("", &[("AUTORAG_NONSENSE", "1")]).starts_with("AUTORAG_NONSENSE: "));
     assert!(said("", &[("AUTORAG_INDEX_CHUNK_TOKENS", "9")]).starts_with("index.chunk_tokens: "));
     assert!(said("", &[("AUTORAG_INDEX_WATCH", "sometimes")]).starts_with("AUTORAG_INDEX_WATCH: "));
+    assert!(said("[rerank]\napi = \"own\"\n", &[]).starts_with("rerank.api: "));
+    assert!(said("[rerank]\nbudget_ms = 0\n", &[]).starts_with("rerank.budget_ms: "));
+    assert!(said("[rerank]\ncandidates = 0\n", &[]).starts_with("rerank.candidates: "));
     assert!(said("[search]\nscore_threshold = 2\n", &[]).starts_with("search.score_threshold: "));
     assert!(said("[index]\nreconcile_secs = 9000000\n", &[]).starts_with("index.reconcile_secs: "));
 }
@@ -46,11 +49,13 @@ fn every_setting_has_a_variable_and_a_default() {
         let text = match (kind, *setting) {
             (Kind::Number, "index.chunk_tokens") => "128",
             (Kind::Number, "index.chunk_overlap_percent") => "5",
+            (Kind::Number, "rerank.candidates") => "20",
             (Kind::Number, _) => "4096",
             (Kind::Decimal, _) => "0.25",
             (Kind::Switch, _) => "true",
             (Kind::List, _) => "a,b",
             (Kind::Text, "server.addr") => "127.0.0.1:0",
+            (Kind::Text, "rerank.api") => "cohere",
             (Kind::Text, "log.format") => "json",
             (Kind::Text, "index.watch") => "poll",
             (Kind::Text, _) => "info",

@@ -117,6 +117,7 @@ impl Metrics {
             ("lexical", took.lexical),
             ("dense", took.dense),
             ("fuse", took.fuse),
+            ("rerank", took.rerank),
             ("load", took.load),
             ("total", took.total),
         ];

@@ -52,6 +52,9 @@ struct RagSearchInput {
     /// Most passages of one document, 0 for any number; default 3.
     #[serde(default)]
     max_per_document: Option<usize>,
+    /// Whether a reranker looks at the best passages again; only where one is set up. Default false.
+    #[serde(default)]
+    rerank: Option<bool>,
     /// What moves passages up, at most 3, such as {"field": "timestamp", "direction": "desc"}; also asc, exists, not_exists.
     #[serde(default)]
     #[schemars(with = "Option<Vec<Map<String, Value>>>")]
@@ -181,6 +184,8 @@ fn request_of(input: RagSearchInput) -> Result<Request, ServiceError> {
         filters: input.filters.map(Value::Object),
         score_threshold: input.score_threshold,
         max_per_document: input.max_per_document,
+        rerank: input.rerank.unwrap_or_default(),
+        rerank_budget_ms: None,
         explain: false,
         boost_by: input.boost_by.unwrap_or_default(),
         context_expansion: input.context_expansion,

@@ -1,5 +1,7 @@
 //! Searches and their answers on the wire.
 
+use std::time::Duration;
+
 use autorag_query::{
     Answer, Boost, Boosted, Degraded, Duplicate, Fusion, Hit, Mode, QueryError, Request, SnippetPart,
     StageTimes,
@@ -50,6 +52,12 @@ pub struct SearchBody {
     /// may answer.
     #[serde(default)]
     pub max_per_document: Option<usize>,
+    /// Whether the best candidates are reranked by the reranker of the settings; false where not said.
+    #[serde(default)]
+    pub rerank: bool,
+    /// How long reranking may take, in milliseconds; the setting `rerank.budget_ms` where not said.
+    #[serde(default)]
+    pub rerank_budget_ms: Option<u64>,
     /// Whether each hit tells why it is where it is.
     #[serde(default)]
     pub explain: bool,
@@ -135,6 +143,8 @@ impl TryFrom<SearchBody> for Request {
             filter: filter.map_err(|error| invalid("filters", error.to_string()))?,
             score_threshold: body.score_threshold,
             max_per_document: body.max_per_document,
+            rerank: body.rerank,
+            rerank_budget: body.rerank_budget_ms.map(Duration::from_millis),
             explain: body.explain,
             boosts: boosts.collect::<Result<_, _>>()?,
             context_expansion: body.context_expansion.unwrap_or(defaults.context_expansion),
@@ -318,6 +328,12 @@ pub struct ScoresWire {
     pub fused: f32,
     /// How the two were joined: `weighted`, `rrf` or `max`; `none` where only one was asked.
     pub fusion: &'static str,
+    /// The reranker's score, from 0 to 1; absent where it gave none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rerank: Option<f32>,
+    /// Rank before reranking; absent where the reranker gave no score.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rank_before_rerank: Option<u32>,
     /// Rank before boosts; absent without them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rank_before_boosts: Option<u32>,
@@ -347,7 +363,7 @@ impl From<Boosted> for BoostedWire {
 /// A part of the search that did not take part, or not fully.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 pub struct DegradedWire {
-    /// Which part: `index`, `dense` or `query`.
+    /// Which part: `index`, `dense`, `query` or `rerank`.
     pub part: &'static str,
     /// Why.
     pub reason: String,
@@ -366,6 +382,8 @@ pub struct TookWire {
     pub dense: u64,
     /// Joining the lists.
     pub fuse: u64,
+    /// Waiting for the reranker.
+    pub rerank: u64,
     /// Loading texts, cutting snippets, checking freshness.
     pub load: u64,
     /// All of it, as waited for.
@@ -436,6 +454,8 @@ impl HitWire {
                 dense_rank: hit.dense.map(|place| place.rank),
                 fused: hit.fused,
                 fusion,
+                rerank: hit.reranked.map(|(_, score)| score),
+                rank_before_rerank: hit.reranked.map(|(rank, _)| rank),
                 rank_before_boosts: hit.boosted.as_ref().map(|(rank, _)| *rank),
                 boosts: hit
                     .boosted
@@ -485,6 +505,7 @@ impl From<StageTimes> for TookWire {
             lexical,
             dense,
             fuse,
+            rerank,
             load,
             total,
         } = took;
@@ -494,6 +515,7 @@ impl From<StageTimes> for TookWire {
             lexical,
             dense,
             fuse,
+            rerank,
             load,
             total,
         }

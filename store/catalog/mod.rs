@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 pub(crate) use read::{
-    LexicalRow, VectorRow, documents_of, entries, known_files, lexical_rows, passages, pending, retired, stretch, text_of,
-    touched, vectors,
+    LexicalRow, VectorRow, documents_of, entries, known_files, lexical_rows, passages, pending, retired,
+    stretch, text_of, touched, vectors,
 };
 pub(crate) use schema::FORMAT;
 pub(crate) use write::{Codes, forget_vectors, prune, put_embeddings, retire, touch, upsert};

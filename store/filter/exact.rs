@@ -56,20 +56,32 @@ fn document() -> impl Strategy<Value = Given> {
         metadata(),
         proptest::collection::vec(line, 1..4),
     )
-        .prop_map(|((folder, number, extension), kind, size, metadata, lines)| Given {
-            key: format!("{folder}{number}.{extension}"),
-            kind,
-            size,
-            metadata,
-            lines,
-        })
+        .prop_map(
+            |((folder, number, extension), kind, size, metadata, lines)| Given {
+                key: format!("{folder}{number}.{extension}"),
+                kind,
+                size,
+                metadata,
+                lines,
+            },
+        )
 }
 
 /// What one field may be asked.
 fn field_test() -> impl Strategy<Value = Value> {
     let metadata = (select(vec!["m", "n", "metadata.m"]), scalar()).boxed();
     let size = (Just("size"), (0i64..5).prop_map(Value::from)).boxed();
-    let texts = select(vec!["docs/", "docs0", "docs/sub/", "", "md", "text", "code", "1.md", "docs/2.md"]);
+    let texts = select(vec![
+        "docs/",
+        "docs0",
+        "docs/sub/",
+        "",
+        "md",
+        "text",
+        "code",
+        "1.md",
+        "docs/2.md",
+    ]);
     let fields = select(vec!["folder", "path", "filename", "extension", "type", "title"]);
     let built_in = (fields, texts.prop_map(Value::from)).boxed();
     let globs = select(vec!["docs/*.md", "**/*.md", "src/**"]);
@@ -78,8 +90,11 @@ fn field_test() -> impl Strategy<Value = Value> {
     let list = select(vec!["$in", "$nin"]);
     let any_field = prop_oneof![2 => metadata, 1 => size, 2 => built_in].boxed();
     prop_oneof![
-        any_field.clone().prop_map(|(field, value)| json!({ field: value })),
-        (any_field.clone(), equality).prop_map(|((field, value), operator)| json!({ field: { operator: value } })),
+        any_field
+            .clone()
+            .prop_map(|(field, value)| json!({ field: value })),
+        (any_field.clone(), equality)
+            .prop_map(|((field, value), operator)| json!({ field: { operator: value } })),
         (any_field.clone(), order).prop_map(|((field, value), operator)| match value {
             Value::Bool(_) => json!({ field: { operator: "a" } }),
             value => json!({ field: { operator: value } }),
@@ -88,10 +103,12 @@ fn field_test() -> impl Strategy<Value = Value> {
             "m" | "n" | "metadata.m" => json!({ field: { operator: [value, other] } }),
             field => json!({ field: { operator: [value] } }),
         }),
-        (any_field, select(vec!["$contains", "$prefix"])).prop_map(|((field, value), operator)| match value {
-            Value::String(_) => json!({ field: { operator: value } }),
-            _ => json!({ field: { "$contains": value } }),
-        }),
+        (any_field, select(vec!["$contains", "$prefix"])).prop_map(
+            |((field, value), operator)| match value {
+                Value::String(_) => json!({ field: { operator: value } }),
+                _ => json!({ field: { "$contains": value } }),
+            }
+        ),
         globs.prop_map(|glob| json!({ "path": { "$glob": glob } })),
         Just(json!({ "folder": { "$gte": "docs/", "$lt": "docs0" } })),
         Just(json!({ "m": null })),
@@ -123,11 +140,21 @@ fn admitted(filter: &Value, document: &Given) -> bool {
         panic!("filters are objects")
     };
     parts.iter().all(|(name, value)| match name.as_str() {
-        "$and" => value.as_array().unwrap().iter().all(|part| admitted(part, document)),
-        "$or" => value.as_array().unwrap().iter().any(|part| admitted(part, document)),
+        "$and" => value
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|part| admitted(part, document)),
+        "$or" => value
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|part| admitted(part, document)),
         "$not" => !admitted(value, document),
         field => match value {
-            Value::Object(tests) => tests.iter().all(|(operator, wanted)| passes(field, operator, wanted, document)),
+            Value::Object(tests) => tests
+                .iter()
+                .all(|(operator, wanted)| passes(field, operator, wanted, document)),
             wanted => passes(field, "$eq", wanted, document),
         },
     })
@@ -178,7 +205,9 @@ fn passes(field: &str, operator: &str, wanted: &Value, document: &Given) -> bool
     let ordered = |holds: fn(f64, f64) -> bool, texts: fn(&str, &str) -> bool| {
         values.iter().any(|value| match (value, wanted) {
             (Value::String(one), Value::String(other)) => texts(one, other),
-            (Value::Number(one), Value::Number(other)) => holds(one.as_f64().unwrap(), other.as_f64().unwrap()),
+            (Value::Number(one), Value::Number(other)) => {
+                holds(one.as_f64().unwrap(), other.as_f64().unwrap())
+            }
             _ => false,
         })
     };
@@ -195,14 +224,22 @@ fn passes(field: &str, operator: &str, wanted: &Value, document: &Given) -> bool
         "$prefix" => texts().any(|text| text.starts_with(wanted.as_str().unwrap())),
         "$contains" => {
             let name = field.trim_start_matches("metadata.");
-            match (document.metadata.get(name).filter(|_| field.len() == 1 || field.starts_with("metadata")), wanted) {
+            match (
+                document
+                    .metadata
+                    .get(name)
+                    .filter(|_| field.len() == 1 || field.starts_with("metadata")),
+                wanted,
+            ) {
                 (Some(Value::Array(_)), _) => has(wanted),
                 (_, Value::String(part)) => texts().any(|text| text.contains(part.as_str())),
                 _ => has(wanted),
             }
         }
         "$glob" => texts().any(|path| match wanted.as_str().unwrap() {
-            "docs/*.md" => path.starts_with("docs/") && path.ends_with(".md") && path.matches('/').count() == 1,
+            "docs/*.md" => {
+                path.starts_with("docs/") && path.ends_with(".md") && path.matches('/').count() == 1
+            }
             "**/*.md" => path.ends_with(".md"),
             "src/**" => path.starts_with("src/"),
             other => panic!("{other}"),
@@ -214,7 +251,9 @@ fn passes(field: &str, operator: &str, wanted: &Value, document: &Given) -> bool
 /// A vector of length 1 that a number stands for.
 fn unit(mut seed: u64) -> Vec<f32> {
     let mut value = || {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (seed >> 40) as f32 / (1 << 23) as f32 - 1.0
     };
     let vector: Vec<f32> = (0..DIMENSIONS).map(|_| value()).collect();
@@ -232,7 +271,13 @@ fn new_document(given: &Given, salt: u64) -> (NewDocument, Vec<(ContentHash, Vec
         let seed = u64::from_le_bytes(embed_hash.0[..8].try_into().unwrap());
         vectors.push((embed_hash, unit(seed)));
         passages.push(NewPassage {
-            span: Span { start_byte: start, end_byte: text.len(), start_line: number, end_line: number, page: None },
+            span: Span {
+                start_byte: start,
+                end_byte: text.len(),
+                start_line: number,
+                end_line: number,
+                page: None,
+            },
             heading_path: Vec::new(),
             embed_hash,
         });
@@ -240,7 +285,11 @@ fn new_document(given: &Given, salt: u64) -> (NewDocument, Vec<(ContentHash, Vec
     }
     let document = NewDocument {
         key: given.key.clone(),
-        stat: FileStat { size: given.size, modified_ns: 0, inode: 0 },
+        stat: FileStat {
+            size: given.size,
+            modified_ns: 0,
+            inode: 0,
+        },
         source_hash: ContentHash::of(text.as_bytes()),
         status: ItemStatus::Completed,
         reason: None,
@@ -256,8 +305,19 @@ fn new_document(given: &Given, salt: u64) -> (NewDocument, Vec<(ContentHash, Vec
 
 /// A store of the last document of each key, where some replaced others and some were removed.
 fn filled(dir: &std::path::Path, given: &[Given], removed: &[Given]) -> Store {
-    let model = ModelIdentity { id: "test".into(), version: "1".into(), dimensions: DIMENSIONS };
-    let store = Store::open(dir, StoreOptions { model, sources: Vec::new() }).unwrap();
+    let model = ModelIdentity {
+        id: "test".into(),
+        version: "1".into(),
+        dimensions: DIMENSIONS,
+    };
+    let store = Store::open(
+        dir,
+        StoreOptions {
+            model,
+            sources: Vec::new(),
+        },
+    )
+    .unwrap();
     for (batch, salt) in [removed, given].into_iter().zip(0..) {
         let mut change = ChangeBatch::default();
         if salt == 1 {
@@ -281,7 +341,10 @@ fn filled(dir: &std::path::Path, given: &[Given], removed: &[Given]) -> Store {
 fn documents_of(snapshot: &Snapshot, candidates: &[Candidate]) -> HashMap<PassageId, DocumentId> {
     let ids: Vec<PassageId> = candidates.iter().map(|candidate| candidate.passage).collect();
     let passages = snapshot.passages(&ids).unwrap();
-    passages.into_iter().map(|passage| (passage.id, passage.document)).collect()
+    passages
+        .into_iter()
+        .map(|passage| (passage.id, passage.document))
+        .collect()
 }
 
 proptest! {

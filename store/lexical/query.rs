@@ -66,7 +66,11 @@ impl Typed {
             };
             clauses.push((Occur::Must, clause.query(searched)));
         }
-        clauses.extend(self.fielded.iter().map(|clause| (Occur::Must, clause.query(searched))));
+        clauses.extend(
+            self.fielded
+                .iter()
+                .map(|clause| (Occur::Must, clause.query(searched))),
+        );
         if clauses.is_empty() {
             if self.excluded.is_empty() && !self.is_about_fields() {
                 return Box::new(EmptyQuery);
@@ -78,7 +82,9 @@ impl Typed {
         let mut clauses = vec![(Occur::Must, wanted)];
         for Clause { scope, words } in self.excluded.iter().filter(|clause| !clause.is_phrase()) {
             for (field, _) in searched.of(*scope) {
-                let excluded = words.iter().map(|(_, forms)| (Occur::MustNot, word(field, forms)));
+                let excluded = words
+                    .iter()
+                    .map(|(_, forms)| (Occur::MustNot, word(field, forms)));
                 clauses.extend(excluded);
             }
         }

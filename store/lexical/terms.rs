@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::analyzer;
 use super::typed::Typed;
 use super::view::LexicalView;
-use super::analyzer;
 use crate::{DocumentEntry, Passage, StoreError};
 
 /// A word of a question, and where a passage has it.
@@ -56,7 +56,12 @@ impl LexicalView {
                 word: typed.surface(forms).to_owned(),
                 share: rarity,
                 passages: self.passages_with(forms, self.body())?,
-                in_text: forms.iter().filter_map(|form| body.get(form)).max().copied().unwrap_or(0),
+                in_text: forms
+                    .iter()
+                    .filter_map(|form| body.get(form))
+                    .max()
+                    .copied()
+                    .unwrap_or(0),
                 in_title: in_any(&title),
                 in_headings: in_any(&headings),
                 in_path: in_any(&path),

@@ -133,7 +133,11 @@ fn any_word_or_all_of_them() {
     let asked = Asked::new();
     assert_eq!(asked.any("copy data"), [COPY, CODE, PUT, STOP]);
     assert_eq!(asked.all("copy data"), [CODE, STOP]);
-    assert_eq!(asked.all("copyFolder"), [CODE, STOP], "the parts of an identifier will do");
+    assert_eq!(
+        asked.all("copyFolder"),
+        [CODE, STOP],
+        "the parts of an identifier will do"
+    );
     assert_eq!(asked.all("restore service"), [PUT, STOP], "a title counts too");
     assert_eq!(asked.all("copy penguin"), Vec::<String>::new());
 }
@@ -177,15 +181,24 @@ fn fields_restrict_documents_for_every_retriever() {
 #[test]
 fn terms_tell_what_they_are_worth_and_where_they_are() {
     let asked = Asked::new();
-    let found = asked.snapshot.lexical("restoring the folder penguin", Matching::Any, None, 1).unwrap();
+    let found = asked
+        .snapshot
+        .lexical("restoring the folder penguin", Matching::Any, None, 1)
+        .unwrap();
     let passage = asked.snapshot.passages(&[found[0].passage]).unwrap().remove(0);
     let entry = asked.snapshot.document_by_id(passage.document).unwrap();
-    let terms = asked.snapshot.terms("restoring the folder penguin", &passage, &entry).unwrap();
+    let terms = asked
+        .snapshot
+        .terms("restoring the folder penguin", &passage, &entry)
+        .unwrap();
     let words: Vec<&str> = terms.iter().map(|term| term.word.as_str()).collect();
     assert_eq!(words, ["restoring", "folder", "penguin"]);
     assert!((terms.iter().map(|term| term.share).sum::<f32>() - 1.0).abs() < 1e-5);
     assert!(terms[2].share > terms[1].share, "a rare word is worth more");
-    assert_eq!((terms[0].in_text, terms[0].in_title, terms[0].in_headings), (0, true, true));
+    assert_eq!(
+        (terms[0].in_text, terms[0].in_title, terms[0].in_headings),
+        (0, true, true)
+    );
     assert_eq!((terms[1].in_text, terms[1].passages), (1, 3));
     assert!(!terms[2].matches() && terms[0].matches());
 }

@@ -186,7 +186,8 @@ fn next_piece(text: &str) -> (Piece<'_>, &str) {
         return (piece, after);
     }
     // A quote without a partner is a mere character.
-    let ends = |(at, c): &(usize, char)| c.is_whitespace() || (*c == '"' && *at > 0 && rest[at + 1..].contains('"'));
+    let ends =
+        |(at, c): &(usize, char)| c.is_whitespace() || (*c == '"' && *at > 0 && rest[at + 1..].contains('"'));
     let end = rest.char_indices().find(ends).map_or(rest.len(), |(at, _)| at);
     let piece = Piece {
         negated,
@@ -278,7 +279,9 @@ mod tests {
 
     #[test]
     fn fields_take_a_word_or_a_phrase() {
-        let typed = english("restore title:backup path:guide/ops heading:\"data folder\" -path:old kind:code -type:html");
+        let typed = english(
+            "restore title:backup path:guide/ops heading:\"data folder\" -path:old kind:code -type:html",
+        );
         assert_eq!(typed.words, one_form(&["restor"]));
         assert_eq!(
             typed.fielded,
@@ -289,7 +292,10 @@ mod tests {
             ]
         );
         assert_eq!(typed.excluded, [clause(Scope::Path, &["old"])]);
-        assert_eq!((typed.kinds[0].as_str(), typed.excluded_kinds[0].as_str()), ("code", "html"));
+        assert_eq!(
+            (typed.kinds[0].as_str(), typed.excluded_kinds[0].as_str()),
+            ("code", "html")
+        );
         assert_eq!(typed.plain.as_deref(), Some("restore"));
     }
 
@@ -338,7 +344,10 @@ mod tests {
         let typed = english("call readFile");
         assert_eq!(typed.words, one_form(&["call", "readfil", "read", "file"]));
         let required: Vec<&Forms> = typed.required().collect();
-        assert_eq!(required, one_form(&["call", "read", "file"]).iter().collect::<Vec<_>>());
+        assert_eq!(
+            required,
+            one_form(&["call", "read", "file"]).iter().collect::<Vec<_>>()
+        );
     }
 
     proptest! {

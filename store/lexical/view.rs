@@ -91,7 +91,13 @@ impl LexicalView {
             let matched = self.matched(clause)?.into_iter();
             barred.extend(matched.map(|(candidate, _)| candidate.passage));
         }
-        let found = self.best(passages.as_ref(), within, &Arc::new(barred), limit, &self.searcher)?;
+        let found = self.best(
+            passages.as_ref(),
+            within,
+            &Arc::new(barred),
+            limit,
+            &self.searcher,
+        )?;
         let Some(whole) = typed.any_of(fields.whole) else {
             return Ok(found);
         };
@@ -192,7 +198,10 @@ impl LexicalView {
             restriction.required.push(self.documents_with(clause)?);
         }
         // A heading is a passage's own; leaving its passages out does not leave out the document.
-        let whole = typed.excluded.iter().filter(|clause| matches!(clause.scope, Scope::Title | Scope::Path));
+        let whole = typed
+            .excluded
+            .iter()
+            .filter(|clause| matches!(clause.scope, Scope::Title | Scope::Path));
         for clause in whole {
             restriction.excluded.push(self.documents_with(clause)?);
         }
@@ -258,9 +267,7 @@ impl LexicalView {
             } else {
                 let (allowed, barred) = (allowed.cloned(), Arc::clone(barred));
                 let inside = move |document: u64| match &allowed {
-                    Some(allowed) => {
-                        u32::try_from(document).is_ok_and(|id| allowed.contains(DocumentId(id)))
-                    }
+                    Some(allowed) => u32::try_from(document).is_ok_and(|id| allowed.contains(DocumentId(id))),
                     None => true,
                 };
                 let open = move |passage: u64| !barred.contains(&PassageId(passage));

@@ -18,6 +18,7 @@ mod live;
 mod mcp;
 mod page;
 mod quality;
+mod rerank;
 mod results;
 mod shape;
 mod two_processes;
