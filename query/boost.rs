@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use autorag_store::{DocumentEntry, DocumentField, DocumentId, PassageId};
+use autorag_store::{DocumentEntry, DocumentField, DocumentId, PassageId, Snapshot};
 use serde_json::Value;
 
-use crate::{FusedCandidate, QueryError};
+use crate::{FusedCandidate, QueryError, Request};
 
 /// Most boosts of one search.
 pub const MAX_BOOSTS: usize = 3;
@@ -126,9 +127,29 @@ pub struct Boosted {
 /// Strengths of each candidate, in the order of the boosts.
 pub(crate) type Strengths = HashMap<PassageId, Vec<Boosted>>;
 
+/// Orders candidates by the boosts of the request, if it has any.
+pub(crate) fn boosted(
+    snapshot: &Snapshot,
+    request: &Request,
+    candidates: &mut [FusedCandidate],
+) -> Result<Option<Strengths>, QueryError> {
+    if request.boosts.is_empty() {
+        return Ok(None);
+    }
+    let ids: Vec<PassageId> = candidates.iter().map(|candidate| candidate.passage).collect();
+    let documents = snapshot.documents_of(&ids)?.into_iter();
+    let documents = documents
+        .filter_map(|(passage, document)| Some((passage, snapshot.document_by_id(document)?)))
+        .collect();
+    // A clock before 1970 makes every document new.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+    Ok(Some(reorder(candidates, &request.boosts, &documents, now_ms)))
+}
+
 /// Orders `candidates` by their relevance as `boosts` raise it; equals stay as they were. `now_ms` is the time to measure age
 /// from, in milliseconds since 1970.
-pub(crate) fn reorder(
+fn reorder(
     candidates: &mut [FusedCandidate],
     boosts: &[Boost],
     documents: &HashMap<PassageId, Arc<DocumentEntry>>,

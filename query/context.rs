@@ -3,21 +3,23 @@
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
-use autorag_store::DocumentId;
+use autorag_store::{DocumentId, Snapshot};
+
+use crate::{Context, Hit, QueryError};
 
 /// Where a hit lies in its document, in passages.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place {
-    pub document: DocumentId,
+struct Place {
+    document: DocumentId,
     /// Place of its passage, from 0.
-    pub ordinal: u32,
+    ordinal: u32,
     /// How many passages the document has.
-    pub passages: u32,
+    passages: u32,
 }
 
 /// The passages shown for each of `hits`, best first: its own, and up to `neighbours` on each side. What another hit shows is not
 /// shown again: growth ends before a passage that is a hit itself, or that a better hit has grown over.
-pub(crate) fn reaches(hits: &[Place], neighbours: u32) -> Vec<RangeInclusive<u32>> {
+fn reaches(hits: &[Place], neighbours: u32) -> Vec<RangeInclusive<u32>> {
     let mut shown: HashSet<(DocumentId, u32)> = hits.iter().map(|hit| (hit.document, hit.ordinal)).collect();
     let grown = hits.iter().map(|hit| {
         let (mut first, mut last) = (hit.ordinal, hit.ordinal);
@@ -32,6 +34,28 @@ pub(crate) fn reaches(hits: &[Place], neighbours: u32) -> Vec<RangeInclusive<u32
         first..=last
     });
     grown.collect()
+}
+
+/// Gives each hit up to `neighbours` passages on each side, and says whether the catalog still had them all.
+pub(crate) fn expand(snapshot: &Snapshot, hits: &mut [Hit], neighbours: u32) -> Result<bool, QueryError> {
+    let places: Vec<Place> = hits
+        .iter()
+        .map(|hit| Place {
+            document: hit.document.id,
+            ordinal: hit.passage.ordinal,
+            passages: hit.document.passages,
+        })
+        .collect();
+    let mut whole = true;
+    for (hit, reach) in hits.iter_mut().zip(reaches(&places, neighbours)) {
+        if reach.start() == reach.end() {
+            continue;
+        }
+        let stretch = snapshot.stretch(hit.document.id, *reach.start(), *reach.end())?;
+        whole &= stretch.is_some();
+        hit.context = stretch.map(|(span, text)| Context { span, text });
+    }
+    Ok(whole)
 }
 
 #[cfg(test)]

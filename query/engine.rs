@@ -2,22 +2,21 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use autorag_embedder::Embedder;
-use autorag_store::{
-    Counts, DocumentEntry, DocumentId, DocumentQuery, DocumentSet, Passage, PassageId, Snapshot, Store,
-};
+use autorag_store::{DocumentEntry, DocumentQuery, DocumentSet, Passage, PassageId, Snapshot, Store};
 
-use crate::boost::{Strengths, reorder};
-use crate::context::{Place, reaches};
-use crate::fusion::Scales;
+use crate::boost::boosted;
+use crate::context::expand;
+use crate::degradation::degraded;
+use crate::explanation::explained;
+use crate::relevance::above;
 use crate::retrieval::{micros, retrieve, timed};
 use crate::selection::{Selected, select};
 use crate::{
-    Activity, Answer, BelowThreshold, Context, Degraded, DocumentText, Duplicate, Explanation, Freshness,
-    FusedCandidate, Hit, IndexState, LineRange, Mode, Part, Phase, QueryError, Request, Reranker, StageTimes,
-    freshness, read, snippet,
+    Activity, Answer, Degraded, DocumentText, Duplicate, Freshness, FusedCandidate, Hit, IndexState,
+    LineRange, Mode, Part, QueryError, Request, Reranker, StageTimes, freshness, read, snippet,
 };
 
 /// Fewest candidates each retriever gives to fusion: enough that a passage both know meets itself.
@@ -208,14 +207,10 @@ impl Engine {
             .transpose()?;
         let fused = retrieve(&self.embedder, &snapshot, request, within.as_ref(), depth)?.fused(request);
         let ids: Vec<PassageId> = fused.iter().map(|candidate| candidate.passage).collect();
-        let passages: HashMap<PassageId, DocumentId> = snapshot
-            .passages(&ids)?
-            .iter()
-            .map(|passage| (passage.id, passage.document))
-            .collect();
+        let documents = snapshot.documents_of(&ids)?;
         let mut seen = HashSet::new();
         let ranked = fused.iter().filter_map(|candidate| {
-            let entry = snapshot.document_by_id(*passages.get(&candidate.passage)?)?;
+            let entry = snapshot.document_by_id(*documents.get(&candidate.passage)?)?;
             seen.insert(entry.id)
                 .then(|| (entry.key.clone(), candidate.score))
         });
@@ -339,128 +334,10 @@ impl Engine {
     }
 }
 
-/// What a hit owes its place to.
-fn explained(
-    snapshot: &Snapshot,
-    request: &Request,
-    hit: &Hit,
-    scales: &Scales,
-) -> Result<Explanation, QueryError> {
-    let candidate = FusedCandidate {
-        passage: hit.passage.id,
-        score: hit.fused,
-        relevance: hit.score,
-        lexical: hit.lexical,
-        dense: hit.dense,
-    };
-    let terms = match request.mode.wants_lexical() {
-        true => snapshot.terms(&request.query, &hit.passage, &hit.document)?,
-        false => Vec::new(),
-    };
-    Ok(Explanation {
-        terms,
-        lexical: hit.lexical.map(|_| scales.lexical(&candidate)),
-        dense: hit.dense.map(|_| scales.dense(&candidate)),
-    })
-}
-
-/// Orders candidates by the boosts of the request, if it has any.
-fn boosted(
-    snapshot: &Snapshot,
-    request: &Request,
-    candidates: &mut [FusedCandidate],
-) -> Result<Option<Strengths>, QueryError> {
-    if request.boosts.is_empty() {
-        return Ok(None);
-    }
-    let ids: Vec<PassageId> = candidates.iter().map(|candidate| candidate.passage).collect();
-    let documents = snapshot.documents_of(&ids)?.into_iter();
-    let documents = documents
-        .filter_map(|(passage, document)| Some((passage, snapshot.document_by_id(document)?)))
-        .collect();
-    // A clock before 1970 makes every document new.
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-    Ok(Some(reorder(candidates, &request.boosts, &documents, now_ms)))
-}
-
-/// Gives each hit up to `neighbours` passages on each side, and says whether the catalog still had them all.
-fn expand(snapshot: &Snapshot, hits: &mut [Hit], neighbours: u32) -> Result<bool, QueryError> {
-    let places: Vec<Place> = hits
-        .iter()
-        .map(|hit| Place {
-            document: hit.document.id,
-            ordinal: hit.passage.ordinal,
-            passages: hit.document.passages,
-        })
-        .collect();
-    let mut whole = true;
-    for (hit, reach) in hits.iter_mut().zip(reaches(&places, neighbours)) {
-        if reach.start() == reach.end() {
-            continue;
-        }
-        let stretch = snapshot.stretch(hit.document.id, *reach.start(), *reach.end())?;
-        whole &= stretch.is_some();
-        hit.context = stretch.map(|(span, text)| Context { span, text });
-    }
-    Ok(whole)
-}
-
-/// The candidates whose score reaches `threshold`, and what it leaves out. Scores never rise along the ranking, so that it cuts
-/// off an end.
-fn above(
-    mut candidates: Vec<FusedCandidate>,
-    threshold: Option<f32>,
-) -> (Vec<FusedCandidate>, Option<BelowThreshold>) {
-    let Some(threshold) = threshold else {
-        return (candidates, None);
-    };
-    let kept = candidates.partition_point(|candidate| candidate.relevance >= threshold);
-    let below = candidates.split_off(kept);
-    let left_out = BelowThreshold {
-        passages: below.len() as u64,
-        best_score: below.first().map_or(0.0, |first| first.relevance),
-    };
-    (candidates, Some(left_out))
-}
-
-/// What an answer must own up to.
-fn degraded(request: &Request, counts: Counts, activity: &Activity, truncated: bool) -> Vec<Degraded> {
-    let mut parts = Vec::new();
-    let reason = match activity.phase {
-        Phase::Opening | Phase::Scanning | Phase::Indexing => Some("files are still being read".to_owned()),
-        Phase::Incomplete => Some("no indexing run has finished yet".to_owned()),
-        Phase::Failed => Some(match &activity.failure {
-            Some(why) => format!("the last indexing run failed: {why}"),
-            None => "the last indexing run failed".to_owned(),
-        }),
-        Phase::Embedding | Phase::Ready => None,
-    };
-    parts.extend(reason.map(|reason| Degraded {
-        part: Part::Index,
-        reason,
-    }));
-    let missing = counts.passages.saturating_sub(counts.embedded);
-    if request.mode.wants_dense() && missing > 0 {
-        let reason = format!("{missing} of {} passages have no vector yet", counts.passages);
-        parts.push(Degraded {
-            part: Part::Dense,
-            reason,
-        });
-    }
-    if truncated {
-        let reason = "the query is longer than the model reads; its vector is of its beginning".into();
-        parts.push(Degraded {
-            part: Part::Query,
-            reason,
-        });
-    }
-    parts
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Phase;
     use autorag_store::{ModelIdentity, StoreOptions};
 
     #[test]

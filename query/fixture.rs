@@ -80,7 +80,7 @@ pub(crate) fn document(key: &str, text: &str) -> NewDocument {
                 page: None,
             },
             heading_path: Vec::new(),
-            embed_hash: ContentHash::of(text[start..end].as_bytes()),
+            embed_hash: ContentHash::of(&text.as_bytes()[start..end]),
         });
         start += line.len();
     }

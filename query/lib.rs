@@ -7,6 +7,7 @@ mod activity;
 mod answer;
 mod boost;
 mod context;
+mod degradation;
 mod duplicates;
 mod engine;
 mod error;

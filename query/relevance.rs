@@ -5,7 +5,7 @@
 //! is. The logistic curve over both was fitted to eight collections, with the questions of each asked of the others as well, and
 //! rounded; docs/retrieval.md has how well it separates.
 
-use crate::{FusedCandidate, Signals};
+use crate::{BelowThreshold, FusedCandidate, Signals};
 
 /// Log-odds of a passage that has no word of the question and is at right angles to it.
 const BOTH: Curve = Curve {
@@ -75,6 +75,24 @@ pub(crate) fn judge(candidates: &mut [FusedCandidate], heard: Heard, signals: &S
         most = most.min(own);
         candidate.relevance = most;
     }
+}
+
+/// The candidates whose score reaches `threshold`, and what it leaves out. Scores never rise along the ranking, so that it cuts
+/// off an end.
+pub(crate) fn above(
+    mut candidates: Vec<FusedCandidate>,
+    threshold: Option<f32>,
+) -> (Vec<FusedCandidate>, Option<BelowThreshold>) {
+    let Some(threshold) = threshold else {
+        return (candidates, None);
+    };
+    let kept = candidates.partition_point(|candidate| candidate.relevance >= threshold);
+    let below = candidates.split_off(kept);
+    let left_out = BelowThreshold {
+        passages: below.len() as u64,
+        best_score: below.first().map_or(0.0, |first| first.relevance),
+    };
+    (candidates, Some(left_out))
 }
 
 #[cfg(test)]

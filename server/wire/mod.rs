@@ -1,15 +1,15 @@
 //! Shapes of the native API. HTTP, MCP and `--json` print these; the libraries know nothing of them.
 
+mod answer;
 mod document;
 mod error;
 mod explanation;
 mod search;
 mod status;
 
+pub use answer::{AnswerWire, BelowThresholdWire, DegradedWire, DuplicateWire, FusionWire, HitWire};
 pub use document::{DocumentPage, DocumentWire, ReadWire};
 pub use error::{ErrorBody, ErrorWire};
 pub use explanation::{ExplanationWire, TermWire};
-pub use search::{
-    AnswerWire, BelowThresholdWire, BoostBody, DegradedWire, DuplicateWire, FusionWire, HitWire, SearchBody,
-};
+pub use search::{BoostBody, SearchBody};
 pub use status::{IndexStateWire, ModelWire, SourceWire, StatusWire};

@@ -1,0 +1,44 @@
+//! What limits an answer.
+
+use autorag_store::Counts;
+
+use crate::{Activity, Degraded, Part, Phase, Request};
+
+/// What an answer must own up to.
+pub(crate) fn degraded(
+    request: &Request,
+    counts: Counts,
+    activity: &Activity,
+    truncated: bool,
+) -> Vec<Degraded> {
+    let mut parts = Vec::new();
+    let reason = match activity.phase {
+        Phase::Opening | Phase::Scanning | Phase::Indexing => Some("files are still being read".to_owned()),
+        Phase::Incomplete => Some("no indexing run has finished yet".to_owned()),
+        Phase::Failed => Some(match &activity.failure {
+            Some(why) => format!("the last indexing run failed: {why}"),
+            None => "the last indexing run failed".to_owned(),
+        }),
+        Phase::Embedding | Phase::Ready => None,
+    };
+    parts.extend(reason.map(|reason| Degraded {
+        part: Part::Index,
+        reason,
+    }));
+    let missing = counts.passages.saturating_sub(counts.embedded);
+    if request.mode.wants_dense() && missing > 0 {
+        let reason = format!("{missing} of {} passages have no vector yet", counts.passages);
+        parts.push(Degraded {
+            part: Part::Dense,
+            reason,
+        });
+    }
+    if truncated {
+        let reason = "the query is longer than the model reads; its vector is of its beginning".into();
+        parts.push(Degraded {
+            part: Part::Query,
+            reason,
+        });
+    }
+    parts
+}
