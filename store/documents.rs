@@ -3,44 +3,63 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use roaring::RoaringBitmap;
-
 use crate::lexical::Restriction;
 use crate::{Counts, DocumentEntry, DocumentId, Filter, ItemStatus, Seq};
 
-/// A set of documents.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct DocumentSet(RoaringBitmap);
+/// A set of documents: a bit for each up to the last of them.
+#[derive(Debug, Clone, Default)]
+pub struct DocumentSet {
+    words: Vec<u64>,
+    len: u64,
+}
 
 impl DocumentSet {
     /// Whether `document` is in it.
-    pub fn contains(&self, document: DocumentId) -> bool {
-        self.0.contains(document.0)
+    pub fn contains(&self, DocumentId(id): DocumentId) -> bool {
+        let word = self.words.get(id as usize / 64);
+        word.is_some_and(|word| word >> (id % 64) & 1 == 1)
     }
 
     /// How many there are.
     pub fn len(&self) -> u64 {
-        self.0.len()
+        self.len
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len == 0
     }
 
     /// All of them, by number.
     pub fn iter(&self) -> impl Iterator<Item = DocumentId> {
-        self.0.iter().map(DocumentId)
+        self.words.iter().enumerate().flat_map(|(at, &word)| {
+            let after = |word: &u64| Some(word & word.wrapping_sub(1));
+            std::iter::successors(Some(word), after)
+                .take_while(|word| *word != 0)
+                .map(move |word| DocumentId(at as u32 * 64 + word.trailing_zeros()))
+        })
     }
+}
 
-    pub(crate) fn max(&self) -> Option<DocumentId> {
-        self.0.max().map(DocumentId)
+impl PartialEq for DocumentSet {
+    fn eq(&self, other: &DocumentSet) -> bool {
+        self.len == other.len && self.iter().eq(other.iter())
     }
 }
 
 impl FromIterator<DocumentId> for DocumentSet {
     fn from_iter<I: IntoIterator<Item = DocumentId>>(ids: I) -> DocumentSet {
-        DocumentSet(ids.into_iter().map(|id| id.0).collect())
+        let mut set = DocumentSet::default();
+        for DocumentId(id) in ids {
+            let at = id as usize / 64;
+            if at >= set.words.len() {
+                set.words.resize(at + 1, 0);
+            }
+            let bit = 1 << (id % 64);
+            set.len += u64::from(set.words[at] & bit == 0);
+            set.words[at] |= bit;
+        }
+        set
     }
 }
 
@@ -162,5 +181,25 @@ impl Documents {
             .filter(|entry| filter.admits(entry))
             .map(|entry| entry.id)
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        /// A set of documents is a set.
+        #[test]
+        fn equals_an_ordered_set(ids in prop::collection::vec(0u32..300, 0..60), other in 0u32..400) {
+            let expected: BTreeSet<u32> = ids.iter().copied().collect();
+            let set: DocumentSet = ids.iter().copied().map(DocumentId).collect();
+            prop_assert_eq!(set.len() as usize, expected.len());
+            prop_assert_eq!(set.contains(DocumentId(other)), expected.contains(&other));
+            prop_assert!(set.iter().map(|DocumentId(id)| id).eq(expected.iter().copied()));
+            prop_assert_eq!(set, expected.into_iter().rev().map(DocumentId).collect());
+        }
     }
 }

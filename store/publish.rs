@@ -5,10 +5,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rusqlite::Connection;
 
-use crate::catalog::{self, Catalog, PRUNED, SEQ};
+use crate::catalog::{self, Catalog, PRUNED, SEQ, VectorRow};
 use crate::documents::Documents;
 use crate::lexical::{Lexical, LexicalView};
-use crate::vectors::{self, Coded, VectorFile, Vectors};
+use crate::vectors::{self, Coded, FRAME_VECTORS, VectorFile, Vectors};
 use crate::{Seq, Snapshot, StoreError};
 
 /// Which file of vectors counts; a new number is a file made anew.
@@ -207,13 +207,15 @@ impl Publisher {
             return Ok(());
         }
         let mut fresh = Vec::new();
-        self.catalog.read(|connection| {
-            catalog::vectors(connection, self.vectors_seq, seq, |row| fresh.push(coded(row)))
-        })?;
+        self.catalog
+            .read(|connection| catalog::vectors(connection, self.vectors_seq, seq, |row| fresh.push(row)))?;
         if !fresh.is_empty() {
-            self.file()?.append(seq, &fresh)?;
+            let fresh: Vec<Coded<'_>> = fresh.iter().map(coded).collect();
+            let places = self.file()?.append(seq, &fresh)?;
             let vectors = Arc::make_mut(&mut self.vectors);
-            fresh.iter().for_each(|vector| vectors.push(vector));
+            for (vector, at) in fresh.iter().zip(places) {
+                vectors.push(vector, at);
+            }
         }
         self.vectors_seq = seq;
         Ok(())
@@ -256,17 +258,33 @@ impl Publisher {
     fn rebuild_vectors(&mut self) -> Result<(), StoreError> {
         let generation = self.generation + 1;
         let seq = self.catalog.read(|connection| catalog::seq_at(connection, SEQ))?;
-        let mut all = Vectors::new(self.dimensions);
-        let mut fresh = Vec::new();
+        let mut file = VectorFile::create(&vectors::path_of(&self.dir, generation), self.dimensions)?;
+        let mut all = Vectors::new(self.dimensions, Some(file.reader()?));
+        let mut rows = Vec::new();
+        let mut written = Ok(());
+        let mut write = |rows: &[VectorRow], last: bool| -> Result<(), StoreError> {
+            let part: Vec<Coded<'_>> = rows.iter().map(coded).collect();
+            let places = match last {
+                true => file.append(seq.max(1), &part)?,
+                false => file.append_part(&part)?,
+            };
+            for (vector, at) in part.iter().zip(places) {
+                all.push(vector, at);
+            }
+            Ok(())
+        };
         self.catalog.read(|connection| {
             catalog::vectors(connection, 0, seq, |row| {
-                let vector = coded(row);
-                all.push(&vector);
-                fresh.push(vector);
+                rows.push(row);
+                if rows.len() == FRAME_VECTORS {
+                    if written.is_ok() {
+                        written = write(&rows, false);
+                    }
+                    rows.clear();
+                }
             })
         })?;
-        let mut file = VectorFile::create(&vectors::path_of(&self.dir, generation), self.dimensions)?;
-        file.append(seq.max(1), &fresh)?;
+        written.and_then(|()| write(&rows, true))?;
         self.catalog
             .write(|transaction| catalog::set_meta(transaction, GENERATION, &generation.to_string()))?;
         (self.generation, self.vectors_seq) = (generation, seq);
@@ -285,11 +303,15 @@ impl Publisher {
         if self.generation == 0 || !path.is_file() {
             return Ok(false);
         }
+        if self.vectors_end == 0 {
+            let file = Arc::new(fs_err::File::open(&path)?.into_parts().0);
+            self.vectors = Arc::new(Vectors::new(self.dimensions, Some(file)));
+        }
         let vectors = Arc::make_mut(&mut self.vectors);
         let mut reached = self.vectors_seq;
         let end = vectors::read_frames(&path, self.dimensions, self.vectors_end, |frame| {
-            frame.vectors.iter().for_each(|vector| vectors.push(vector));
-            reached = frame.seq;
+            frame.vectors().for_each(|(vector, at)| vectors.push(&vector, at));
+            reached = frame.seq.unwrap_or(reached);
         })?;
         let Some(end) = end else { return Ok(false) };
         (self.vectors_seq, self.vectors_end) = (reached, end);
@@ -339,12 +361,11 @@ pub(crate) fn new_generation(connection: &Connection) -> rusqlite::Result<()> {
     catalog::set_meta(connection, GENERATION, &generation.to_string())
 }
 
-fn coded(row: catalog::VectorRow) -> Coded {
-    let codes = row.codes.into_iter().map(|byte| byte as i8).collect();
+fn coded(row: &VectorRow) -> Coded<'_> {
     Coded {
         passage: row.passage,
         document: row.document,
         scale: row.scale,
-        codes,
+        codes: bytemuck::cast_slice(&row.codes),
     }
 }

@@ -1,65 +1,106 @@
-//! Vectors in memory: full blocks shared by every snapshot, and a last one that a commit copies to add to it.
+//! Vectors in memory: full blocks shared by every snapshot, and a last one that a commit copies to add to it. The codes of full
+//! blocks stay in the file and are mapped, so that memory holds what every query looks at and not much else.
 
+use std::fs::File;
 use std::sync::Arc;
 
-use super::Coded;
-use crate::{DocumentId, PassageId};
+use super::codes::Codes;
+use super::rows::RowsOfDocuments;
+use super::{Coded, Signs};
+use crate::{DocumentId, DocumentSet, PassageId};
 
 /// Vectors in a block: 1.5 MiB of codes, so that adding to the last one copies little.
 pub(crate) const BLOCK: usize = 4096;
 
 /// Some vectors, column by column.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Block {
     pub passages: Vec<PassageId>,
     pub documents: Vec<DocumentId>,
     pub scales: Vec<f32>,
     /// Sum of each vector's codes, which the kernels need to work with unsigned queries.
     pub sums: Vec<i32>,
-    /// All codes, vector after vector.
-    pub codes: Vec<i8>,
+    pub codes: Codes,
+    pub signs: Signs,
 }
 
 impl Block {
+    fn new(dimensions: usize) -> Block {
+        Block {
+            passages: Vec::new(),
+            documents: Vec::new(),
+            scales: Vec::new(),
+            sums: Vec::new(),
+            codes: Codes::new(dimensions),
+            signs: Signs::default(),
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.passages.len()
     }
 
-    fn push(&mut self, vector: &Coded) {
+    fn push(&mut self, vector: &Coded<'_>, at: u64) {
+        self.signs.push(self.len(), vector.codes);
         self.passages.push(vector.passage);
         self.documents.push(vector.document);
         self.scales.push(vector.scale);
         self.sums
             .push(vector.codes.iter().map(|&code| i32::from(code)).sum());
-        self.codes.extend_from_slice(&vector.codes);
+        self.codes.push(vector.codes, at);
+    }
+
+    fn shrink(&mut self) {
+        self.passages.shrink_to_fit();
+        self.documents.shrink_to_fit();
+        self.scales.shrink_to_fit();
+        self.sums.shrink_to_fit();
     }
 }
 
-/// Every vector of a generation, up to some point of the history.
+/// Every vector of a generation, up to some point of the history. A vector's number among them is its *row*.
 #[derive(Debug, Clone)]
 pub(crate) struct Vectors {
     pub dimensions: usize,
     pub blocks: Vec<Arc<Block>>,
     pub len: usize,
+    rows: Arc<RowsOfDocuments>,
+    /// Where the codes of full blocks are; none where all are to stay in memory.
+    file: Option<Arc<File>>,
 }
 
 impl Vectors {
-    pub(crate) fn new(dimensions: usize) -> Vectors {
+    /// None yet; `file` is what they are going to be written to, and read from.
+    pub(crate) fn new(dimensions: usize, file: Option<Arc<File>>) -> Vectors {
         Vectors {
             dimensions,
             blocks: Vec::new(),
             len: 0,
+            rows: Arc::default(),
+            file,
         }
     }
 
-    /// Adds a vector. A snapshot that shares the last block keeps its own.
-    pub(crate) fn push(&mut self, vector: &Coded) {
+    /// Adds a vector whose codes are at byte `at` of the file. A snapshot that shares the last block keeps its own.
+    pub(crate) fn push(&mut self, vector: &Coded<'_>, at: u64) {
         if self.len.is_multiple_of(BLOCK) {
-            self.blocks.push(Arc::default());
+            self.blocks.push(Arc::new(Block::new(self.dimensions)));
         }
-        if let Some(last) = self.blocks.last_mut() {
-            Arc::make_mut(last).push(vector);
-            self.len += 1;
+        let Some(last) = self.blocks.last_mut() else {
+            return;
+        };
+        let last = Arc::make_mut(last);
+        last.push(vector, at);
+        self.rows.push(vector.document);
+        self.len += 1;
+        if last.len() == BLOCK {
+            last.shrink();
+            if let Some(file) = &self.file
+                && let Err(error) = last.codes.map(file)
+            {
+                tracing::warn!("vectors stay in memory, since their file cannot be mapped: {error}");
+                self.file = None;
+            }
         }
     }
 
@@ -68,5 +109,71 @@ impl Vectors {
         self.blocks
             .iter()
             .flat_map(|block| block.documents.iter().copied())
+    }
+
+    /// The rows of documents `within`, in order; none where there are more than `most`.
+    pub(crate) fn rows_within(&self, within: &DocumentSet, most: usize) -> Option<Vec<u32>> {
+        self.rows.within(within, self.len, most)
+    }
+
+    /// The block of a row, and the row's place there.
+    pub(crate) fn place(&self, row: u32) -> (&Block, usize) {
+        (&self.blocks[row as usize / BLOCK], row as usize % BLOCK)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{VectorFile, read_frames};
+    use super::*;
+
+    #[test]
+    fn codes_are_the_same_in_memory_and_mapped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("1.vec");
+        let mut file = VectorFile::create(&path, 3).unwrap();
+        let codes = |row: usize| [row as i8, (row >> 8) as i8, 7];
+        let all: Vec<[i8; 3]> = (0..BLOCK * 2 + 5).map(codes).collect();
+        let coded = |row: usize| Coded {
+            passage: PassageId(row as u64),
+            document: DocumentId(0),
+            scale: 1.0,
+            codes: &all[row],
+        };
+        let mut held = Vectors::new(3, None);
+        let mut written = Vectors::new(3, Some(file.reader().unwrap()));
+        // Commits that end within blocks, one of them of several frames.
+        for (seq, rows) in [(1, 0..10), (2, 10..BLOCK + 2), (3, BLOCK + 2..all.len())] {
+            let vectors: Vec<Coded<'_>> = rows.clone().map(coded).collect();
+            let places = file.append(seq, &vectors).unwrap();
+            for (vector, at) in vectors.iter().zip(places) {
+                held.push(vector, at);
+                written.push(vector, at);
+            }
+        }
+        let mut read = Vectors::new(3, Some(file.reader().unwrap()));
+        read_frames(&path, 3, 0, |frame| {
+            frame.vectors().for_each(|(vector, at)| read.push(&vector, at));
+        })
+        .unwrap()
+        .unwrap();
+        assert!(written.blocks[0].codes.is_mapped() && read.blocks[1].codes.is_mapped());
+        assert!(!written.blocks[2].codes.is_mapped() && !held.blocks[0].codes.is_mapped());
+        for (row, expected) in all.iter().enumerate() {
+            for vectors in [&held, &written, &read] {
+                let (block, place) = vectors.place(row as u32);
+                assert_eq!(block.codes.of(place), expected, "{row}");
+                assert_eq!(block.passages[place], PassageId(row as u64));
+            }
+        }
+        for block in held.blocks.iter().chain(&written.blocks) {
+            let rows: usize = block
+                .codes
+                .runs(block.len())
+                .iter()
+                .map(|run| run.rows.len())
+                .sum();
+            assert_eq!(rows, block.len());
+        }
     }
 }

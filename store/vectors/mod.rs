@@ -1,29 +1,35 @@
-//! The vectors: int8 codes in an append-only file and, for searching, in blocks in memory. Derived from the catalog.
+//! The vectors: int8 codes in an append-only file and, for searching, blocks of them with their signs. Derived from the catalog.
 
 mod block;
+mod codes;
 mod file;
 pub(crate) mod kernels;
+mod prefilter;
 mod quantize;
+mod rows;
 mod scan;
+mod shortlist;
+mod signs;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(crate) use block::{Block, Vectors};
-pub(crate) use file::{VectorFile, read_frames};
+pub(crate) use file::{FRAME_VECTORS, VectorFile, read_frames};
 pub(crate) use quantize::quantize;
 pub(crate) use scan::nearest;
+pub(crate) use signs::{SignQuery, Signs};
 
 use crate::{DocumentId, PassageId};
 
 /// A vector as stored: one scale, 8 bits a value.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Coded {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Coded<'a> {
     pub passage: PassageId,
     pub document: DocumentId,
     /// What a code is worth.
     pub scale: f32,
-    pub codes: Vec<i8>,
+    pub codes: &'a [i8],
 }
 
 /// The file of a generation.
@@ -33,5 +39,5 @@ pub(crate) fn path_of(dir: &Path, generation: u64) -> PathBuf {
 
 /// An empty set of vectors of `dimensions`.
 pub(crate) fn empty(dimensions: usize) -> Arc<Vectors> {
-    Arc::new(Vectors::new(dimensions))
+    Arc::new(Vectors::new(dimensions, None))
 }

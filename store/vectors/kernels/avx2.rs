@@ -13,21 +13,21 @@ pub(super) fn is_available() -> bool {
 }
 
 /// See [`super::Dots`].
-pub(super) fn dots(query: &[i8], codes: &[i8], _sums: &[i32], out: &mut [i32]) {
+pub(super) fn dots(query: &[i8], codes: &[i8], stride: usize, _sums: &[i32], out: &mut [i32]) {
     assert!(is_available());
-    assert_eq!(codes.len(), query.len() * out.len());
+    super::check(query, codes, stride, out);
     // SAFETY: the CPU has AVX2, and the lengths fit, both checked above.
-    unsafe { dots_avx2(query, codes, out) }
+    unsafe { dots_avx2(query, codes, stride, out) }
 }
 
 /// # Safety
-/// The CPU must have AVX2, and `codes` must be `out.len()` times as long as `query`.
+/// The CPU must have AVX2, and `codes` must have `out.len()` vectors of the query's length, `stride` apart.
 #[target_feature(enable = "avx2")]
-unsafe fn dots_avx2(query: &[i8], codes: &[i8], out: &mut [i32]) {
+unsafe fn dots_avx2(query: &[i8], codes: &[i8], stride: usize, out: &mut [i32]) {
     let dimensions = query.len();
     let whole = dimensions - dimensions % STEP;
     for (index, dot) in out.iter_mut().enumerate() {
-        let vector = &codes[index * dimensions..][..dimensions];
+        let vector = &codes[index * stride..][..dimensions];
         let mut sum = _mm256_setzero_si256();
         for at in (0..whole).step_by(STEP) {
             // SAFETY: at + STEP is at most the length of both slices, and the loads need no alignment.

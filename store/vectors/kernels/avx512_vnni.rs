@@ -16,23 +16,23 @@ pub(super) fn is_available() -> bool {
 }
 
 /// See [`super::Dots`].
-pub(super) fn dots(query: &[i8], codes: &[i8], sums: &[i32], out: &mut [i32]) {
+pub(super) fn dots(query: &[i8], codes: &[i8], stride: usize, sums: &[i32], out: &mut [i32]) {
     assert!(is_available());
-    assert_eq!(codes.len(), query.len() * out.len());
+    super::check(query, codes, stride, out);
     assert_eq!(sums.len(), out.len());
     // SAFETY: the CPU has the instructions, and the lengths fit, both checked above.
-    unsafe { dots_vnni(query, codes, sums, out) }
+    unsafe { dots_vnni(query, codes, stride, sums, out) }
 }
 
 /// # Safety
-/// The CPU must have AVX-512 F, BW and VNNI, and `codes` must be `out.len()` times as long as `query`.
+/// The CPU must have AVX-512 F, BW and VNNI, and `codes` must have `out.len()` vectors of the query's length, `stride` apart.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-unsafe fn dots_vnni(query: &[i8], codes: &[i8], sums: &[i32], out: &mut [i32]) {
+unsafe fn dots_vnni(query: &[i8], codes: &[i8], stride: usize, sums: &[i32], out: &mut [i32]) {
     let dimensions = query.len();
     let whole = dimensions - dimensions % STEP;
     let up = _mm512_set1_epi8(i8::MIN);
     for (index, dot) in out.iter_mut().enumerate() {
-        let vector = &codes[index * dimensions..][..dimensions];
+        let vector = &codes[index * stride..][..dimensions];
         let mut sum = _mm512_setzero_si512();
         for at in (0..whole).step_by(STEP) {
             // SAFETY: at + STEP is at most the length of both slices, and the loads need no alignment.

@@ -1,18 +1,19 @@
-//! Dot products of 8-bit codes: the whole cost of a flat scan. Chosen once, by what the CPU has.
+//! Dot products of 8-bit codes, and in [`bits`] what a scan of signs takes. Chosen once, by what the CPU has.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512_vnni;
+pub(crate) mod bits;
 mod portable;
 
 use std::sync::OnceLock;
 
 /// Dot products of a query with vectors that lie one after another.
 ///
-/// `query` are its codes; `codes` is `out.len()` times as long; `sums` has the sum of each vector's codes. The result is
-/// exact, whatever kernel computes it.
-pub(crate) type Dots = fn(query: &[i8], codes: &[i8], sums: &[i32], out: &mut [i32]);
+/// `query` are its codes; `codes` begins with the first vector, and each lies `stride` codes after the one before; `sums` has
+/// the sum of each vector's codes. The result is exact, whatever kernel computes it.
+pub(crate) type Dots = fn(query: &[i8], codes: &[i8], stride: usize, sums: &[i32], out: &mut [i32]);
 
 /// The fastest kernel that this CPU has.
 pub(crate) fn dots() -> Dots {
@@ -40,6 +41,14 @@ pub(crate) fn available() -> Vec<(&'static str, Dots)> {
     kernels
 }
 
+/// That every vector is there.
+fn check(query: &[i8], codes: &[i8], stride: usize, out: &[i32]) {
+    if let Some(last) = out.len().checked_sub(1) {
+        assert!(stride >= query.len());
+        assert!(codes.len() >= last * stride + query.len());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +60,7 @@ mod tests {
         fn kernels_agree(
             dimensions in prop::sample::select(vec![1usize, 31, 32, 63, 64, 65, 128, 384, 385]),
             count in 0usize..9,
+            apart in 0usize..20,
             seed in any::<u64>(),
         ) {
             let mut state = seed | 1;
@@ -59,8 +69,9 @@ mod tests {
                 match state >> 60 { 0 => i8::MIN, 1 => i8::MAX, _ => (state >> 40) as i8 }
             };
             let query: Vec<i8> = (0..dimensions).map(|_| code()).collect();
-            let codes: Vec<i8> = (0..dimensions * count).map(|_| code()).collect();
-            let vectors: Vec<&[i8]> = codes.chunks(dimensions).collect();
+            let stride = dimensions + apart;
+            let codes: Vec<i8> = (0..stride * count).map(|_| code()).collect();
+            let vectors: Vec<&[i8]> = codes.chunks(stride).map(|vector| &vector[..dimensions]).collect();
             let sums: Vec<i32> = vectors.iter().map(|v| v.iter().map(|&c| i32::from(c)).sum()).collect();
             let expected: Vec<i32> = vectors
                 .iter()
@@ -68,7 +79,7 @@ mod tests {
                 .collect();
             for (name, kernel) in available() {
                 let mut out = vec![0; count];
-                kernel(&query, &codes, &sums, &mut out);
+                kernel(&query, &codes[..codes.len().saturating_sub(apart)], stride, &sums, &mut out);
                 prop_assert_eq!(&out, &expected, "{}", name);
             }
         }
