@@ -1,4 +1,4 @@
-//! The built-in model: texts in, vectors out.
+//! Texts in, vectors out, whatever computes them.
 
 use std::fmt;
 
@@ -8,6 +8,7 @@ use crate::encoder::kernels::Kernel;
 use crate::encoder::weights::Weights;
 use crate::error::EmbedError;
 use crate::model::{ModelInfo, Pooling};
+use crate::remote::{Outage, Remote, RemoteOptions};
 use crate::tokenizer::Tokenizer;
 
 static WEIGHTS: &Aligned<[u8]> = &Aligned(*include_bytes!("../data/model/all-MiniLM-L6-v2/weights.bin"));
@@ -15,6 +16,39 @@ static VOCABULARY: &str = include_str!("../data/model/all-MiniLM-L6-v2/vocab.txt
 
 /// Tokens that are put around every text: one that begins it and one that ends it.
 const SPECIAL_TOKENS: usize = 2;
+
+/// Texts that one call of the encoder takes best. Few, so that a wish to stop is soon heard.
+const ENCODER_BATCH: usize = 16;
+
+/// Where a model comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ModelSource {
+    /// The one that is part of the program.
+    #[default]
+    BuiltIn,
+    /// One that another process computes, over HTTP.
+    Remote(RemoteOptions),
+}
+
+/// How long the caller of [`Embedder::embed_each`] is willing to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// As long as it takes.
+    Full,
+    /// For answers that are under way, but not for another attempt.
+    FinishRequests,
+    /// No longer.
+    None,
+}
+
+/// How texts are best handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batching {
+    /// Texts in a call.
+    pub texts: usize,
+    /// Calls at once, where it is not the processor that decides.
+    pub calls: Option<usize>,
+}
 
 /// The vector of a query.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,9 +72,48 @@ pub struct Embedder {
 enum Engine {
     /// This program, on this processor.
     Encoder(Encoder),
+    /// Another process, over HTTP.
+    Remote(Box<Remote>),
 }
 
 impl Embedder {
+    /// Opens a model.
+    ///
+    /// # Errors
+    /// Those of [`Embedder::built_in`] and [`Embedder::remote`].
+    pub fn open(source: &ModelSource) -> Result<Self, EmbedError> {
+        match source {
+            ModelSource::BuiltIn => Self::built_in(),
+            ModelSource::Remote(options) => Self::remote(options.clone()),
+        }
+    }
+
+    /// Opens a model that another process computes. Tokens are estimated with the tokenizer of the built-in model.
+    ///
+    /// The provider is asked for a first vector. Where it does not answer, the model opens all the same if the options say how
+    /// long its vectors are, and [`Embedder::outage`] says what is wrong.
+    ///
+    /// # Errors
+    /// `Setting` for options that cannot be used, and otherwise why the provider does not tell how long its vectors are.
+    pub fn remote(options: RemoteOptions) -> Result<Self, EmbedError> {
+        let remote = Remote::open(options)?;
+        let options = remote.options();
+        let model = ModelInfo {
+            id: options.name.clone(),
+            version: options.version(),
+            dimensions: remote.dimensions(),
+            max_tokens: options.max_tokens,
+            pooling: None,
+            query_prefix: options.query_prefix.clone(),
+            passage_prefix: options.passage_prefix.clone(),
+        };
+        Ok(Self {
+            model,
+            tokenizer: Tokenizer::from_vocabulary(VOCABULARY)?,
+            engine: Engine::Remote(Box::new(remote)),
+        })
+    }
+
     /// Opens the model that is part of the program, with the fastest kernel of this processor.
     ///
     /// # Errors
@@ -73,6 +146,7 @@ impl Embedder {
     pub fn kernel(&self) -> Option<Kernel> {
         match &self.engine {
             Engine::Encoder(encoder) => Some(encoder.kernel()),
+            Engine::Remote(_) => None,
         }
     }
 
@@ -83,13 +157,49 @@ impl Embedder {
     pub fn with_kernel(self, kernel: Kernel) -> Result<Self, EmbedError> {
         let engine = match self.engine {
             Engine::Encoder(encoder) => Engine::Encoder(encoder.with_kernel(kernel)?),
+            Engine::Remote(remote) => Engine::Remote(remote),
         };
         Ok(Self { engine, ..self })
     }
 
-    /// The model's tokenizer.
+    /// The model's tokenizer, or, where [`Embedder::estimates_tokens`], one that counts about as it does.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
+    }
+
+    /// Whether the tokenizer is not the model's own.
+    pub fn estimates_tokens(&self) -> bool {
+        self.provider().is_some()
+    }
+
+    /// Address of the process that computes the vectors, where it is another one.
+    pub fn provider(&self) -> Option<&str> {
+        match &self.engine {
+            Engine::Encoder(_) => None,
+            Engine::Remote(remote) => Some(&remote.options().base_url),
+        }
+    }
+
+    /// What is wrong with that process, if something is.
+    pub fn outage(&self) -> Option<Outage> {
+        match &self.engine {
+            Engine::Encoder(_) => None,
+            Engine::Remote(remote) => remote.outage(),
+        }
+    }
+
+    /// How texts are best handed over.
+    pub fn batching(&self) -> Batching {
+        match &self.engine {
+            Engine::Encoder(_) => Batching {
+                texts: ENCODER_BATCH,
+                calls: None,
+            },
+            Engine::Remote(remote) => Batching {
+                texts: remote.batch_texts(),
+                calls: Some(remote.options().concurrency),
+            },
+        }
     }
 
     /// Tokens of the longest passage that the model reads whole: what the special tokens and the prefix leave.
@@ -100,33 +210,81 @@ impl Embedder {
 
     /// One vector of length one for each passage, in order. An empty text has a vector too.
     ///
-    /// The same text has the same vector, bit for bit, whatever it is embedded with. Several threads may call at once;
-    /// one call uses one thread, and is most efficient with a few texts or more.
+    /// Where this program computes them, the same text has the same vector, bit for bit, whatever it is embedded with. Several
+    /// threads may call at once; one call uses one thread, and is most efficient with a few texts or more.
     ///
     /// # Errors
-    /// `TextTooLong` for the first text that has more tokens than the model reads; nothing is embedded then.
+    /// `TextTooLong` for the first text that has more tokens than the model reads; nothing is embedded then. For a remote model,
+    /// what its provider has against the texts, or what is wrong with it.
     pub fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        if let Engine::Encoder(encoder) = &self.engine {
+            return self.encode(encoder, texts);
+        }
+        let mut vectors = vec![Vec::new(); texts.len()];
+        let mut refused = None;
+        self.embed_each(texts, &|| Patience::Full, &mut |index, outcome| match outcome {
+            Ok(vector) => vectors[index] = vector,
+            Err(error) => refused = Some(error),
+        })?;
+        refused.map_or(Ok(vectors), Err)
+    }
+
+    /// The same, but vectors are delivered as they come, each with the place of its text, and so is what a provider has against
+    /// a single text. A call to another process is given up when `patience` ends.
+    ///
+    /// # Errors
+    /// Those of [`Embedder::embed`], and `Interrupted`. What was delivered stays so.
+    pub fn embed_each(
+        &self,
+        texts: &[&str],
+        patience: &dyn Fn() -> Patience,
+        deliver: &mut dyn FnMut(usize, Result<Vec<f32>, EmbedError>),
+    ) -> Result<(), EmbedError> {
         match &self.engine {
             Engine::Encoder(encoder) => {
+                let vectors = self.encode(encoder, texts)?;
+                vectors
+                    .into_iter()
+                    .enumerate()
+                    .for_each(|(index, vector)| deliver(index, Ok(vector)));
+                Ok(())
+            }
+            Engine::Remote(remote) => {
+                let prefix = &self.model.passage_prefix;
+                let inputs: Vec<String> = texts.iter().map(|text| format!("{prefix}{text}")).collect();
+                let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
                 let limit = self.model.max_tokens;
-                let mut encoded = Vec::with_capacity(texts.len());
-                for (index, text) in texts.iter().enumerate() {
-                    let ids = self.tokens(&self.model.passage_prefix, text);
-                    if ids.len() > limit {
-                        let tokens = ids.len();
+                let mut counts = Vec::with_capacity(inputs.len());
+                for (index, input) in inputs.iter().enumerate() {
+                    let tokens = self.tokenizer.count(input) + SPECIAL_TOKENS;
+                    if tokens > limit {
                         return Err(EmbedError::TextTooLong { index, tokens, limit });
                     }
-                    encoded.push(ids);
+                    counts.push(tokens);
                 }
-                Ok(encoder.encode(&encoded))
+                remote.embed(&inputs, &counts, patience, deliver)
             }
         }
+    }
+
+    fn encode(&self, encoder: &Encoder, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        let limit = self.model.max_tokens;
+        let mut encoded = Vec::with_capacity(texts.len());
+        for (index, text) in texts.iter().enumerate() {
+            let ids = self.tokens(&self.model.passage_prefix, text);
+            if ids.len() > limit {
+                let tokens = ids.len();
+                return Err(EmbedError::TextTooLong { index, tokens, limit });
+            }
+            encoded.push(ids);
+        }
+        Ok(encoder.encode(&encoded))
     }
 
     /// The vector of a query. A query that is too long is cut, and the answer says so.
     ///
     /// # Errors
-    /// None where this program computes the vectors.
+    /// None where this program computes the vectors; for a remote model, what is wrong with its provider.
     pub fn embed_query(&self, text: &str) -> Result<QueryEmbedding, EmbedError> {
         match &self.engine {
             Engine::Encoder(encoder) => {
@@ -139,6 +297,21 @@ impl Embedder {
                     ids.push(end);
                 }
                 let vector = encoder.encode(&[ids]).swap_remove(0);
+                Ok(QueryEmbedding { vector, truncated })
+            }
+            Engine::Remote(remote) => {
+                let mut input = format!("{}{text}", self.model.query_prefix);
+                let room = self.model.max_tokens.saturating_sub(SPECIAL_TOKENS);
+                let cut = self
+                    .tokenizer
+                    .token_spans(&input)
+                    .get(room)
+                    .map(|next| next.start);
+                if let Some(end) = cut {
+                    input.truncate(end);
+                }
+                let vector = remote.embed_query(&input)?;
+                let truncated = cut.is_some();
                 Ok(QueryEmbedding { vector, truncated })
             }
         }

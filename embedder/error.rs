@@ -35,4 +35,77 @@ pub enum EmbedError {
         /// What was found wrong.
         reason: &'static str,
     },
+
+    /// A setting of a model that cannot be used.
+    #[error("{setting}: {message}")]
+    Setting {
+        /// Its name, such as `model.base_url`.
+        setting: &'static str,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+
+    /// The provider of a remote model cannot be reached, or not in time, or is overloaded. Later it may answer.
+    #[error("the embedding provider at {provider} does not answer: {reason}")]
+    Unavailable {
+        /// Its address.
+        provider: String,
+        /// What went wrong.
+        reason: String,
+    },
+
+    /// The provider of a remote model refuses what it is asked: a wrong key, an unknown model.
+    #[error("the embedding provider at {provider} answers {status}: {message}")]
+    Refused {
+        /// Its address.
+        provider: String,
+        /// Status of HTTP.
+        status: u16,
+        /// What it says, without anything of the texts or the key.
+        message: String,
+    },
+
+    /// The provider of a remote model answers with something else than the vectors asked for.
+    #[error("the embedding provider at {provider} gives no usable vectors: {reason}")]
+    BadAnswer {
+        /// Its address.
+        provider: String,
+        /// What is wrong with them.
+        reason: String,
+    },
+
+    /// The provider of a remote model takes other texts, but not this one.
+    #[error("the embedding provider at {provider} does not take a text: {reason}")]
+    TextRefused {
+        /// Its address.
+        provider: String,
+        /// What it says, without anything of the text.
+        reason: String,
+    },
+
+    /// The caller did not want to wait any longer.
+    #[error("embedding was interrupted")]
+    Interrupted,
+}
+
+impl EmbedError {
+    /// Whether it is a remote model's provider that failed: nothing is wrong here, and later it may work.
+    pub fn is_of_provider(&self) -> bool {
+        use EmbedError::{BadAnswer, Refused, TextRefused, Unavailable};
+        matches!(
+            self,
+            Unavailable { .. } | Refused { .. } | BadAnswer { .. } | TextRefused { .. }
+        )
+    }
+
+    /// What is wrong, without the address.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            EmbedError::Unavailable { reason, .. }
+            | EmbedError::BadAnswer { reason, .. }
+            | EmbedError::TextRefused { reason, .. } => reason.clone(),
+            EmbedError::Refused { status, message, .. } => format!("it answers {status}: {message}"),
+            other => other.to_string(),
+        }
+    }
 }

@@ -1,4 +1,5 @@
-//! Sentence embeddings on the CPU: the model all-MiniLM-L6-v2, built in, and its tokenizer.
+//! Sentence embeddings: on the CPU with the model all-MiniLM-L6-v2, built in, and its tokenizer; or by another process, over
+//! HTTP.
 //!
 //! ```
 //! let embedder = autorag_embedder::Embedder::built_in()?;
@@ -12,6 +13,7 @@
 //! - [`Tokenizer`]: text to tokens.
 //! - `format`, `weights`: the packed int8 weights and the view of them that the encoder uses in place.
 //! - `forward`: the encoder as the papers have it, over the `Arithmetic` of one of the `kernels`.
+//! - `remote`: requests to a provider in the form of OpenAI, in batches, again where that helps, and not while it is down.
 //! - `pack-model` (feature `pack`): makes the packed weights and the golden vectors from the official ones.
 //!
 //! # Invariants
@@ -27,11 +29,13 @@ mod encoder;
 mod error;
 mod golden;
 mod model;
+mod remote;
 mod tokenizer;
 
-pub use embedder::{Embedder, QueryEmbedding};
+pub use embedder::{Batching, Embedder, ModelSource, Patience, QueryEmbedding};
 pub use encoder::kernels::Kernel;
 pub use error::EmbedError;
 pub use golden::{ReferenceVector, reference_vectors};
 pub use model::{ModelInfo, Pooling};
+pub use remote::{Key, Outage, RemoteOptions};
 pub use tokenizer::Tokenizer;

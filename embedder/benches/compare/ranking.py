@@ -2,7 +2,7 @@
 
     venv/bin/python embedder/benches/compare/ranking.py FOLDER target/release/autorag
 
-FOLDER is a collection as BEIR lays it out: corpus.jsonl, queries.jsonl, qrels.tsv. Documents are cut to what the model reads, the
+FOLDER is a collection as BEIR lays it out (with `id` for `_id`): corpus.jsonl, queries.jsonl, qrels.tsv. Documents are cut to what the model reads, the
 same for all; set up as `compare.py` says.
 """
 
@@ -60,14 +60,14 @@ def main():
     compare.prepare(options.models)
 
     documents = lines(options.collection / "corpus.jsonl")
-    names = [document["_id"] for document in documents]
+    names = [document["id"] for document in documents]
     corpus = cut(f"{document.get('title', '')} {document['text']}" for document in documents)
     judged = {}
     with open(options.collection / "qrels.tsv", encoding="utf-8") as file:
         for row in csv.reader(file, delimiter="\t"):
             if row[-1].lstrip("-").isdigit():
                 judged.setdefault(row[0], {})[row[-2]] = int(row[-1])
-    questions = [query for query in lines(options.collection / "queries.jsonl") if query["_id"] in judged]
+    questions = [query for query in lines(options.collection / "queries.jsonl") if query["id"] in judged]
     asked = cut(query["text"] for query in questions)
 
     def rankings(vectors):
@@ -76,7 +76,7 @@ def main():
         return [[names[place] for place in row] for row in best]
 
     def mean_ndcg(ranked):
-        return float(np.mean([ndcg(row, judged[query["_id"]]) for row, query in zip(ranked, questions)]))
+        return float(np.mean([ndcg(row, judged[query["id"]]) for row, query in zip(ranked, questions)]))
 
     reference = rankings(in_f32(corpus + asked, options.models))
     print(f"{len(corpus)} documents, {len(asked)} questions; f32: nDCG@10 {mean_ndcg(reference):.4f}")
