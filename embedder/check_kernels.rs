@@ -24,7 +24,9 @@ fn main() -> Result<ExitCode, EmbedError> {
         .iter()
         .map(|reference| reference.vector.as_slice())
         .collect();
-    let portable = Embedder::built_in()?.with_kernel(Kernel::Portable)?.embed(&texts)?;
+    let portable = Embedder::built_in()?
+        .with_kernel(Kernel::Portable)?
+        .embed(&texts)?;
     let portable: Vec<&[f32]> = portable.iter().map(Vec::as_slice).collect();
     let mut good = true;
     for kernel in Kernel::available() {
@@ -34,7 +36,11 @@ fn main() -> Result<ExitCode, EmbedError> {
         println!("{kernel}: to f32 {mean:.5}, at least {least:.5}; to portable at least {alike:.5}");
         good &= mean >= NEAR.0 && least >= NEAR.1 && alike >= ALIKE;
     }
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Mean and least cosine of pairs of vectors at length one.

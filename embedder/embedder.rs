@@ -1,34 +1,23 @@
-//! Texts in, vectors out, whatever computes them.
+//! A model, opened: texts in, vectors out, whatever computes them.
 
 use std::fmt;
+use std::path::Path;
 
+use crate::directory::{self, DirectoryOptions};
 use crate::encoder::Encoder;
 use crate::encoder::aligned::Aligned;
 use crate::encoder::kernels::Kernel;
-use crate::encoder::weights::Weights;
+use crate::encoder::weights::{OwnedWeights, PackedBytes};
 use crate::error::EmbedError;
-use crate::model::{ModelInfo, Pooling};
+use crate::model::{ModelInfo, ModelSource, Pooling};
 use crate::remote::{Outage, Remote, RemoteOptions};
 use crate::tokenizer::Tokenizer;
 
 static WEIGHTS: &Aligned<[u8]> = &Aligned(*include_bytes!("../data/model/all-MiniLM-L6-v2/weights.bin"));
 static VOCABULARY: &str = include_str!("../data/model/all-MiniLM-L6-v2/vocab.txt");
 
-/// Tokens that are put around every text: one that begins it and one that ends it.
-const SPECIAL_TOKENS: usize = 2;
-
 /// Texts that one call of the encoder takes best. Few, so that a wish to stop is soon heard.
 const ENCODER_BATCH: usize = 16;
-
-/// Where a model comes from.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum ModelSource {
-    /// The one that is part of the program.
-    #[default]
-    BuiltIn,
-    /// One that another process computes, over HTTP.
-    Remote(RemoteOptions),
-}
 
 /// How long the caller of [`Embedder::embed_each`] is willing to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,13 +66,14 @@ enum Engine {
 }
 
 impl Embedder {
-    /// Opens a model.
+    /// Opens a model, wherever it comes from.
     ///
     /// # Errors
-    /// Those of [`Embedder::built_in`] and [`Embedder::remote`].
+    /// Those of the function for its source.
     pub fn open(source: &ModelSource) -> Result<Self, EmbedError> {
         match source {
             ModelSource::BuiltIn => Self::built_in(),
+            ModelSource::Directory { path, options } => Self::from_directory(path, options),
             ModelSource::Remote(options) => Self::remote(options.clone()),
         }
     }
@@ -114,18 +104,33 @@ impl Embedder {
         })
     }
 
+    /// Opens a model in a directory of the layout of sentence-transformers: a BERT-shaped encoder with its tokenizer. Its weights
+    /// are packed into 8 bits, which takes seconds to a minute, and where `options` name a cache is done once.
+    ///
+    /// # Errors
+    /// `UnusableModel`, naming the file and what to do.
+    pub fn from_directory(path: &Path, options: &DirectoryOptions) -> Result<Self, EmbedError> {
+        let opened = directory::open(path, options)?;
+        Ok(Self {
+            model: opened.model,
+            tokenizer: opened.tokenizer,
+            engine: Engine::Encoder(opened.encoder),
+        })
+    }
+
     /// Opens the model that is part of the program, with the fastest kernel of this processor.
     ///
     /// # Errors
     /// `MalformedModel` if the program was built with weights of another format.
     pub fn built_in() -> Result<Self, EmbedError> {
-        let weights = Weights::read(&WEIGHTS.0)?;
+        let weights = OwnedWeights::read(PackedBytes::BuiltIn(&WEIGHTS.0))?;
+        let header = weights.get().header;
         let pooling = Pooling::Mean;
         let model = ModelInfo {
-            id: "all-MiniLM-L6-v2".to_owned(),
-            version: weights.header.version(),
-            dimensions: weights.header.shape.hidden,
-            max_tokens: weights.header.shape.positions,
+            id: ModelSource::BUILT_IN.to_owned(),
+            version: header.version(),
+            dimensions: header.shape.hidden,
+            max_tokens: header.shape.positions,
             pooling: Some(pooling),
             query_prefix: String::new(),
             passage_prefix: String::new(),
@@ -204,7 +209,7 @@ impl Embedder {
 
     /// Tokens of the longest passage that the model reads whole: what the special tokens and the prefix leave.
     pub fn passage_tokens(&self) -> usize {
-        let taken = SPECIAL_TOKENS + self.tokenizer.count(&self.model.passage_prefix);
+        let taken = self.tokenizer.special_tokens() + self.tokenizer.count(&self.model.passage_prefix);
         self.model.max_tokens.saturating_sub(taken)
     }
 
@@ -256,7 +261,7 @@ impl Embedder {
                 let limit = self.model.max_tokens;
                 let mut counts = Vec::with_capacity(inputs.len());
                 for (index, input) in inputs.iter().enumerate() {
-                    let tokens = self.tokenizer.count(input) + SPECIAL_TOKENS;
+                    let tokens = self.tokenizer.count(input) + self.tokenizer.special_tokens();
                     if tokens > limit {
                         return Err(EmbedError::TextTooLong { index, tokens, limit });
                     }
@@ -292,16 +297,14 @@ impl Embedder {
                 let mut ids = self.tokens(&self.model.query_prefix, text);
                 let truncated = ids.len() > limit;
                 if truncated {
-                    let end = ids[ids.len() - 1];
-                    ids.truncate(limit - 1);
-                    ids.push(end);
+                    self.tokenizer.shorten(&mut ids, limit);
                 }
                 let vector = encoder.encode(&[ids]).swap_remove(0);
                 Ok(QueryEmbedding { vector, truncated })
             }
             Engine::Remote(remote) => {
                 let mut input = format!("{}{text}", self.model.query_prefix);
-                let room = self.model.max_tokens.saturating_sub(SPECIAL_TOKENS);
+                let room = self.model.max_tokens.saturating_sub(self.tokenizer.special_tokens());
                 let cut = self
                     .tokenizer
                     .token_spans(&input)

@@ -1,5 +1,7 @@
 //! What can go wrong when embedding.
 
+use std::path::{Path, PathBuf};
+
 use crate::encoder::kernels::Kernel;
 
 /// An error of the embedder.
@@ -27,6 +29,15 @@ pub enum EmbedError {
     KernelUnavailable {
         /// The kernel asked for.
         kernel: Kernel,
+    },
+
+    /// A model's file that is missing, damaged, or of a kind that this program does not run.
+    #[error("{} {reason}", .path.display())]
+    UnusableModel {
+        /// The file or folder that is to blame.
+        path: PathBuf,
+        /// What is wrong with it and what to do.
+        reason: String,
     },
 
     /// The packed weights or the vocabulary do not have the form this program reads.
@@ -106,6 +117,16 @@ impl EmbedError {
             | EmbedError::TextRefused { reason, .. } => reason.clone(),
             EmbedError::Refused { status, message, .. } => format!("it answers {status}: {message}"),
             other => other.to_string(),
+        }
+    }
+}
+
+impl EmbedError {
+    /// `UnusableModel`, for what is wrong with `path`.
+    pub(crate) fn unusable(path: &Path, reason: impl Into<String>) -> Self {
+        Self::UnusableModel {
+            path: path.to_owned(),
+            reason: reason.into(),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Sentence embeddings: on the CPU with the model all-MiniLM-L6-v2, built in, and its tokenizer; or by another process, over
-//! HTTP.
+//! Sentence embeddings: on the CPU with the model all-MiniLM-L6-v2, built in, or any other BERT-shaped encoder, and its tokenizer;
+//! or by another process, over HTTP.
 //!
 //! ```
 //! let embedder = autorag_embedder::Embedder::built_in()?;
@@ -13,14 +13,16 @@
 //! - [`Tokenizer`]: text to tokens.
 //! - `format`, `weights`: the packed int8 weights and the view of them that the encoder uses in place.
 //! - `forward`: the encoder as the papers have it, over the `Arithmetic` of one of the `kernels`.
+//! - `directory`: a published model's files, read, checked and packed.
+//! - `pack`: weights of 32 or 16 bits to packed ones. `pack-model` (feature `pack`) makes those of the built-in model with it.
 //! - `remote`: requests to a provider in the form of OpenAI, in batches, again where that helps, and not while it is down.
-//! - `pack-model` (feature `pack`): makes the packed weights and the golden vectors from the official ones.
 //!
 //! # Invariants
 //! - A text's vector depends on the text and the kernel alone, never on what is embedded with it: activations are
 //!   quantised per token and every sum is made in one order.
 //! - Kernels differ in rounding, not in method: an index may be built with one and asked with another.
 
+mod directory;
 mod embedder;
 #[cfg(feature = "pack")]
 pub mod encoder;
@@ -29,13 +31,24 @@ mod encoder;
 mod error;
 mod golden;
 mod model;
+#[cfg(feature = "pack")]
+pub mod pack;
+#[cfg(not(feature = "pack"))]
+mod pack;
 mod remote;
+#[cfg(test)]
+#[path = "golden/tiny_model.rs"]
+mod tiny_model;
+#[cfg(test)]
+#[path = "golden/tiny_tests.rs"]
+mod tiny_tests;
 mod tokenizer;
 
-pub use embedder::{Batching, Embedder, ModelSource, Patience, QueryEmbedding};
+pub use directory::DirectoryOptions;
+pub use embedder::{Batching, Embedder, Patience, QueryEmbedding};
 pub use encoder::kernels::Kernel;
 pub use error::EmbedError;
 pub use golden::{ReferenceVector, reference_vectors};
-pub use model::{ModelInfo, Pooling};
+pub use model::{ModelInfo, ModelSource, Pooling};
 pub use remote::{Key, Outage, RemoteOptions};
 pub use tokenizer::Tokenizer;

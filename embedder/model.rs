@@ -1,6 +1,33 @@
 //! What is known of a model: everything that a vector depends on.
 
 use std::fmt;
+use std::path::PathBuf;
+
+use crate::directory::DirectoryOptions;
+use crate::remote::RemoteOptions;
+
+/// Where a model comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ModelSource {
+    /// It is part of the program.
+    #[default]
+    BuiltIn,
+    /// A directory in the layout of sentence-transformers.
+    Directory {
+        /// The folder that holds `config.json` and `model.safetensors`.
+        path: PathBuf,
+        /// How it is opened.
+        options: DirectoryOptions,
+    },
+    /// Another process computes it, over HTTP.
+    Remote(RemoteOptions),
+}
+
+impl ModelSource {
+    /// The name of the model that is part of the program.
+    pub const BUILT_IN: &str = "all-MiniLM-L6-v2";
+}
 
 /// Which model made a vector. Vectors of different models or versions cannot be compared.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,14 +16,15 @@ struct Line([u8; 64]);
 
 /// A growable slice of numbers that begins on 64 bytes.
 #[derive(Clone, Default)]
-pub(crate) struct AlignedVec<T> {
+pub struct AlignedVec<T> {
     lines: Vec<Line>,
     length: usize,
     element: std::marker::PhantomData<T>,
 }
 
 impl<T: bytemuck::Pod> AlignedVec<T> {
-    pub(crate) fn zeroed(length: usize) -> Self {
+    /// So many zeros.
+    pub fn zeroed(length: usize) -> Self {
         let mut vec = Self {
             lines: Vec::new(),
             length: 0,
@@ -34,7 +35,7 @@ impl<T: bytemuck::Pod> AlignedVec<T> {
     }
 
     /// Makes room for at least `length` elements; what was there stays, what is new is zero.
-    pub(crate) fn grow(&mut self, length: usize) {
+    pub fn grow(&mut self, length: usize) {
         if length > self.length {
             self.lines
                 .resize((length * size_of::<T>()).div_ceil(ALIGNMENT), Line([0; 64]));

@@ -34,7 +34,6 @@ const MAGIC: [u8; 8] = *b"autoragW";
 const VERSION: u32 = 2;
 const DIGEST: usize = 64;
 
-#[cfg(any(test, feature = "pack"))]
 /// Where the weight from `input` to `output` lies in the codes of a layer of `inputs` inputs.
 pub const fn code_index(output: usize, input: usize, inputs: usize) -> usize {
     (output / PANEL) * PANEL * inputs

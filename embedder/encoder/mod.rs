@@ -1,6 +1,6 @@
 //! BERT encoders on the CPU, in eight bits: token ids in, vectors out.
 
-pub(crate) mod aligned;
+pub mod aligned;
 pub mod format;
 mod forward;
 pub(crate) mod kernels;
@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use self::forward::Workspace;
 use self::kernels::{Kernel, Selected, for_kernel};
-use self::weights::Weights;
+use self::weights::OwnedWeights;
 use crate::error::EmbedError;
 use crate::model::Pooling;
 
@@ -21,7 +21,7 @@ const BATCH_TOKENS: usize = 512;
 
 /// A model in memory, with the kernel that computes it.
 pub(crate) struct Encoder {
-    weights: Weights<'static>,
+    weights: OwnedWeights,
     pooling: Pooling,
     kernel: Selected,
     /// Workspaces that no call is using, at most as many as calls ever ran at once.
@@ -30,7 +30,7 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     /// An encoder with the fastest kernel of this processor.
-    pub(crate) fn new(weights: Weights<'static>, pooling: Pooling) -> Self {
+    pub(crate) fn new(weights: OwnedWeights, pooling: Pooling) -> Self {
         Self {
             weights,
             pooling,
@@ -52,17 +52,18 @@ impl Encoder {
 
     /// Runs the model over the texts in batches of whole texts.
     pub(crate) fn encode(&self, texts: &[Vec<u32>]) -> Vec<Vec<f32>> {
+        let weights = self.weights.get();
         // A lock that a panicking thread left behind still holds a list of usable workspaces.
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let mut space = idle()
             .pop()
-            .unwrap_or_else(|| Workspace::new(self.weights.header.shape));
+            .unwrap_or_else(|| Workspace::new(weights.header.shape));
         let mut vectors = Vec::with_capacity(texts.len());
         let mut rest = texts;
         while !rest.is_empty() {
             let (batch, after) = rest.split_at(batch_length(rest));
             vectors.extend(for_kernel!(&self.kernel, kernel => {
-                forward::encode(kernel, &self.weights, self.pooling, batch, &mut space)
+                forward::encode(kernel, weights, self.pooling, batch, &mut space)
             }));
             rest = after;
         }

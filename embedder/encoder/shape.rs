@@ -1,6 +1,6 @@
 //! The sizes of a BERT encoder.
 
-use super::format::{GROUP, PANEL};
+use super::format::{ALIGNMENT, GROUP, HEADER_LENGTH, PANEL};
 
 /// Sizes of one model, in elements.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,6 +37,25 @@ impl Shape {
     /// Heads whose queries, keys and values are computed together: as many as fill a panel.
     pub fn heads_together(&self) -> usize {
         PANEL / self.head()
+    }
+
+    /// Length of the packed file of such a model, in bytes.
+    pub fn packed_length(&self) -> usize {
+        let section = |length: usize| length.next_multiple_of(ALIGNMENT);
+        let floats = |count: usize| section(4 * count);
+        let linear =
+            |inputs: usize, outputs: usize| section(inputs * outputs) + floats(inputs) + 3 * floats(outputs);
+        let norm = 2 * floats(self.hidden);
+        let embeddings = section(self.vocabulary * self.hidden)
+            + floats(self.vocabulary)
+            + floats(self.positions * self.hidden)
+            + norm;
+        let layer = linear(self.hidden, 3 * self.hidden)
+            + linear(self.hidden, self.hidden)
+            + linear(self.hidden, self.feed_forward)
+            + linear(self.feed_forward, self.hidden)
+            + 2 * norm;
+        HEADER_LENGTH + embeddings + self.layers * layer
     }
 
     /// Whether the kernels can compute such a model; if not, why.

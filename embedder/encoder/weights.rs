@@ -1,5 +1,10 @@
 //! The weights as the encoder uses them: slices into the packed file, nothing is copied or converted.
 
+use std::ops::Deref;
+
+use self_cell::self_cell;
+
+use crate::encoder::aligned::AlignedVec;
 use crate::encoder::format::{ALIGNMENT, HEADER_LENGTH, Header};
 use crate::encoder::shape::Shape;
 use crate::error::EmbedError;
@@ -87,6 +92,45 @@ impl<'w> Weights<'w> {
     }
 }
 
+/// A packed file in memory.
+pub(crate) enum PackedBytes {
+    /// Part of the program.
+    BuiltIn(&'static [u8]),
+    /// Read or made by this process.
+    Owned(AlignedVec<u8>),
+}
+
+impl Deref for PackedBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            PackedBytes::BuiltIn(bytes) => bytes,
+            PackedBytes::Owned(bytes) => bytes,
+        }
+    }
+}
+
+self_cell!(
+    /// The weights together with the bytes they are slices of.
+    pub(crate) struct OwnedWeights {
+        owner: PackedBytes,
+        #[covariant]
+        dependent: Weights,
+    }
+);
+
+impl OwnedWeights {
+    /// Lays the model over its packed file.
+    pub(crate) fn read(bytes: PackedBytes) -> Result<Self, EmbedError> {
+        Self::try_new(bytes, |bytes| Weights::read(bytes))
+    }
+
+    pub(crate) fn get(&self) -> &Weights<'_> {
+        self.borrow_dependent()
+    }
+}
+
 /// Reads one section after the other.
 struct Sections<'w> {
     bytes: &'w [u8],
@@ -170,7 +214,8 @@ mod tests {
         let packed = include_bytes!("../../data/model/all-MiniLM-L6-v2/weights.bin");
         let mut bytes = AlignedVec::<u8>::zeroed(packed.len() + ALIGNMENT);
         bytes[..packed.len()].copy_from_slice(packed);
-        assert!(Weights::read(&bytes[..packed.len()]).is_ok());
+        let read = Weights::read(&bytes[..packed.len()]).unwrap();
+        assert_eq!(read.header.shape.packed_length(), packed.len());
         assert_eq!(reason(&bytes[..packed.len() - 1]), "the file ends too early");
         assert_eq!(reason(&bytes), "the file goes on after the last layer");
         bytes.copy_within(0..packed.len(), 4);

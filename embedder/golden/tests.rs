@@ -6,7 +6,6 @@ use super::reference_vectors;
 use crate::encoder::format::{HEADER_LENGTH, Header};
 use crate::{EmbedError, Embedder, Kernel};
 
-
 fn golden() -> (Vec<String>, Vec<Vec<f32>>) {
     let references = reference_vectors().unwrap();
     references

@@ -9,23 +9,30 @@
 
 #![allow(clippy::print_stdout, reason = "a program for the terminal")]
 
-mod calibrate;
-mod quantise;
-mod reference;
-mod safetensors;
-
 use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use autorag_embedder::Embedder;
+use autorag_embedder::encoder::format::Header;
+use autorag_embedder::encoder::shape::Shape;
+use autorag_embedder::pack::{Alphabet, Checkpoint, Reference, pack};
+use autorag_embedder::{Embedder, Pooling};
 
-use crate::reference::Reference;
-use crate::safetensors::Safetensors;
-
+/// The sizes of all-MiniLM-L6-v2. It was trained on texts of up to 256 tokens, and has positions for more.
+const SHAPE: Shape = Shape {
+    hidden: 384,
+    feed_forward: 1536,
+    layers: 6,
+    heads: 12,
+    vocabulary: 30_522,
+    positions: 256,
+    norm_epsilon: 1e-12,
+};
 /// The tokens around every text, as numbered by the vocabulary.
 const START: u32 = 101;
 const END: u32 = 102;
+/// The first token that is a word or a sign: before it are special and unused ones.
+const FIRST_WORD: u32 = 999;
 
 fn main() -> Result<()> {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -44,23 +51,32 @@ fn main() -> Result<()> {
 }
 
 fn weights(model: &Path, vocabulary: &Path, out: &Path) -> Result<()> {
-    let packed = quantise::pack(&Safetensors::read(model)?, &fs_err::read(vocabulary)?)?;
-    println!(
-        "{}: {} bytes, version {}",
-        out.display(),
-        packed.bytes.len(),
-        packed.header.version()
-    );
-    fs_err::write(out, packed.bytes).context("the packed weights cannot be written")
+    let alphabet = Alphabet {
+        start: vec![START],
+        end: vec![END],
+        words: FIRST_WORD..SHAPE.vocabulary as u32,
+    };
+    let vocabulary = fs_err::read(vocabulary)?;
+    let packed = pack(
+        &Checkpoint::open(model)?,
+        SHAPE,
+        &alphabet,
+        &vocabulary,
+        |layer| {
+            println!("layer {layer} of {}", SHAPE.layers);
+        },
+    )?;
+    let version = Header::parse(&packed)?.version();
+    println!("{}: {} bytes, version {version}", out.display(), packed.len());
+    fs_err::write(out, &packed[..]).context("the packed weights cannot be written")
 }
 
 /// Writes the vector of each text as 16-bit fractions of 32,767: a fifth of a decimal's digits, good to 1.5·10⁻⁵.
 fn golden(model: &Path, texts: &Path, out: &Path) -> Result<()> {
-    let reference = Reference::new(&Safetensors::read(model)?)?;
     let texts: Vec<String> = serde_json::from_slice(&fs_err::read(texts)?)
         .with_context(|| format!("{} is not a list of texts", texts.display()))?;
     let embedder = Embedder::built_in()?;
-    let mut bytes = Vec::new();
+    let mut all = Vec::new();
     for (index, text) in texts.iter().enumerate() {
         let mut ids = vec![START];
         ids.extend(embedder.tokenizer().encode(text));
@@ -68,10 +84,14 @@ fn golden(model: &Path, texts: &Path, out: &Path) -> Result<()> {
         if ids.len() > embedder.model().max_tokens {
             bail!("text {index} has {} tokens: shorten it", ids.len());
         }
-        for value in reference.embed(&ids) {
+        println!("text {index}: {} tokens", ids.len());
+        all.push(ids);
+    }
+    let mut bytes = Vec::new();
+    for vector in Reference::embed(&Checkpoint::open(model)?, SHAPE, Pooling::Mean, &all)? {
+        for value in vector {
             bytes.extend(((value * f32::from(i16::MAX)).round() as i16).to_le_bytes());
         }
-        println!("text {index}: {} tokens", ids.len());
     }
     fs_err::write(out, bytes).context("the golden vectors cannot be written")
 }

@@ -55,12 +55,21 @@ impl Word {
 }
 
 /// Collects the characters of a text into words.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Normalizer {
     word: Word,
+    /// Whether letters are made small and lose their accents.
+    uncased: bool,
 }
 
 impl Normalizer {
+    pub(super) fn new(uncased: bool) -> Self {
+        Self {
+            word: Word::default(),
+            uncased,
+        }
+    }
+
     /// Calls `emit` with each word of the text in order; no word is empty.
     pub(super) fn for_each_word(&mut self, text: &str, mut emit: impl FnMut(&Word)) {
         let bytes = text.as_bytes();
@@ -69,7 +78,8 @@ impl Normalizer {
             let byte = bytes[at];
             if byte.is_ascii() {
                 match ASCII[usize::from(byte)] {
-                    Class::Letter => self.word.push_ascii(byte.to_ascii_lowercase(), at),
+                    Class::Letter if self.uncased => self.word.push_ascii(byte.to_ascii_lowercase(), at),
+                    Class::Letter => self.word.push_ascii(byte, at),
                     Class::Space => self.finish(&mut emit),
                     Class::Alone => {
                         self.finish(&mut emit);
@@ -102,6 +112,17 @@ impl Normalizer {
         let ideograph = is_ideograph(character);
         if ideograph {
             self.finish(emit);
+        }
+        if !self.uncased {
+            let alone = ideograph || is_punctuation(character);
+            if alone {
+                self.finish(emit);
+            }
+            self.word.push(character, origin);
+            if alone {
+                self.finish(emit);
+            }
+            return;
         }
         decompose_canonical(character, |part| {
             if get_general_category(part) == GeneralCategory::NonspacingMark {
