@@ -17,14 +17,16 @@ mod reading;
 mod report;
 mod source;
 mod watch;
+mod worker;
 
 pub use chunk::{Chunker, Piece};
 pub use error::IndexError;
 pub use given::GivenDocument;
 pub use input::embedding_input;
 pub use options::IndexOptions;
-pub use parse::{Parsed, Refusal, parse};
+pub use parse::{Heading, Parsed, Refusal, Structure, parse};
 pub use pipeline::Indexer;
 pub use progress::{Cancel, Progress, ProgressSnapshot, Stage};
 pub use report::RunReport;
 pub use watch::{Reason, WatchMode, WatchOptions, Watcher};
+pub use worker::{ParserCommand, serve_parser};

@@ -2,7 +2,7 @@
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
-use crate::IndexError;
+use crate::{IndexError, ParserCommand};
 
 /// How files are chosen and cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct IndexOptions {
     pub chunk_overlap_percent: u8,
     /// Threads that parse and embed.
     pub threads: usize,
+    /// How to start a process that parses what parsers may crash on; in this process where there is none.
+    pub parser: Option<ParserCommand>,
 }
 
 impl Default for IndexOptions {
@@ -39,6 +41,7 @@ impl Default for IndexOptions {
             chunk_tokens: 220,
             chunk_overlap_percent: 10,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
+            parser: None,
         }
     }
 }
@@ -48,7 +51,7 @@ impl IndexOptions {
     /// read again.
     pub(crate) fn recipe(&self) -> String {
         /// To be raised whenever a parser or the chunker gives something else for the same bytes.
-        const PARSERS: u32 = 1;
+        const PARSERS: u32 = 2;
         format!(
             "parsers {PARSERS}, {} tokens, {} % overlap, files up to {} bytes",
             self.chunk_tokens, self.chunk_overlap_percent, self.max_file_size

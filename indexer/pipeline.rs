@@ -13,6 +13,7 @@ use crate::options::Globs;
 use crate::progress::{Cancel, Progress, Stage};
 use crate::reading::Outcome;
 use crate::source::{Listing, list};
+use crate::worker::ParserPool;
 use crate::{IndexError, IndexOptions, RunReport, Watcher};
 
 /// Documents in a transaction, at most …
@@ -33,6 +34,7 @@ pub struct Indexer {
     pub(crate) store: Arc<Store>,
     pub(crate) embedder: Arc<Embedder>,
     pub(crate) options: IndexOptions,
+    pub(crate) parsers: Option<ParserPool>,
     globs: Globs,
 }
 
@@ -64,6 +66,7 @@ impl Indexer {
         Ok(Indexer {
             store,
             embedder,
+            parsers: options.parser.clone().map(ParserPool::new),
             options,
             globs,
         })
@@ -145,7 +148,11 @@ impl Indexer {
         progress.enter(Stage::Indexing);
         progress.set_files_to_index(changes.jobs.len());
         let indexing = Instant::now();
-        self.index(changes.jobs, same_recipe, progress, cancel, report)?;
+        let indexed = self.index(changes.jobs, same_recipe, progress, cancel, report);
+        if let Some(parsers) = &self.parsers {
+            parsers.rest();
+        }
+        indexed?;
         report.removed += changes.removed.len() as u64;
         for removals in changes.removed.chunks(BATCH_REMOVALS) {
             self.store.apply(&ChangeBatch {

@@ -1,7 +1,7 @@
 //! From one file to what the store keeps of it.
 
+use std::borrow::Cow;
 use std::io::Read;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use autorag_store::{ContentHash, FileStat, ItemStatus, Metadata, NewDocument, NewPassage};
@@ -10,7 +10,7 @@ use crate::Indexer;
 use crate::chunk::Chunker;
 use crate::compare::{Job, is_unread, unread_hash};
 use crate::input::embedding_input;
-use crate::parse::{Parsed, Refusal, parse};
+use crate::parse::{Parsed, Refusal, contained, is_risky, parse};
 
 /// What came of a file.
 pub(crate) enum Outcome {
@@ -54,17 +54,18 @@ impl Indexer {
         if same_recipe && known_bytes {
             return Outcome::Same { key, stat };
         }
-        // A parser's panic costs the file, not the run. It has no state that could be left half done.
-        let parsed = catch_unwind(AssertUnwindSafe(|| {
-            parse(&key, &bytes).map(|parsed| self.document(&key, stat, hash, parsed))
-        }));
-        match parsed {
-            Ok(Ok(document)) => Outcome::New {
+        let parsed = match &self.parsers {
+            Some(parsers) if is_risky(&key, &bytes) => parsers.parse(&key, &bytes),
+            _ => contained(|| parse(&key, &bytes)),
+        };
+        drop(bytes);
+        let document = parsed.and_then(|parsed| contained(|| Ok(self.document(&key, stat, hash, parsed))));
+        match document {
+            Ok(document) => Outcome::New {
                 document: Box::new(document),
                 known: is_known,
             },
-            Ok(Err(refusal)) => refused(key, hash, refusal),
-            Err(_) => refused(key, hash, Refusal::error("the parser met a bug on this file")),
+            Err(refusal) => refused(key, hash, refusal),
         }
     }
 
@@ -105,8 +106,8 @@ impl Indexer {
             source_hash: hash,
             status: ItemStatus::Completed,
             reason: None,
-            kind: parsed.kind.to_owned(),
-            language: parsed.language.map(str::to_owned),
+            kind: parsed.kind.into_owned(),
+            language: parsed.language.map(Cow::into_owned),
             title: parsed.title,
             metadata: parsed.metadata,
             text: parsed.text,

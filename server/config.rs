@@ -436,6 +436,7 @@ impl Settings {
             } else {
                 self.index.threads
             },
+            parser: None,
         }
     }
 }

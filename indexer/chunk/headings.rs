@@ -2,16 +2,7 @@
 
 use std::ops::Range;
 
-/// A heading.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Heading {
-    /// Where its line begins.
-    pub at: usize,
-    /// 1 to 6.
-    pub level: usize,
-    /// Its text, without marks.
-    pub text: String,
-}
+use crate::parse::Heading;
 
 /// A part of a text under one heading.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,12 +38,14 @@ pub(crate) fn headings(text: &str, from: usize) -> Vec<Heading> {
         if let Some((level, text)) = marked(content) {
             found.push(Heading {
                 at: start,
+                end: at,
                 level,
                 text,
             });
         } else if let (Some(level), Some((place, text))) = (underline(content), previous) {
             found.push(Heading {
                 at: place,
+                end: at,
                 level,
                 text: plain(text),
             });
@@ -63,28 +56,24 @@ pub(crate) fn headings(text: &str, from: usize) -> Vec<Heading> {
     found
 }
 
-/// The text from byte `from` on, cut before each heading.
-pub(super) fn sections(text: &str, from: usize) -> Vec<Section> {
-    let headings = headings(text, from);
+/// The text from byte `from` on, cut before each of its `headings`.
+pub(super) fn sections(text: &str, from: usize, headings: &[Heading]) -> Vec<Section> {
     let mut sections = Vec::with_capacity(headings.len() + 1);
     let mut above: Vec<(usize, String)> = Vec::new();
     let mut start = from;
     let path = |above: &[(usize, String)]| above.iter().map(|(_, text)| text.clone()).collect();
-    for Heading {
-        at,
-        level,
-        text: heading,
-    } in headings
-    {
-        if !text[start..at].trim().is_empty() {
+    for heading in headings {
+        if !text[start..heading.at].trim().is_empty() {
             sections.push(Section {
-                range: start..at,
+                range: start..heading.at,
                 path: path(&above),
             });
-            start = at;
+            start = heading.at;
         }
-        above.retain(|(outer, _)| *outer < level);
-        above.push((level, heading));
+        above.retain(|(outer, _)| *outer < heading.level);
+        if !heading.text.is_empty() {
+            above.push((heading.level, heading.text.clone()));
+        }
     }
     sections.push(Section {
         range: start..text.len(),
@@ -93,11 +82,21 @@ pub(super) fn sections(text: &str, from: usize) -> Vec<Section> {
     sections
 }
 
-/// How many bytes of headings and blank lines `text` begins with.
-pub(super) fn leading(text: &str) -> usize {
-    let lines = text.split_inclusive('\n');
-    let lead = lines.take_while(|line| line.trim().is_empty() || marked(line.trim()).is_some());
-    lead.map(str::len).sum()
+/// Where the headings and blank lines end that `part` of `text` begins with.
+pub(super) fn leading(text: &str, part: &Range<usize>, headings: &[Heading]) -> usize {
+    let mut end = part.start;
+    let from = headings.partition_point(|heading| heading.at < part.start);
+    for heading in &headings[from..] {
+        let in_between = text.get(end..heading.at.min(part.end)).unwrap_or_default();
+        if heading.end > part.end || !in_between.trim().is_empty() {
+            break;
+        }
+        end = end.max(heading.end);
+    }
+    let rest = &text[end..part.end];
+    let blank = rest.len() - rest.trim_start().len();
+    // The indentation of the first line belongs to it.
+    end + rest[..blank].rfind('\n').map_or(0, |line| line + 1)
 }
 
 /// The mark and length of a code fence.
@@ -203,7 +202,7 @@ mod tests {
     #[test]
     fn sections_know_what_is_above() {
         let text = "intro\n# A\n## B\nb\n### C\nc\n## D\nd\n# E\n";
-        let sections: Vec<(String, &str)> = sections(text, 0)
+        let sections: Vec<(String, &str)> = sections(text, 0, &headings(text, 0))
             .into_iter()
             .map(|s| (s.path.join("/"), &text[s.range]))
             .collect();

@@ -8,6 +8,7 @@ mod headings;
 mod lines;
 mod tokens;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use autorag_embedder::Tokenizer;
@@ -16,7 +17,7 @@ use text_splitter::{ChunkConfig, CodeSplitter, MarkdownSplitter, TextSplitter};
 
 pub(crate) use headings::headings;
 
-use crate::parse::{Parsed, grammar};
+use crate::parse::{Heading, Parsed, Structure, grammar};
 use headings::Section;
 use lines::Lines;
 use tokens::TokenIndex;
@@ -62,12 +63,13 @@ impl<'a> Chunker<'a> {
     pub fn chunk(&self, parsed: &Parsed) -> Vec<Piece> {
         let text = &parsed.text;
         let index = TokenIndex::new(text, self.tokenizer);
-        let lines = Lines::new(text);
+        let lines = Lines::new(text, &parsed.pages);
+        let outline = outline(parsed);
         let mut pieces = Vec::new();
-        for section in self.sections(parsed, &index) {
+        for section in self.sections(parsed, &outline, &index) {
             let from = pieces.len();
             for part in parts(text, section.range.clone()) {
-                self.cut(parsed, part, &index, &mut |range| {
+                self.cut(parsed, part, &outline, &index, &mut |range| {
                     let range = trimmed(text, range);
                     if !range.is_empty() {
                         pieces.push(Piece {
@@ -87,17 +89,8 @@ impl<'a> Chunker<'a> {
     }
 
     /// The text in sections by its headings, short neighbours together; all of it where it has none.
-    fn sections(&self, parsed: &Parsed, index: &TokenIndex<'_>) -> Vec<Section> {
-        let whole = || {
-            vec![Section {
-                range: parsed.body_start..parsed.text.len(),
-                path: Vec::new(),
-            }]
-        };
-        if !has_headings(parsed) {
-            return whole();
-        }
-        let sections = headings::sections(&parsed.text, parsed.body_start);
+    fn sections(&self, parsed: &Parsed, outline: &[Heading], index: &TokenIndex<'_>) -> Vec<Section> {
+        let sections = headings::sections(&parsed.text, parsed.body_start, outline);
         let mut merged: Vec<Section> = Vec::new();
         for section in sections {
             match merged.last_mut() {
@@ -117,7 +110,7 @@ impl<'a> Chunker<'a> {
                 _ => merged.push(section),
             }
         }
-        if merged.is_empty() { whole() } else { merged }
+        merged
     }
 
     /// Cuts one part and gives each range to `keep`. Headings that the part begins with stay with what follows them.
@@ -125,6 +118,7 @@ impl<'a> Chunker<'a> {
         &self,
         parsed: &Parsed,
         part: Range<usize>,
+        outline: &[Heading],
         index: &TokenIndex<'_>,
         keep: &mut impl FnMut(Range<usize>),
     ) {
@@ -133,14 +127,12 @@ impl<'a> Chunker<'a> {
         }
         let mut body = part.start;
         let mut room = self.tokens;
-        if has_headings(parsed) {
-            let lead = part.start..part.start + headings::leading(&parsed.text[part.clone()]);
-            let tokens = index.count(&lead);
-            // Headings of many words would leave what follows too little.
-            if tokens <= self.tokens / 4 {
-                body = lead.end;
-                room -= tokens;
-            }
+        let lead = part.start..headings::leading(&parsed.text, &part, outline);
+        let tokens = index.count(&lead);
+        // Headings of many words would leave what follows too little.
+        if tokens <= self.tokens / 4 {
+            body = lead.end;
+            room -= tokens;
         }
         let mut ranges = self.split(parsed, body..part.end, room, index);
         if let Some(first) = ranges.first_mut() {
@@ -167,7 +159,7 @@ impl<'a> Chunker<'a> {
                 .with_overlap(self.overlap.min(tokens - 1))
                 .unwrap_or_else(|_| ChunkConfig::new(tokens).with_sizer(index))
         };
-        match (has_headings(parsed), parsed.language.and_then(grammar)) {
+        match (has_marks(parsed), parsed.language.as_deref().and_then(grammar)) {
             (true, _) => ranges(range.start, MarkdownSplitter::new(config()).chunk_indices(text)),
             (_, Some(grammar)) => match CodeSplitter::new(grammar, config()) {
                 Ok(splitter) => ranges(range.start, splitter.chunk_indices(text)),
@@ -194,9 +186,18 @@ impl<'a> Chunker<'a> {
     }
 }
 
-/// Whether the text has Markdown's marks.
-fn has_headings(parsed: &Parsed) -> bool {
-    matches!(parsed.kind, "markdown" | "html")
+/// Whether the text is cut by Markdown's marks.
+fn has_marks(parsed: &Parsed) -> bool {
+    parsed.structure != Structure::Plain
+}
+
+/// The headings of a document, in order.
+fn outline(parsed: &Parsed) -> Cow<'_, [Heading]> {
+    match &parsed.structure {
+        Structure::Plain => Cow::Borrowed(&[]),
+        Structure::Markdown => Cow::Owned(headings(&parsed.text, parsed.body_start)),
+        Structure::Headings(headings) => Cow::Borrowed(headings),
+    }
 }
 
 fn ranges<'t>(offset: usize, chunks: impl Iterator<Item = (usize, &'t str)>) -> Vec<Range<usize>> {
@@ -254,7 +255,6 @@ fn parts(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
 mod tests {
     use super::*;
     use autorag_embedder::Embedder;
-    use autorag_store::Metadata;
     use proptest::prelude::*;
     use std::sync::LazyLock;
 
@@ -262,12 +262,12 @@ mod tests {
 
     fn parsed(kind: &'static str, language: Option<&'static str>, text: &str) -> Parsed {
         Parsed {
-            kind,
-            language,
-            title: None,
-            metadata: Metadata::new(),
-            text: text.to_owned(),
-            body_start: 0,
+            language: language.map(Cow::Borrowed),
+            structure: match kind {
+                "markdown" => Structure::Markdown,
+                _ => Structure::Plain,
+            },
+            ..Parsed::plain(kind, text.to_owned())
         }
     }
 

@@ -1,6 +1,6 @@
 //! Markdown. Its text is the file's; only front matter and title are taken out of it.
 
-use super::{Parsed, front_matter};
+use super::{Parsed, Structure, front_matter};
 use crate::chunk::headings;
 
 pub(super) fn parse(text: String) -> Parsed {
@@ -18,12 +18,11 @@ pub(super) fn parse(text: String) -> Parsed {
             .map(|heading| heading.text.clone())
     });
     Parsed {
-        kind: "markdown",
-        language: None,
         title,
         metadata,
-        text,
         body_start,
+        structure: Structure::Markdown,
+        ..Parsed::plain("markdown", text)
     }
 }
 

@@ -250,7 +250,7 @@ fn indexed(setup: &Setup, folder: &Path, collection: &Collection, scratch: &Path
     let plan = Plan {
         sources: Vec::new(),
         data_dir: scratch.to_owned(),
-        options: setup.settings.index_options(),
+        options: setup.index_options(),
         search: setup.settings.search.clone(),
         reranker: None,
     };

@@ -8,6 +8,7 @@ mod index;
 mod interrupt;
 mod mcp;
 mod options;
+mod parse_worker;
 mod search;
 mod serve;
 mod status;
@@ -59,6 +60,9 @@ enum Command {
         /// Which shell
         shell: Shell,
     },
+    /// Parse the files that come on standard input; the program starts itself so
+    #[command(hide = true)]
+    ParseWorker,
 }
 
 /// Runs the program.
@@ -71,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Status(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Bench(command) => command.run(),
+        Command::ParseWorker => parse_worker::run(),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

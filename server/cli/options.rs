@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use autorag_indexer::IndexOptions;
 use clap::Args;
 use toml::Value;
 
+use super::parse_worker;
 use crate::config::{Override, Settings};
 use crate::corpus::Plan;
 use crate::progress::Show;
@@ -125,9 +127,17 @@ impl Setup {
         Ok(Plan {
             sources,
             data_dir,
-            options: self.settings.index_options(),
+            options: self.index_options(),
             search: self.settings.search.clone(),
             reranker: self.settings.rerank.options(|name| std::env::var(name).ok())?,
         })
+    }
+
+    /// What the indexer needs of the settings, with this program as the one whose processes parse.
+    pub fn index_options(&self) -> IndexOptions {
+        IndexOptions {
+            parser: parse_worker::command(),
+            ..self.settings.index_options()
+        }
     }
 }

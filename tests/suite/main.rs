@@ -10,6 +10,7 @@ mod architecture;
 mod cli;
 mod crash;
 mod damage;
+mod formats;
 mod harness;
 mod hostile;
 mod http;

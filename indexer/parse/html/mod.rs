@@ -6,7 +6,7 @@ mod writer;
 use autorag_store::Metadata;
 use scraper::{ElementRef, Html, Selector};
 
-use super::{Parsed, Refusal};
+use super::{Parsed, Refusal, Structure};
 use writer::Writer;
 
 /// Where a page's content is, most telling first.
@@ -76,12 +76,10 @@ pub(super) fn parse(text: &str) -> Result<Parsed, Refusal> {
         Some(heading.to_owned())
     });
     Ok(Parsed {
-        kind: "html",
-        language: None,
         title,
         metadata,
-        text,
-        body_start: 0,
+        structure: Structure::Markdown,
+        ..Parsed::plain("html", text)
     })
 }
 
