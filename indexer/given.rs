@@ -43,7 +43,7 @@ impl Indexer {
             for given in batch {
                 progress.finished_file();
                 let bytes = given.text.as_bytes();
-                let Ok(mut parsed) = parse("given.txt", bytes) else {
+                let Ok(mut parsed) = parse("given.text", bytes) else {
                     continue;
                 };
                 parsed.title = given.title.clone().or(parsed.title);
