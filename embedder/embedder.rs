@@ -304,7 +304,10 @@ impl Embedder {
             }
             Engine::Remote(remote) => {
                 let mut input = format!("{}{text}", self.model.query_prefix);
-                let room = self.model.max_tokens.saturating_sub(self.tokenizer.special_tokens());
+                let room = self
+                    .model
+                    .max_tokens
+                    .saturating_sub(self.tokenizer.special_tokens());
                 let cut = self
                     .tokenizer
                     .token_spans(&input)

@@ -1,7 +1,7 @@
 //! Documents in memory: what filters, freshness and listings look at. One immutable set a snapshot.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::lexical::Restriction;
 use crate::{Counts, DocumentEntry, DocumentId, Filter, ItemStatus, Seq};
@@ -41,6 +41,26 @@ impl DocumentSet {
     }
 }
 
+impl DocumentSet {
+    fn insert(&mut self, DocumentId(id): DocumentId) {
+        let at = id as usize / 64;
+        if at >= self.words.len() {
+            self.words.resize(at + 1, 0);
+        }
+        let bit = 1 << (id % 64);
+        self.len += u64::from(self.words[at] & bit == 0);
+        self.words[at] |= bit;
+    }
+
+    fn remove(&mut self, DocumentId(id): DocumentId) {
+        if let Some(word) = self.words.get_mut(id as usize / 64) {
+            let bit = 1 << (id % 64);
+            self.len -= u64::from(*word & bit != 0);
+            *word &= !bit;
+        }
+    }
+}
+
 impl PartialEq for DocumentSet {
     fn eq(&self, other: &DocumentSet) -> bool {
         self.len == other.len && self.iter().eq(other.iter())
@@ -50,15 +70,7 @@ impl PartialEq for DocumentSet {
 impl FromIterator<DocumentId> for DocumentSet {
     fn from_iter<I: IntoIterator<Item = DocumentId>>(ids: I) -> DocumentSet {
         let mut set = DocumentSet::default();
-        for DocumentId(id) in ids {
-            let at = id as usize / 64;
-            if at >= set.words.len() {
-                set.words.resize(at + 1, 0);
-            }
-            let bit = 1 << (id % 64);
-            set.len += u64::from(set.words[at] & bit == 0);
-            set.words[at] |= bit;
-        }
+        ids.into_iter().for_each(|id| set.insert(id));
         set
     }
 }
@@ -87,11 +99,13 @@ pub(crate) struct Documents {
     pub searchable: DocumentSet,
     /// Without `embedded`, which the vectors know.
     pub counts: Counts,
+    selections: Selections,
 }
 
 impl Documents {
     /// These documents after `retired` have gone and `added` have come, at `seq`.
     pub(crate) fn after(&self, seq: Seq, retired: &[DocumentId], added: Vec<DocumentEntry>) -> Documents {
+        let selections = self.selections.after(retired, &added);
         let mut by_id = self.by_id.clone();
         for id in retired {
             by_id.remove(id);
@@ -123,6 +137,7 @@ impl Documents {
             by_id,
             searchable,
             counts,
+            selections,
         }
     }
 
@@ -173,6 +188,15 @@ impl Documents {
     }
 
     pub(crate) fn select(&self, filter: &Filter) -> DocumentSet {
+        if let Some(set) = self.selections.get(filter) {
+            return set;
+        }
+        let set = self.selected(filter);
+        self.selections.keep(filter, &set);
+        set
+    }
+
+    fn selected(&self, filter: &Filter) -> DocumentSet {
         let searchable = self
             .by_key
             .iter()
@@ -184,9 +208,111 @@ impl Documents {
     }
 }
 
+/// Filters that are kept with what they select.
+const KEPT: usize = 16;
+
+/// What the last filters select. Most who ask with a filter ask with the same one again, and looking at every document takes
+/// longer than the search that follows; a change of some documents is carried over.
+#[derive(Debug, Default)]
+struct Selections(Mutex<Vec<(Filter, DocumentSet)>>);
+
+impl Selections {
+    fn get(&self, filter: &Filter) -> Option<DocumentSet> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = kept.iter().position(|(other, _)| other.is_same(filter))?;
+        // The last one used is the last to go.
+        kept[at..].rotate_left(1);
+        kept.last().map(|(_, set)| set.clone())
+    }
+
+    fn keep(&self, filter: &Filter, set: &DocumentSet) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == KEPT {
+            kept.remove(0);
+        }
+        kept.push((filter.clone(), set.clone()));
+    }
+
+    fn after(&self, retired: &[DocumentId], changed: &[DocumentEntry]) -> Selections {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (filter, set) in &mut kept {
+            retired.iter().for_each(|&document| set.remove(document));
+            for entry in changed {
+                match entry.status == ItemStatus::Completed && filter.admits(entry) {
+                    true => set.insert(entry.id),
+                    false => set.remove(entry.id),
+                }
+            }
+        }
+        Selections(Mutex::new(kept))
+    }
+}
+
+impl Clone for Selections {
+    fn clone(&self) -> Selections {
+        self.after(&[], &[])
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ContentHash, FileStat, Metadata};
+
+    fn entry(id: u32, key: &str) -> DocumentEntry {
+        DocumentEntry {
+            id: DocumentId(id),
+            key: key.into(),
+            stat: FileStat {
+                size: u64::from(id),
+                modified_ns: 0,
+                inode: 0,
+            },
+            source_hash: ContentHash::of(b""),
+            status: ItemStatus::Completed,
+            reason: None,
+            kind: "text".into(),
+            language: None,
+            title: None,
+            metadata: Metadata::new(),
+            passages: 1,
+        }
+    }
+
+    #[test]
+    fn a_selection_follows_the_documents() {
+        let filter = |number: usize| {
+            let json = serde_json::json!({"folder": "a/", "size": {"$lt": 100 + number}});
+            Filter::parse(&json).unwrap()
+        };
+        let first =
+            Documents::default().after(1, &[], vec![entry(1, "a/1"), entry(2, "b/2"), entry(3, "a/3")]);
+        assert_eq!(first.select(&filter(0)).len(), 2);
+        assert_eq!(first.select(&filter(0)), first.selected(&filter(0)));
+        let changed = vec![
+            entry(4, "a/4"),
+            entry(5, "b/5"),
+            DocumentEntry {
+                stat: FileStat {
+                    size: 1000,
+                    ..entry(3, "a/3").stat
+                },
+                ..entry(3, "a/3")
+            },
+        ];
+        let second = first.after(2, &[DocumentId(1)], changed);
+        assert!(second.selections.get(&filter(0)).is_some());
+        assert_eq!(second.select(&filter(0)), second.selected(&filter(0)));
+        assert_eq!(
+            second.select(&filter(0)).iter().collect::<Vec<_>>(),
+            [DocumentId(4)]
+        );
+        for number in 1..=KEPT {
+            second.select(&filter(number));
+        }
+        assert!(second.selections.get(&filter(0)).is_none());
+        assert!(second.selections.get(&filter(1)).is_some());
+    }
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 

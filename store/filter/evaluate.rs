@@ -10,7 +10,12 @@ use crate::DocumentEntry;
 impl Filter {
     /// Whether `entry` meets the filter.
     pub fn admits(&self, entry: &DocumentEntry) -> bool {
-        holds(&self.0, entry)
+        holds(&self.condition, entry)
+    }
+
+    /// Whether both are the same as they were given.
+    pub(crate) fn is_same(&self, other: &Filter) -> bool {
+        self.text == other.text
     }
 }
 
@@ -19,7 +24,43 @@ fn holds(condition: &Condition, entry: &DocumentEntry) -> bool {
         Condition::All(parts) => parts.iter().all(|part| holds(part, entry)),
         Condition::Any(parts) => parts.iter().any(|part| holds(part, entry)),
         Condition::Not(part) => !holds(part, entry),
-        Condition::Field(field, test) => meets(value_of(field, entry).as_ref(), test),
+        Condition::Field(field, test) => match text_of(field, entry) {
+            // Most filters are about these, and a filter looks at every document there is.
+            Some(text) => text_meets(text, test),
+            None => meets(value_of(field, entry).as_ref(), test),
+        },
+    }
+}
+
+/// The value of a field that is a text as it stands.
+fn text_of<'a>(field: &Field, entry: &'a DocumentEntry) -> Option<&'a str> {
+    let slash = || entry.key.rfind('/').map_or(0, |slash| slash + 1);
+    match field {
+        Field::Path => Some(&entry.key),
+        Field::Folder => Some(&entry.key[..slash()]),
+        Field::Filename => Some(&entry.key[slash()..]),
+        Field::Kind => Some(&entry.kind),
+        Field::Language => entry.language.as_deref(),
+        Field::Title => entry.title.as_deref(),
+        Field::Extension | Field::Size | Field::Timestamp | Field::Metadata(_) => None,
+    }
+}
+
+fn text_meets(text: &str, test: &Test) -> bool {
+    let is = |wanted: &Value| wanted.as_str() == Some(text);
+    let ordered = |wanted: &Value| wanted.as_str().map(|wanted| text.cmp(wanted));
+    match test {
+        Test::Equal(wanted) => is(wanted),
+        Test::NotEqual(wanted) => !is(wanted),
+        Test::In(wanted) => wanted.iter().any(is),
+        Test::NotIn(wanted) => !wanted.iter().any(is),
+        Test::Less(wanted) => ordered(wanted).is_some_and(Ordering::is_lt),
+        Test::LessOrEqual(wanted) => ordered(wanted).is_some_and(Ordering::is_le),
+        Test::Greater(wanted) => ordered(wanted).is_some_and(Ordering::is_gt),
+        Test::GreaterOrEqual(wanted) => ordered(wanted).is_some_and(Ordering::is_ge),
+        Test::Prefix(prefix) => text.starts_with(prefix.as_str()),
+        Test::Glob(glob) => glob.is_match(text),
+        Test::Contains(wanted) => wanted.as_str().is_some_and(|part| text.contains(part)),
     }
 }
 
@@ -136,6 +177,41 @@ mod tests {
 
     fn admits(filter: Value) -> bool {
         Filter::parse(&filter).unwrap().admits(&entry())
+    }
+
+    #[test]
+    fn texts_are_judged_as_values_are() {
+        let operands = [
+            "",
+            "guide/install/",
+            "guide",
+            "linux.MD",
+            "markdown",
+            "Linux",
+            "z",
+        ];
+        for field in ["path", "folder", "filename", "type", "language", "title"] {
+            for operand in operands {
+                for operator in ["$eq", "$ne", "$lt", "$lte", "$gt", "$gte", "$prefix", "$contains"] {
+                    let filter = Filter::parse(&json!({field: {operator: operand}})).unwrap();
+                    let Condition::All(parts) = &filter.condition else {
+                        panic!()
+                    };
+                    let Condition::All(parts) = &parts[0] else {
+                        panic!()
+                    };
+                    let Condition::Field(field, test) = &parts[0] else {
+                        panic!()
+                    };
+                    let expected = meets(value_of(field, &entry()).as_ref(), test);
+                    assert_eq!(
+                        filter.admits(&entry()),
+                        expected,
+                        "{field:?} {operator} {operand}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -29,7 +29,11 @@ pub struct FilterError {
 /// for metadata (`metadata.NAME` where a built-in field has the name). Where a document lacks the field, `$ne` and `$nin`
 /// hold and all else does not; where its value is a list, a condition holds if it does for one element.
 #[derive(Debug, Clone)]
-pub struct Filter(Condition);
+pub struct Filter {
+    condition: Condition,
+    /// As it was given, to tell whether two are the same.
+    text: String,
+}
 
 #[derive(Debug, Clone)]
 enum Condition {

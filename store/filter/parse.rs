@@ -18,7 +18,10 @@ impl Filter {
     /// # Errors
     /// [`FilterError`], naming the field or operator that is wrong.
     pub fn parse(json: &Value) -> Result<Filter, FilterError> {
-        condition(json, 0).map(Filter)
+        Ok(Filter {
+            condition: condition(json, 0)?,
+            text: json.to_string(),
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 //! need be.
 
 mod analyzer;
+mod best;
 mod change;
 mod language;
 mod query;

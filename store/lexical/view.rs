@@ -6,12 +6,13 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tantivy::collector::{DocSetCollector, FilterCollector, TopDocs};
+use tantivy::collector::DocSetCollector;
 use tantivy::columnar::Column;
 use tantivy::query::{Bm25StatisticsProvider, Query};
 use tantivy::schema::Field;
 use tantivy::{DocAddress, Searcher, SegmentOrdinal, TantivyError, Term};
 
+use super::best::Best;
 use super::language::{self, Profile};
 use super::query::Searched;
 use super::typed::{Clause, Forms, Scope, Typed};
@@ -252,7 +253,7 @@ impl LexicalView {
         &self,
         query: &dyn Query,
         allowed: Option<&DocumentSet>,
-        barred: &Arc<HashSet<PassageId>>,
+        barred: &HashSet<PassageId>,
         limit: usize,
         counted: &dyn Bm25StatisticsProvider,
     ) -> Result<Vec<(Candidate, DocumentId)>, StoreError> {
@@ -260,22 +261,10 @@ impl LexicalView {
         let mut ties = TIES;
         loop {
             let depth = limit + ties;
-            let best = TopDocs::with_limit(depth).order_by_score();
-            let found = if allowed.is_none() && barred.is_empty() {
-                self.searcher
-                    .search_with_statistics_provider(query, &best, counted)
-            } else {
-                let (allowed, barred) = (allowed.cloned(), Arc::clone(barred));
-                let inside = move |document: u64| match &allowed {
-                    Some(allowed) => u32::try_from(document).is_ok_and(|id| allowed.contains(DocumentId(id))),
-                    None => true,
-                };
-                let open = move |passage: u64| !barred.contains(&PassageId(passage));
-                let within = FilterCollector::new("document".to_owned(), inside, best);
-                let filtered = FilterCollector::new("passage".to_owned(), open, within);
-                self.searcher
-                    .search_with_statistics_provider(query, &filtered, counted)
-            };
+            let best = Best::new(depth, allowed, barred);
+            let found = self
+                .searcher
+                .search_with_statistics_provider(query, &best, counted);
             let mut found = found.map_err(|source| self.failed(source))?;
             found.iter_mut().for_each(|(score, _)| *score = settled(*score));
             let cut = found
