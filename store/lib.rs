@@ -24,8 +24,9 @@ pub use lexical::TermMatch;
 pub use model::{
     Candidate, ContentHash, Counts, DocumentEntry, DocumentId, FileStat, FileState, ItemStatus, Matching,
     Metadata, ModelIdentity, NewDocument, NewPassage, Passage, PassageId, PendingPassage, Seq, SourceRoot,
-    Span,
+    Span, VectorIndex,
 };
 pub use run::RunState;
 pub use snapshot::Snapshot;
 pub use store::{ChangeBatch, Store, StoreOptions};
+pub use vectors::BareVectors;

@@ -270,3 +270,15 @@ pub struct Counts {
     /// Catalog position of the snapshot.
     pub seq: Seq,
 }
+
+/// How the nearest vectors are found. Filters and deletions are exact either way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum VectorIndex {
+    /// By a graph above the size at which it was measured to win, else flat.
+    #[default]
+    Auto,
+    /// By looking at every vector.
+    Flat,
+    /// By a graph at any size. Until it is built, and under a filter, flat.
+    Hnsw,
+}

@@ -8,8 +8,8 @@ use rusqlite::Connection;
 use crate::catalog::{self, Catalog, PRUNED, SEQ, VectorRow};
 use crate::documents::Documents;
 use crate::lexical::{Lexical, LexicalView};
-use crate::vectors::{self, Coded, FRAME_VECTORS, VectorFile, Vectors};
-use crate::{Seq, Snapshot, StoreError};
+use crate::vectors::{self, Accelerator, Coded, FRAME_VECTORS, VectorFile, Vectors};
+use crate::{Seq, Snapshot, StoreError, VectorIndex};
 
 /// Which file of vectors counts; a new number is a file made anew.
 const GENERATION: &str = "vectors_generation";
@@ -51,6 +51,7 @@ pub(crate) struct Publisher {
     /// Where the history stood when a follower last looked.
     followed: Option<Seq>,
     dimensions: usize,
+    accelerator: Arc<Accelerator>,
 }
 
 impl Publisher {
@@ -73,6 +74,7 @@ impl Publisher {
             file: None,
             followed: None,
             dimensions,
+            accelerator: Arc::new(Accelerator::new(VectorIndex::Flat)),
         }
     }
 
@@ -89,6 +91,7 @@ impl Publisher {
             documents: Arc::clone(&self.documents),
             lexical: self.view.clone(),
             vectors: Arc::clone(&self.vectors),
+            accelerator: Arc::clone(&self.accelerator),
             embedded,
         })
     }
@@ -246,6 +249,23 @@ impl Publisher {
         Ok(())
     }
 
+    /// Sets how vectors are searched.
+    pub(crate) fn use_vector_index(&mut self, index: VectorIndex) {
+        self.accelerator = Arc::new(Accelerator::new(index));
+        self.accelerate();
+    }
+
+    /// Has the graph of the vectors made where they are worth one and it has fallen behind.
+    pub(crate) fn accelerate(&self) {
+        self.accelerator
+            .refresh(&self.dir, self.generation, &self.vectors);
+    }
+
+    /// What makes the graph.
+    pub(crate) fn accelerator(&self) -> Arc<Accelerator> {
+        Arc::clone(&self.accelerator)
+    }
+
     /// Gives back what only writing needs.
     pub(crate) fn rest(&mut self) -> Result<(), StoreError> {
         match &self.lexical {
@@ -332,11 +352,19 @@ impl Publisher {
     /// Files of earlier generations, and of one that was being made when the process died.
     fn remove_old_files(&self) {
         let current = vectors::path_of(&self.dir, self.generation);
+        let graph = vectors::graph_path_of(&self.dir, self.generation);
         let Some(entries) = current.parent().and_then(|folder| fs_err::read_dir(folder).ok()) else {
             return;
         };
-        for entry in entries.flatten().filter(|entry| entry.path() != current) {
-            if let Err(error) = fs_err::remove_file(entry.path()) {
+        let old = entries
+            .flatten()
+            .filter(|entry| entry.path() != current && entry.path() != graph);
+        for entry in old {
+            let removed = match entry.path().is_dir() {
+                true => fs_err::remove_dir_all(entry.path()),
+                false => fs_err::remove_file(entry.path()),
+            };
+            if let Err(error) = removed {
                 tracing::warn!("an old file stays: {error}");
             }
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::catalog::{self, Catalog};
 use crate::documents::Documents;
 use crate::lexical::LexicalView;
-use crate::vectors::{self, Vectors};
+use crate::vectors::{self, Accelerator, Vectors};
 use crate::{
     Candidate, Counts, DocumentEntry, DocumentId, DocumentQuery, DocumentSet, Filter, Matching, Passage,
     PassageId, Span, StoreError, TermMatch,
@@ -20,6 +20,7 @@ pub struct Snapshot {
     pub(crate) documents: Arc<Documents>,
     pub(crate) lexical: Option<LexicalView>,
     pub(crate) vectors: Arc<Vectors>,
+    pub(crate) accelerator: Arc<Accelerator>,
     pub(crate) embedded: u64,
 }
 
@@ -94,12 +95,15 @@ impl Snapshot {
     /// The `limit` nearest passages to `query`, a vector of length 1, by cosine, of documents `within`, or of all.
     pub fn nearest(&self, query: &[f32], within: Option<&DocumentSet>, limit: usize) -> Vec<Candidate> {
         // Vectors may run ahead of the documents or behind them: only what the documents have counts.
-        let found = vectors::nearest(
-            &self.vectors,
-            query,
-            within.unwrap_or(&self.documents.searchable),
-            limit,
-        );
+        let live = &self.documents.searchable;
+        let by_graph = || {
+            let graph = self.accelerator.graph(&self.vectors)?;
+            vectors::nearest_by_graph(&self.vectors, &graph, query, live, limit)
+        };
+        let found = match within {
+            Some(within) => vectors::nearest(&self.vectors, query, within, limit),
+            None => by_graph().unwrap_or_else(|| vectors::nearest(&self.vectors, query, live, limit)),
+        };
         self.ordered(found, limit)
     }
 

@@ -11,7 +11,7 @@ use crate::publish::{Published, Publisher};
 use crate::vectors::quantize;
 use crate::{
     ContentHash, FileStat, FileState, ModelIdentity, NewDocument, PassageId, PendingPassage, RunState, Seq,
-    Snapshot, SourceRoot, StoreError, run,
+    Snapshot, SourceRoot, StoreError, VectorIndex, run,
 };
 
 /// Keys of the table `meta`.
@@ -161,6 +161,28 @@ impl Store {
         Ok(self.published.current())
     }
 
+    /// Sets how vectors are searched, which is flat until then. A graph is read or built in the background, and again after a run
+    /// once many vectors have come since.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`] where the store was opened for reading: its searches stay flat.
+    pub fn use_vector_index(&self, index: VectorIndex) -> Result<(), StoreError> {
+        if self.lock.is_none() {
+            let dir = self.dir.clone();
+            return Err(StoreError::ReadOnly { dir });
+        }
+        let mut publisher = self.publisher();
+        publisher.use_vector_index(index);
+        self.published.replace(publisher.snapshot()?);
+        Ok(())
+    }
+
+    /// Waits until the graph that is being built, if any is, takes part.
+    pub fn wait_for_vector_index(&self) {
+        let accelerator = self.publisher().accelerator();
+        accelerator.wait();
+    }
+
     /// What is remembered of every file, by key: those that gave no text too.
     ///
     /// # Errors
@@ -268,6 +290,7 @@ impl Store {
         publisher.refresh_lexical()?;
         publisher.refresh_vectors()?;
         publisher.prune()?;
+        publisher.accelerate();
         self.published.replace(publisher.snapshot()?);
         self.catalog
             .write(|transaction| run::finish(transaction, files_seen))?;

@@ -104,6 +104,11 @@ impl Vectors {
         }
     }
 
+    /// Whether both are of one generation, so that one has all rows of the other and perhaps more.
+    pub(crate) fn is_of_generation(&self, other: &Vectors) -> bool {
+        Arc::ptr_eq(&self.rows, &other.rows)
+    }
+
     /// The documents of all vectors, one entry a vector.
     pub(crate) fn documents(&self) -> impl Iterator<Item = DocumentId> {
         self.blocks

@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 
 use super::block::BLOCK;
 use super::prefilter::likely;
-use super::{Block, Vectors, kernels, quantize};
+use super::{Block, Graph, Vectors, kernels, quantize};
 use crate::{Candidate, DocumentId, DocumentSet};
 
 /// How many times as many are rescored in floating point as are asked for: the query's own rounding may put a neighbour that
@@ -18,8 +18,12 @@ const FEWEST_RESCORED: usize = 32;
 pub(super) const PREFILTER_FROM: usize = 20_000;
 /// How many times as many as are asked for pass the look at signs …
 const LIKELY: usize = 6;
-/// … and how many besides, whatever is asked for.
+/// … how many besides, whatever is asked for …
 const FEWEST_LIKELY: usize = 800;
+/// … and one more of so many: the more vectors there are, the more of them have signs as good as a neighbour's.
+const VECTORS_A_LIKELY: usize = 500;
+/// So many vectors that a graph does not know are looked at one by one; where there are more, all are looked at by signs.
+const MOST_AFTER_GRAPH: usize = 100_000;
 /// Looking at a single vector takes as long as at so many, one after another, by all their codes …
 const SINGLE_CODES: usize = 8;
 /// … and at so many by their signs.
@@ -43,12 +47,44 @@ pub(crate) fn nearest(
     if let Some(rows) = vectors.rows_within(within, few) {
         compare(vectors, &rows, &codes, &mut best);
     } else if large {
-        let count = limit.saturating_mul(LIKELY).saturating_add(FEWEST_LIKELY);
+        let besides = FEWEST_LIKELY + vectors.len / VECTORS_A_LIKELY;
+        let count = limit.saturating_mul(LIKELY).saturating_add(besides);
         compare(vectors, &likely(vectors, query, within, count), &codes, &mut best);
     } else {
         return by_all_codes(vectors, query, within, limit);
     }
     best.rescored(vectors, query, limit)
+}
+
+/// As [`nearest`] by a graph, and by looking at what came after it. None where the graph cannot tell: too many of those it finds
+/// are deleted, or too much came after it.
+pub(crate) fn nearest_by_graph(
+    vectors: &Vectors,
+    graph: &Graph,
+    query: &[f32],
+    within: &DocumentSet,
+    limit: usize,
+) -> Option<Vec<(Candidate, DocumentId)>> {
+    if query.len() != vectors.dimensions || vectors.len - graph.rows() > MOST_AFTER_GRAPH {
+        return None;
+    }
+    let (_, codes) = quantize(query);
+    let mut best = Best::wanting(limit);
+    let is_within = |row: &u32| {
+        let (block, place) = vectors.place(*row);
+        within.contains(block.documents[place])
+    };
+    let found = graph.nearest(query, best.size);
+    let found: Vec<u32> = found.into_iter().filter(is_within).collect();
+    if found.len() < limit {
+        return None;
+    }
+    let after: Vec<u32> = (graph.rows() as u32..vectors.len as u32)
+        .filter(is_within)
+        .collect();
+    compare(vectors, &found, &codes, &mut best);
+    compare(vectors, &after, &codes, &mut best);
+    Some(best.rescored(vectors, query, limit))
 }
 
 /// As [`nearest`], by looking at all codes.
