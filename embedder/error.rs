@@ -57,7 +57,7 @@ pub enum EmbedError {
     },
 
     /// The provider of a remote model cannot be reached, or not in time, or is overloaded. Later it may answer.
-    #[error("the embedding provider at {provider} does not answer: {reason}")]
+    #[error("the embedding provider at {provider} is not available: {reason}")]
     Unavailable {
         /// Its address.
         provider: String,

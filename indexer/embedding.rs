@@ -1,33 +1,36 @@
 //! Building the vectors of passages that have none.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use autorag_embedder::{EmbedError, Embedder};
+use autorag_embedder::{EmbedError, Embedder, Patience};
 use autorag_store::{ContentHash, PendingPassage, Store};
 
 use crate::input::embedding_input;
+use crate::report::Unembedded;
 use crate::{Cancel, IndexError, Progress};
 
 /// Passages taken from the catalog at a time; their vectors become durable and searchable together.
 const WINDOW: usize = 1024;
 /// The same for the first of a run. It has the newest passages, and who has just changed a file should not wait for many others.
 const FIRST_WINDOW: usize = 64;
-/// Passages embedded at a time by a thread. Small, so that a wish to stop is soon heard.
-const BATCH: usize = 16;
-
 /// A text to embed, by its hash.
 type Text = (ContentHash, String);
 
 /// How far embedding came.
+#[derive(Default)]
 pub(crate) struct Embedded {
     /// Passages that got their vectors.
     pub passages: u64,
-    /// Whether no passage waits any more.
-    pub all: bool,
+    /// Whether a wish to pause ended it.
+    pub paused: bool,
+    /// Passages that the provider of the model gave no vectors for, and why.
+    pub unembedded: Option<Unembedded>,
 }
 
 /// Embeds every passage that waits for a vector, newest first, unless there is a reason to `pause`.
+///
+/// Where a provider fails, the rest goes on waiting; where it does not take a single text, only that one does.
 pub(crate) fn embed_pending(
     store: &Store,
     embedder: &Embedder,
@@ -38,31 +41,53 @@ pub(crate) fn embed_pending(
 ) -> Result<Embedded, IndexError> {
     let counts = store.snapshot()?.counts();
     progress.set_to_embed(counts.passages.saturating_sub(counts.embedded));
-    let (mut before, mut passages) = (None, 0);
+    let patience = || match (cancel.is_cancelled(), pause()) {
+        (true, _) => Patience::None,
+        (false, true) => Patience::FinishRequests,
+        (false, false) => Patience::Full,
+    };
+    let calls = embedder.batching().calls.unwrap_or(threads);
+    let (mut before, mut done) = (None, Embedded::default());
     let mut window = FIRST_WINDOW;
-    loop {
+    let mut failure = None;
+    while failure.is_none() {
         cancel.check()?;
         let pending = store.pending_embeddings(before, window)?;
         let Some(last) = pending.last().map(|passage| passage.id) else {
-            return Ok(Embedded { passages, all: true });
+            break;
         };
         if pause() {
-            return Ok(Embedded { passages, all: false });
+            done.paused = true;
+            return Ok(done);
         }
         let texts = texts(&pending, embedder);
-        let embedded = embed_all(&texts, embedder, threads, progress, &|| {
-            cancel.is_cancelled() || pause()
-        })?;
-        if !embedded.is_empty() {
-            passages += store.put_embeddings(&embedded)? as u64;
+        // While a provider is down, one call tries for all.
+        let calls = if embedder.outage().is_some() { 1 } else { calls };
+        let came = embed_all(&texts, embedder, calls, progress, &patience)?;
+        if !came.vectors.is_empty() {
+            done.passages += store.put_embeddings(&came.vectors)? as u64;
             store.refresh_vectors()?;
         }
+        if let Some(refused) = came.refused {
+            done.unembedded.get_or_insert(Unembedded {
+                passages: 0,
+                reason: refused,
+            });
+        }
+        failure = came.failure;
         // Vectors of a window that was cut short are kept; why it was is asked anew before going on with the rest of it.
-        if embedded.len() == texts.len() {
+        if came.whole {
             before = Some(last);
             window = WINDOW;
         }
     }
+    let counts = store.snapshot()?.counts();
+    let passages = counts.passages.saturating_sub(counts.embedded);
+    let reason = failure.or(done.unembedded.map(|refused| refused.reason));
+    done.unembedded = reason
+        .filter(|_| passages > 0)
+        .map(|reason| Unembedded { passages, reason });
+    Ok(done)
 }
 
 /// Each different text once, longest first: texts of one length waste nothing together, and the last ones to finish are short.
@@ -88,34 +113,74 @@ fn texts(pending: &[PendingPassage], embedder: &Embedder) -> Vec<Text> {
     texts
 }
 
+/// What came of a window.
+#[derive(Default)]
+struct Came {
+    vectors: Vec<(ContentHash, Vec<f32>)>,
+    /// What the provider has against some text.
+    refused: Option<EmbedError>,
+    /// Why it gave no more.
+    failure: Option<EmbedError>,
+    /// Whether every text was tried.
+    whole: bool,
+}
+
 fn embed_all(
     texts: &[Text],
     embedder: &Embedder,
-    threads: usize,
+    calls: usize,
     progress: &Progress,
-    stop: &(dyn Fn() -> bool + Sync),
-) -> Result<Vec<(ContentHash, Vec<f32>)>, IndexError> {
-    let batches: Vec<&[Text]> = texts.chunks(BATCH).collect();
+    patience: &(dyn Fn() -> Patience + Sync),
+) -> Result<Came, IndexError> {
+    let batches: Vec<&[Text]> = texts.chunks(embedder.batching().texts).collect();
     let next = AtomicUsize::new(0);
-    let work = || -> Result<Vec<(ContentHash, Vec<f32>)>, EmbedError> {
-        let mut done = Vec::new();
+    let failed = AtomicBool::new(false);
+    let work = || {
+        let mut came = Came {
+            whole: true,
+            ..Came::default()
+        };
         while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if stop() {
+            if patience() != Patience::Full || failed.load(Ordering::Relaxed) {
+                came.whole = false;
                 break;
             }
             let inputs: Vec<&str> = batch.iter().map(|(_, text)| text.as_str()).collect();
-            let vectors = embedder.embed(&inputs)?;
-            done.extend(batch.iter().map(|(hash, _)| *hash).zip(vectors));
-            progress.embedded(batch.len());
+            let ended = embedder.embed_each(&inputs, patience, &mut |index, outcome| match outcome {
+                Ok(vector) => {
+                    came.vectors.push((batch[index].0, vector));
+                    progress.embedded(1);
+                }
+                Err(refused) => came.refused = Some(refused),
+            });
+            if let Err(error) = ended {
+                came.whole = false;
+                failed.store(true, Ordering::Relaxed);
+                came.failure = Some(error).filter(|error| *error != EmbedError::Interrupted);
+                break;
+            }
         }
-        Ok(done)
+        came
+    };
+    let mut all = Came {
+        whole: true,
+        ..Came::default()
     };
     std::thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let mut all = Vec::with_capacity(texts.len());
+        let running: Vec<_> = (0..calls.min(batches.len()).max(1))
+            .map(|_| scope.spawn(work))
+            .collect();
         for thread in running {
-            all.extend(thread.join().map_err(|_| IndexError::Panicked)??);
+            let came = thread.join().map_err(|_| IndexError::Panicked)?;
+            all.vectors.extend(came.vectors);
+            all.refused = all.refused.take().or(came.refused);
+            all.failure = all.failure.take().or(came.failure);
+            all.whole &= came.whole;
         }
-        Ok(all)
+        match all.failure {
+            // Not a provider's: something is wrong here.
+            Some(error) if !error.is_of_provider() => Err(error.into()),
+            _ => Ok(all),
+        }
     })
 }

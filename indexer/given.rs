@@ -63,7 +63,7 @@ impl Indexer {
         self.store.refresh_lexical()?;
         progress.enter(Stage::Embedding);
         let never = || false;
-        embed_pending(
+        let done = embed_pending(
             &self.store,
             &self.embedder,
             self.options.threads.max(1),
@@ -72,6 +72,9 @@ impl Indexer {
             &never,
         )?;
         self.store.finish_run(put)?;
+        if let Some(unembedded) = done.unembedded {
+            return Err(unembedded.reason.into());
+        }
         progress.enter(Stage::Done);
         Ok(put)
     }

@@ -27,6 +27,6 @@ pub use options::IndexOptions;
 pub use parse::{Heading, Parsed, Refusal, Structure, parse};
 pub use pipeline::Indexer;
 pub use progress::{Cancel, Progress, ProgressSnapshot, Stage};
-pub use report::RunReport;
+pub use report::{RunReport, Unembedded};
 pub use watch::{Reason, WatchMode, WatchOptions, Watcher};
 pub use worker::{ParserCommand, serve_parser};

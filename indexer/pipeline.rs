@@ -79,7 +79,8 @@ impl Indexer {
     ///
     /// # Errors
     /// [`IndexError::Root`] where a folder is gone, [`IndexError::Cancelled`] when asked to stop, and whatever the store or the
-    /// model says. What was done up to there is kept.
+    /// model says. What was done up to there is kept. A remote model whose provider fails is no error: the report has the
+    /// passages that wait for it.
     pub fn run(
         &self,
         progress: &Progress,
@@ -98,11 +99,13 @@ impl Indexer {
             let pause = || watcher.is_some_and(Watcher::is_due);
             let done = embed_pending(&self.store, &self.embedder, threads, progress, cancel, &pause)?;
             report.embedded += done.passages;
-            if done.all {
+            report.unembedded = done.unembedded;
+            if !done.paused {
+                // Every file was seen; passages that wait for a provider do so in the catalog.
                 self.store.finish_run(seen)?;
             }
             report.took_embed += embedding.elapsed();
-            if done.all {
+            if !done.paused {
                 break;
             }
         }
@@ -140,8 +143,10 @@ impl Indexer {
         report.unchanged = changes.unchanged;
         report.took_scan += scanning.elapsed();
         // Walks that nothing asked for come often; they leave no trace where there is nothing to do.
-        if watcher.is_some() && same_recipe && changes.is_empty() && self.is_complete()? {
-            return Ok(None);
+        if watcher.is_some() && same_recipe && changes.is_empty() && self.store.run_state()?.finished {
+            let counts = self.store.snapshot()?.counts();
+            let only_vectors = counts.embedded < counts.passages;
+            return Ok(only_vectors.then_some(changes.seen));
         }
 
         self.store.begin_run()?;
@@ -164,12 +169,6 @@ impl Indexer {
         self.store.refresh_lexical()?;
         report.took_index += indexing.elapsed();
         Ok(Some(changes.seen))
-    }
-
-    /// Whether the last run came to its end and every passage has its vector.
-    fn is_complete(&self) -> Result<bool, IndexError> {
-        let counts = self.store.snapshot()?.counts();
-        Ok(self.store.run_state()?.finished && counts.embedded >= counts.passages)
     }
 
     fn scan(

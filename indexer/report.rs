@@ -2,6 +2,17 @@
 
 use std::time::Duration;
 
+use autorag_embedder::EmbedError;
+
+/// Passages that have no vector since the model's provider gave none. They are searchable by words, and wait for the next run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unembedded {
+    /// How many.
+    pub passages: u64,
+    /// What the provider has against them, or what is wrong with it.
+    pub reason: EmbedError,
+}
+
 /// What a run did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunReport {
@@ -21,6 +32,8 @@ pub struct RunReport {
     pub passages: u64,
     /// Passages that got a vector; those whose text was embedded before need no work.
     pub embedded: u64,
+    /// Passages that the model's provider gave no vectors for.
+    pub unembedded: Option<Unembedded>,
     /// Time to find and compare files.
     pub took_scan: Duration,
     /// Time to parse them and make them searchable by BM25.

@@ -9,6 +9,8 @@ pub(crate) fn degraded(
     request: &Request,
     counts: Counts,
     activity: &Activity,
+    dense_failure: Option<String>,
+    outage: Option<String>,
     truncated: bool,
 ) -> Vec<Degraded> {
     let mut parts = Vec::new();
@@ -27,7 +29,17 @@ pub(crate) fn degraded(
     }));
     let missing = counts.passages.saturating_sub(counts.embedded);
     if request.mode.wants_dense() && missing > 0 {
-        let reason = format!("{missing} of {} passages have no vector yet", counts.passages);
+        let mut reason = format!("{missing} of {} passages have no vector yet", counts.passages);
+        if let Some(why) = outage.filter(|_| dense_failure.is_none()) {
+            reason += &format!(", since the embedding provider is not available: {why}");
+        }
+        parts.push(Degraded {
+            part: Part::Dense,
+            reason,
+        });
+    }
+    if let Some(why) = dense_failure {
+        let reason = format!("the answer is by words alone: {why}");
         parts.push(Degraded {
             part: Part::Dense,
             reason,

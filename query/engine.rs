@@ -12,7 +12,7 @@ use crate::context::expand;
 use crate::degradation::degraded;
 use crate::explanation::explained;
 use crate::relevance::above;
-use crate::retrieval::{micros, retrieve, timed};
+use crate::retrieval::{Retrieved, micros, retrieve, timed};
 use crate::selection::{Selected, select};
 use crate::{
     Activity, Answer, Degraded, DocumentText, Duplicate, Freshness, FusedCandidate, Hit, IndexState,
@@ -29,14 +29,28 @@ pub struct Engine {
     store: Arc<Store>,
     embedder: Arc<Embedder>,
     reranker: Option<Reranker>,
+    /// Why the store's vectors cannot be compared with the embedder's.
+    unusable: Option<String>,
 }
 
 impl Engine {
-    /// An engine over `store`, whose vectors must come from the model of `embedder`.
+    /// An engine over `store`. Where its vectors come from another model than that of `embedder`, answers are by words alone and
+    /// say so.
     pub fn new(store: Arc<Store>, embedder: Arc<Embedder>) -> Engine {
+        let (of, model) = (store.model(), embedder.model());
+        let is_same = (of.id.as_str(), of.version.as_str(), of.dimensions)
+            == (model.id.as_str(), model.version.as_str(), model.dimensions);
+        let unusable = (!is_same).then(|| {
+            format!(
+                "the vectors of this index are of the model {} ({}), and questions would be embedded by {} ({}); \
+                 `autorag index` makes them anew",
+                of.id, of.version, model.id, model.version
+            )
+        });
         Engine {
             store,
             embedder,
+            unusable,
             reranker: None,
         }
     }
@@ -139,7 +153,7 @@ impl Engine {
         let wanted = request.offset + request.limit;
         let depth = MIN_CANDIDATES.max(wanted * 3);
 
-        let retrieved = retrieve(&self.embedder, snapshot, request, within.as_ref(), depth)?;
+        let mut retrieved = self.retrieve(snapshot, request, within.as_ref(), depth)?;
         (took.lexical, took.embed, took.dense) =
             (retrieved.lexical_us, retrieved.embed_us, retrieved.dense_us);
         let fused = timed(&mut took.fuse, || retrieved.fused(request));
@@ -176,7 +190,16 @@ impl Engine {
             }
         }
         let counts = snapshot.counts();
-        let mut degraded = degraded(request, counts, activity, retrieved.truncated);
+        let dense_failure = retrieved.dense_failure.take();
+        let outage = self.embedder.outage().map(|outage| outage.reason);
+        let mut degraded = degraded(
+            request,
+            counts,
+            activity,
+            dense_failure,
+            outage,
+            retrieved.truncated,
+        );
         degraded.extend(rerank_degraded);
         took.total = micros(started);
         let answer = Answer {
@@ -192,11 +215,40 @@ impl Engine {
         Ok((answer, whole))
     }
 
+    /// Asks both retrievers. That the dense one cannot be asked is an error only for who wants no other.
+    fn retrieve(
+        &self,
+        snapshot: &Snapshot,
+        request: &Request,
+        within: Option<&DocumentSet>,
+        depth: usize,
+    ) -> Result<Retrieved, QueryError> {
+        let unusable = self.unusable.as_deref();
+        let retrieved = retrieve(&self.embedder, unusable, snapshot, request, within, depth)?;
+        if request.mode == Mode::Dense {
+            let nothing_yet = || {
+                let outage = self
+                    .embedder
+                    .outage()
+                    .filter(|_| snapshot.counts().embedded == 0)?;
+                Some(format!(
+                    "no passage has a vector yet, and the embedding provider is not available: {}",
+                    outage.reason
+                ))
+            };
+            if let Some(reason) = retrieved.dense_failure.clone().or_else(nothing_yet) {
+                return Err(QueryError::DenseUnavailable { reason });
+            }
+        }
+        Ok(retrieved)
+    }
+
     /// Documents in the order of their best passage, with its score: the ranking that [`Engine::search`] shows a page of,
     /// taken from the `depth` best of each retriever.
     ///
     /// # Errors
-    /// Those of [`Engine::search`].
+    /// Those of [`Engine::search`], and [`QueryError::DenseUnavailable`] for hybrid searches too: a ranking by words alone would be
+    /// measured as something else.
     pub fn rank(&self, request: &Request, depth: usize) -> Result<Vec<(String, f32)>, QueryError> {
         request.validate()?;
         let snapshot = self.store.snapshot()?;
@@ -205,7 +257,11 @@ impl Engine {
             .as_ref()
             .map(|filter| snapshot.select(filter))
             .transpose()?;
-        let fused = retrieve(&self.embedder, &snapshot, request, within.as_ref(), depth)?.fused(request);
+        let retrieved = self.retrieve(&snapshot, request, within.as_ref(), depth)?;
+        if let Some(reason) = retrieved.dense_failure {
+            return Err(QueryError::DenseUnavailable { reason });
+        }
+        let fused = retrieved.fused(request);
         let ids: Vec<PassageId> = fused.iter().map(|candidate| candidate.passage).collect();
         let documents = snapshot.documents_of(&ids)?;
         let mut seen = HashSet::new();

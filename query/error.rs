@@ -54,6 +54,12 @@ pub enum QueryError {
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A search by meaning alone, while the question cannot be embedded or compared.
+    #[error("cannot search by meaning: {reason}; hybrid and lexical searches go on by words")]
+    DenseUnavailable {
+        /// Why not.
+        reason: String,
+    },
     /// The query could not be embedded.
     #[error(transparent)]
     Embed(#[from] EmbedError),

@@ -21,6 +21,8 @@ pub(crate) struct Retrieved {
     pub dense: Vec<Candidate>,
     /// What the question and the lists tell of either retriever.
     pub signals: Signals,
+    /// Why the dense retriever could not be asked, though it was wanted.
+    pub dense_failure: Option<String>,
     /// The query was longer than the model reads.
     pub truncated: bool,
     /// Microseconds each part took.
@@ -51,9 +53,13 @@ impl Retrieved {
     }
 }
 
-/// Takes the `depth` best of each retriever that the request wants, of documents `within`.
+/// Takes the `depth` best of each retriever that the request wants, of documents `within`. `unusable` is why the vectors cannot be
+/// compared with those of the embedder.
+///
+/// A hybrid search goes on by words where the query cannot be embedded.
 pub(crate) fn retrieve(
     embedder: &Embedder,
+    unusable: Option<&str>,
     snapshot: &Snapshot,
     request: &Request,
     within: Option<&DocumentSet>,
@@ -80,11 +86,22 @@ pub(crate) fn retrieve(
         let mut ceiling = 0.0;
         let running = beside.then(|| scope.spawn(lexical));
         if request.mode.wants_dense() && snapshot.counts().embedded > 0 {
-            let query = timed(&mut retrieved.embed_us, || embedder.embed_query(plain))?;
-            retrieved.truncated = query.truncated;
-            retrieved.dense = timed(&mut retrieved.dense_us, || {
-                snapshot.nearest(&query.vector, within, depth)
-            });
+            let query = timed(&mut retrieved.embed_us, || match unusable {
+                Some(reason) => Ok(Err(reason.to_owned())),
+                None => match embedder.embed_query(plain) {
+                    Err(error) if error.is_of_provider() => Ok(Err(error.to_string())),
+                    embedded => embedded.map(Ok),
+                },
+            })?;
+            match query {
+                Ok(query) => {
+                    retrieved.truncated = query.truncated;
+                    retrieved.dense = timed(&mut retrieved.dense_us, || {
+                        snapshot.nearest(&query.vector, within, depth)
+                    });
+                }
+                Err(reason) => retrieved.dense_failure = Some(reason),
+            }
         }
         let found = match running {
             Some(running) => Some(
@@ -97,7 +114,11 @@ pub(crate) fn retrieve(
         if let Some(found) = found {
             (retrieved.lexical, ceiling, retrieved.lexical_us) = found?;
         }
-        let tokens = embedder.tokenizer().count(plain);
+        // What another model's tokenizer makes of a language says nothing of whether this model knows it.
+        let tokens = match embedder.estimates_tokens() {
+            true => 0,
+            false => embedder.tokenizer().count(plain),
+        };
         let near_code = match beside {
             true => near_code(snapshot, &retrieved.dense)?,
             false => 0.0,

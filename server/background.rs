@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use autorag_indexer::{Cancel, IndexError, Progress, Reason, WatchOptions, Watcher};
+use autorag_embedder::EmbedError;
+use autorag_indexer::{Cancel, IndexError, Progress, Reason, Unembedded, WatchOptions, Watcher};
 use tokio::sync::watch;
 
 use crate::corpus::{Access, Corpus, Plan};
@@ -17,6 +18,10 @@ const TAKE_OVER_EVERY: Duration = Duration::from_secs(2);
 const RETRY_ROOT: Duration = Duration::from_secs(2);
 /// … and how soon a run that failed for another reason, a full disk say, is tried again.
 const RETRY: Duration = Duration::from_secs(30);
+/// How soon passages that the model's provider does not take, while it takes others, are offered to it again.
+const RETRY_REFUSED: Duration = Duration::from_secs(300);
+/// Added to the time after which the provider is worth asking, so that it is over then.
+const MARGIN: Duration = Duration::from_millis(50);
 
 /// The thread that opens an index and keeps it up to date.
 pub struct Background {
@@ -96,37 +101,62 @@ fn keep_up_to_date(corpus: &Corpus, watching: Option<WatchOptions>, show: Show, 
     if let Ok(report) = &outcome {
         progress::say(show, &progress::summary(report));
     }
+    let mut unembedded = outcome.as_ref().ok().and_then(|report| report.unembedded.clone());
+    if let Some(unembedded) = &unembedded {
+        tracing::warn!("{}", progress::without_vectors(unembedded));
+    }
     let mut failure = outcome.err();
     if let Some(error) = &failure
         && !matches!(error, IndexError::Cancelled)
     {
         tracing::error!("indexing stopped: {error}");
     }
-    let Some(watcher) = watcher else { return };
     loop {
-        if let Some(error) = &failure {
-            watcher.retry(retry_after(error));
-        }
-        let Some(reason) = watcher.wait(cancel) else {
-            return;
+        let again = failure.as_ref().map(retry_after);
+        let again = again.or_else(|| Some(embed_after(corpus, unembedded.as_ref()?)));
+        let reason = match &watcher {
+            Some(watcher) => {
+                if let Some(after) = again {
+                    watcher.retry(after);
+                }
+                watcher.wait(cancel)
+            }
+            // Without a watcher, only passages that wait for a provider are a reason to go on.
+            None => again
+                .filter(|_| failure.is_none())
+                .and_then(|after| wait(after, cancel)),
         };
-        failure = update(corpus, &watcher, reason, failure, cancel);
+        let Some(reason) = reason else { return };
+        (failure, unembedded) = update(corpus, watcher.as_ref(), reason, failure, cancel);
     }
 }
 
-/// One update after the first run. Why it failed, which is told once and not at each attempt.
+/// Waits, unless asked to stop.
+fn wait(after: Duration, cancel: &Cancel) -> Option<Reason> {
+    let until = Instant::now() + after;
+    while !cancel.is_cancelled() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Some(Reason::Routine);
+        }
+        std::thread::park_timeout(left);
+    }
+    None
+}
+
+/// One update after the first run. Why it failed, which is told once and not at each attempt, and what a provider left out.
 fn update(
     corpus: &Corpus,
-    watcher: &Watcher,
+    watcher: Option<&Watcher>,
     reason: Reason,
     failure: Option<IndexError>,
     cancel: &Cancel,
-) -> Option<IndexError> {
+) -> (Option<IndexError>, Option<Unembedded>) {
     let progress = Arc::new(match reason {
         Reason::Change => Progress::default(),
         Reason::Routine => Progress::routine(),
     });
-    match corpus.update(&progress, cancel, Some(watcher)) {
+    match corpus.update(&progress, cancel, watcher) {
         Ok(report) => {
             if failure.is_some() {
                 tracing::info!("indexing works again");
@@ -134,16 +164,27 @@ fn update(
             if let Some(line) = progress::what_changed(&report) {
                 tracing::info!("{line}");
             }
-            None
+            (None, report.unembedded)
         }
-        Err(IndexError::Cancelled) => failure,
+        Err(IndexError::Cancelled) => (failure, None),
         Err(error) => {
             let known = failure.is_some_and(|known| known.to_string() == error.to_string());
             if !known {
                 tracing::error!("indexing stopped: {error}");
             }
-            Some(error)
+            (Some(error), None)
         }
+    }
+}
+
+/// How soon passages without vectors are worth another attempt.
+fn embed_after(corpus: &Corpus, unembedded: &Unembedded) -> Duration {
+    let outage = corpus.engine().embedder().outage();
+    match (outage, &unembedded.reason) {
+        (Some(outage), _) => outage.retry_in + MARGIN,
+        (None, EmbedError::TextRefused { .. }) => RETRY_REFUSED,
+        // Up again meanwhile, as a query has found.
+        (None, _) => RETRY_ROOT,
     }
 }
 

@@ -7,15 +7,20 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use autorag_embedder::ModelSource;
 use autorag_indexer::{IndexOptions, WatchMode, WatchOptions};
 use autorag_query::{MAX_RERANK_BUDGET, RerankApi, RerankerOptions};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+pub use model::ModelSettings;
+
 /// Prefix of the environment variables that set something.
 const ENV_PREFIX: &str = "AUTORAG_";
 /// Name of the settings file in the current directory and under the XDG configuration directory.
 const FILE_NAME: &str = "autorag.toml";
+/// Tokens that mark the ends of a text, for most models.
+const MARKERS: usize = 2;
 /// Most seconds between walks.
 const LONGEST_RECONCILE: u64 = 7 * 24 * 60 * 60;
 
@@ -57,6 +62,8 @@ pub struct Settings {
     pub search: SearchSettings,
     /// What concerns a reranker.
     pub rerank: RerankSettings,
+    /// What concerns the embedding model.
+    pub model: ModelSettings,
     /// What concerns logs.
     pub log: LogSettings,
 }
@@ -287,6 +294,19 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("rerank.key_env", Kind::Text),
     ("rerank.candidates", Kind::Number),
     ("rerank.budget_ms", Kind::Number),
+    ("model.provider", Kind::Text),
+    ("model.name", Kind::Text),
+    ("model.base_url", Kind::Text),
+    ("model.dimensions", Kind::Number),
+    ("model.query_prefix", Kind::Text),
+    ("model.passage_prefix", Kind::Text),
+    ("model.max_tokens", Kind::Number),
+    ("model.batch_tokens", Kind::Number),
+    ("model.batch_texts", Kind::Number),
+    ("model.concurrency", Kind::Number),
+    ("model.timeout_secs", Kind::Number),
+    ("model.query_timeout_ms", Kind::Number),
+    ("model.key_env", Kind::Text),
     ("log.level", Kind::Text),
     ("log.format", Kind::Text),
 ];
@@ -312,7 +332,11 @@ impl Settings {
             Some(path) => read_file(&path)?,
             None => Table::new(),
         };
+        let key_variables = key_variables(&table, &environment);
         for (name, text) in &environment {
+            if key_variables.contains(name) {
+                continue;
+            }
             if let Some((setting, value)) = from_variable(name, text)? {
                 let checked = Settings::try_from_single(setting, value.clone());
                 checked.map_err(|message| ConfigError::Malformed {
@@ -325,9 +349,13 @@ impl Settings {
         for (setting, value) in flags {
             lay(&mut table, setting, value);
         }
-        let settings: Settings = Value::Table(table)
+        let mut settings: Settings = Value::Table(table)
             .try_into()
             .map_err(|error| malformed("settings", &error))?;
+        settings.model.take_key(|name| {
+            let found = environment.iter().find(|(variable, _)| variable == name);
+            found.map(|(_, value)| value.clone())
+        })?;
         settings.validate()?;
         Ok(settings)
     }
@@ -369,13 +397,14 @@ impl Settings {
                 format!("{} is less than 1024", self.server.max_body_bytes),
             );
         }
-        if !(64..=220).contains(&self.index.chunk_tokens) {
+        let (most, whose) = match self.model.source()? {
+            ModelSource::Remote(options) => (options.max_tokens - MARKERS, "what model.max_tokens leaves"),
+            _ => (220, "what the built-in model reads whole"),
+        };
+        if !(64..=most).contains(&self.index.chunk_tokens) {
             return invalid(
                 "index.chunk_tokens",
-                format!(
-                    "{} is outside 64 to 220, what the built-in model reads whole",
-                    self.index.chunk_tokens
-                ),
+                format!("{} is outside 64 to {most}, {whose}", self.index.chunk_tokens),
             );
         }
         if self.index.chunk_overlap_percent > 30 {
@@ -486,6 +515,17 @@ fn read_file(path: &Path) -> Result<Table, ConfigError> {
     Ok(table)
 }
 
+/// Names of variables that may hold a key, which is no setting: its value is looked at only to be sent.
+fn key_variables(table: &Table, environment: &[(String, String)]) -> [String; 2] {
+    let in_file = || table.get("model")?.get("key_env")?.as_str().map(str::to_owned);
+    let in_environment = environment
+        .iter()
+        .find(|(name, _)| name == "AUTORAG_MODEL_KEY_ENV");
+    let named = in_environment.map(|(_, value)| value.clone()).or_else(in_file);
+    let usual = model::KEY_VARIABLE.to_owned();
+    [named.unwrap_or_else(|| usual.clone()), usual]
+}
+
 /// The setting that a variable names, if it is one of ours.
 fn from_variable(name: &str, text: &str) -> Result<Option<(&'static str, Value)>, ConfigError> {
     if !name.starts_with(ENV_PREFIX) {
@@ -549,5 +589,6 @@ fn one_line(error: &toml::de::Error) -> String {
     error.to_string().trim().to_owned()
 }
 
+mod model;
 #[cfg(test)]
 mod tests;

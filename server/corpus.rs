@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use autorag_embedder::Embedder;
+use autorag_embedder::{Embedder, ModelSource};
 use autorag_indexer::{
     Cancel, GivenDocument, IndexError, IndexOptions, Indexer, Progress, RunReport, Watcher,
 };
@@ -20,7 +20,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::activity;
 use crate::config::SearchSettings;
-use crate::wire::{ModelWire, SourceWire, StatusWire};
+use crate::wire::{ModelWire, OutageWire, SourceWire, StatusWire};
 
 /// What to open.
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ pub struct Plan {
     pub search: SearchSettings,
     /// Who reranks for searches that want it.
     pub reranker: Option<RerankerOptions>,
+    /// Which model embeds.
+    pub model: ModelSource,
 }
 
 /// Who may change the index.
@@ -74,7 +76,7 @@ impl Corpus {
     /// # Errors
     /// When the model or the store cannot be opened, or, for [`Access::Write`], another process has it.
     pub fn open(plan: Plan, access: Access) -> anyhow::Result<Corpus> {
-        let embedder = Arc::new(Embedder::built_in()?);
+        let embedder = Arc::new(open_model(&plan)?);
         let model = embedder.model();
         let options = StoreOptions {
             model: ModelIdentity {
@@ -252,6 +254,8 @@ impl Corpus {
                 version: model.version.clone(),
                 dimensions: model.dimensions,
                 kernel: embedder.kernel().map(|kernel| kernel.to_string()),
+                provider: embedder.provider().map(str::to_owned),
+                outage: embedder.outage().map(OutageWire::from),
             },
             index_state: self.index_state()?.into(),
             uptime_s: self.opened.elapsed().as_secs(),
@@ -262,4 +266,18 @@ impl Corpus {
         // The counters stay meaningful whatever a panicking thread was doing with them.
         self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Opens the model of `plan`. How long the vectors of a remote one are is known from the index, if it has been there before.
+fn open_model(plan: &Plan) -> anyhow::Result<Embedder> {
+    let mut source = plan.model.clone();
+    if let ModelSource::Remote(options) = &mut source
+        && let Some(known) = autorag_store::model_of(&plan.data_dir)?
+    {
+        options.recognise(&known.id, &known.version, known.dimensions);
+    }
+    Embedder::open(&source).map_err(|error| match error.is_of_provider() {
+        true => anyhow::anyhow!("{error}; set model.dimensions to start without its vectors"),
+        false => error.into(),
+    })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use autorag_indexer::{Progress, ProgressSnapshot, RunReport, Stage};
+use autorag_indexer::{Progress, ProgressSnapshot, RunReport, Stage, Unembedded};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// How often the bar moves, and how soon the end of the work is noticed.
@@ -168,6 +168,14 @@ pub fn summary(report: &RunReport) -> String {
         seconds(report.took_scan),
         seconds(report.took_index),
         seconds(report.took_embed),
+    )
+}
+
+/// What a provider has left out, in a sentence.
+pub fn without_vectors(unembedded: &Unembedded) -> String {
+    format!(
+        "{} passages have no vector yet and are found by words alone: {}; the next run tries again",
+        unembedded.passages, unembedded.reason
     )
 }
 

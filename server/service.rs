@@ -62,6 +62,7 @@ impl ServiceError {
             ServiceError::Query(QueryError::NoSuchDocument { .. }) => "not_found",
             ServiceError::Query(QueryError::NotIndexedYet { .. }) => "not_indexed_yet",
             ServiceError::Query(QueryError::NoText { .. }) => "no_text",
+            ServiceError::Query(QueryError::DenseUnavailable { .. }) => "dense_unavailable",
             ServiceError::Query(_) | ServiceError::Panicked => "internal",
             ServiceError::Opening => "opening",
             ServiceError::Unavailable(_) => "unavailable",

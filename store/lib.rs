@@ -28,5 +28,5 @@ pub use model::{
 };
 pub use run::RunState;
 pub use snapshot::Snapshot;
-pub use store::{ChangeBatch, Store, StoreOptions};
+pub use store::{ChangeBatch, Store, StoreOptions, model_of};
 pub use vectors::BareVectors;

@@ -55,7 +55,7 @@ pub struct Store {
     catalog: Arc<Catalog>,
     publisher: Mutex<Publisher>,
     published: Published,
-    dimensions: usize,
+    model: ModelIdentity,
     lock: Option<Lock>,
 }
 
@@ -76,14 +76,14 @@ impl Store {
         let mut publisher = Publisher::new(dir, Arc::clone(&catalog), Some(lexical), dimensions);
         publisher.recover()?;
         let published = Published::new(publisher.snapshot()?);
-        let sources = options.sources;
+        let StoreOptions { model, sources } = options;
         Ok(Store {
             dir: dir.to_owned(),
             sources,
             catalog,
             publisher: publisher.into(),
             published,
-            dimensions,
+            model,
             lock: Some(lock),
         })
     }
@@ -108,16 +108,20 @@ impl Store {
         let mut publisher = Publisher::new(dir, Arc::clone(&catalog), None, model.dimensions);
         publisher.follow()?;
         let published = Published::new(publisher.snapshot()?);
-        let dimensions = model.dimensions;
         Ok(Store {
             dir: dir.to_owned(),
             sources,
             catalog,
             publisher: publisher.into(),
             published,
-            dimensions,
+            model,
             lock: None,
         })
+    }
+
+    /// The model that vectors come from.
+    pub fn model(&self) -> &ModelIdentity {
+        &self.model
     }
 
     /// The folders that documents come from.
@@ -242,10 +246,10 @@ impl Store {
     pub fn put_embeddings(&self, embeddings: &[(ContentHash, Vec<f32>)]) -> Result<usize, StoreError> {
         let mut coded = Vec::with_capacity(embeddings.len());
         for (hash, vector) in embeddings {
-            if vector.len() != self.dimensions {
+            if vector.len() != self.model.dimensions {
                 return Err(StoreError::Dimensions {
                     found: vector.len(),
-                    expected: self.dimensions,
+                    expected: self.model.dimensions,
                 });
             }
             let (scale, codes) = quantize(vector);
@@ -327,6 +331,19 @@ impl Store {
         // Whatever a panicking thread left half done, the indexes say themselves how far they have got.
         self.publisher.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The model of the store in `dir`, if there is a store.
+///
+/// # Errors
+/// [`StoreError::NewerFormat`] where a newer version made it, and whatever the disk says.
+pub fn model_of(dir: &Path) -> Result<Option<ModelIdentity>, StoreError> {
+    let catalog = match Catalog::open_read_only(dir) {
+        Err(StoreError::NoStore { .. }) => return Ok(None),
+        opened => opened?,
+    };
+    let model = catalog.read(|connection| catalog::meta(connection, MODEL))?;
+    Ok(model.and_then(|json| serde_json::from_str(&json).ok()))
 }
 
 /// Records model and sources. A new model's passages start without vectors.

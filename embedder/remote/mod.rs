@@ -361,7 +361,7 @@ impl Remote {
             let provider = self.provider();
             tracing::warn!(
                 provider,
-                "the embedding provider does not answer: {reason}; searching by words alone until it does"
+                "the embedding provider is not available: {reason}; searching by words alone until it does"
             );
         }
     }
@@ -376,7 +376,7 @@ impl Remote {
     fn note_up(&self) {
         if self.health.works() {
             let provider = self.provider();
-            tracing::info!(provider, "the embedding provider answers again");
+            tracing::info!(provider, "the embedding provider is available again");
         }
     }
 }

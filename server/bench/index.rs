@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use autorag_embedder::ModelSource;
 use autorag_indexer::{Cancel, IndexOptions, Progress};
 use autorag_query::{Mode, Request};
 use autorag_store::SourceRoot;
@@ -51,6 +52,7 @@ pub fn index(
         options,
         search: SearchSettings::default(),
         reranker: None,
+        model: ModelSource::BuiltIn,
     };
     let corpus = Corpus::open(plan, Access::Write)?;
     writeln!(

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
+use autorag_embedder::ModelSource;
 use autorag_query::{Mode, Request};
 use autorag_store::{
     ChangeBatch, ContentHash, FileStat, Filter, ItemStatus, Metadata, NewDocument, NewPassage, SourceRoot,
@@ -49,6 +50,7 @@ pub fn search(bench: &SearchBench, folder: &Path, out: &mut impl Write) -> anyho
         options: autorag_indexer::IndexOptions::default(),
         search: SearchSettings::default(),
         reranker: None,
+        model: ModelSource::BuiltIn,
     };
     let started = Instant::now();
     fill(bench, Corpus::open(plan.clone(), Access::Write)?.engine().store())?;

@@ -253,6 +253,7 @@ fn indexed(setup: &Setup, folder: &Path, collection: &Collection, scratch: &Path
         options: setup.index_options(),
         search: setup.settings.search.clone(),
         reranker: None,
+        model: setup.settings.model.source()?,
     };
     let corpus = Corpus::open(plan, Access::Write)?;
     let given = |document: &autorag_query::evaluation::CollectionDocument| GivenDocument {

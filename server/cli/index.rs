@@ -8,13 +8,17 @@ use std::sync::Arc;
 use autorag_indexer::{Cancel, IndexError, Progress};
 use clap::Args;
 
-use super::INTERRUPTED;
 use super::interrupt::cancel_on_signal;
 use super::options::{CommonFlags, WalkFlags};
+use super::{INTERRUPTED, WITHOUT_VECTORS};
 use crate::corpus::{Access, Corpus};
 use crate::progress;
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 where every file is searchable by words and by meaning, 3 where the provider of a \
+                        remote model gave no vectors for some passages, 130 where a signal ended it, else 1 or 2."
+)]
 pub struct Index {
     /// Folders to index
     #[arg(required = true, value_name = "FOLDER")]
@@ -36,7 +40,11 @@ impl Index {
         match outcome {
             Ok(report) => {
                 writeln!(std::io::stdout(), "{}", progress::summary(&report))?;
-                Ok(ExitCode::SUCCESS)
+                let Some(unembedded) = &report.unembedded else {
+                    return Ok(ExitCode::SUCCESS);
+                };
+                writeln!(std::io::stderr(), "{}", progress::without_vectors(unembedded))?;
+                Ok(ExitCode::from(WITHOUT_VECTORS))
             }
             Err(IndexError::Cancelled) => {
                 writeln!(std::io::stderr(), "stopped; the next run goes on from here")?;

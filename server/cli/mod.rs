@@ -22,6 +22,9 @@ use clap_complete::Shell;
 /// Exit status when a signal ended the work: 128 and SIGINT's number, as shells have it.
 const INTERRUPTED: u8 = 130;
 
+/// Exit status of `index` when every file is searchable by words, but the provider of a remote model gave no vectors for some.
+const WITHOUT_VECTORS: u8 = 3;
+
 /// Hybrid retrieval over a folder, by command line, HTTP and MCP.
 #[derive(Debug, Parser)]
 #[command(name = "autorag", version, about, max_term_width = 100, after_help = AFTER_HELP)]

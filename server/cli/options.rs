@@ -130,6 +130,7 @@ impl Setup {
             options: self.index_options(),
             search: self.settings.search.clone(),
             reranker: self.settings.rerank.options(|name| std::env::var(name).ok())?,
+            model: self.settings.model.source()?,
         })
     }
 

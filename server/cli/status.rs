@@ -75,6 +75,16 @@ fn print(out: &mut impl Write, status: &StatusWire) -> std::io::Result<()> {
         model.version,
         kernel.unwrap_or_default()
     )?;
+    if let Some(provider) = &model.provider {
+        writeln!(out, "provider   {provider}")?;
+    }
+    if let Some(outage) = &model.outage {
+        writeln!(
+            out,
+            "           not available since {}: {}",
+            outage.since, outage.reason
+        )?;
+    }
     writeln!(
         out,
         "state      {}{}",

@@ -58,8 +58,90 @@ fn every_setting_has_a_variable_and_a_default() {
             (Kind::Text, "rerank.api") => "cohere",
             (Kind::Text, "log.format") => "json",
             (Kind::Text, "index.watch") => "poll",
+            (Kind::Text, "model.provider") => "openai",
+            (Kind::Text, "model.base_url") => "https://example.org/v1",
+            // There on every machine.
+            (Kind::Text, "model.key_env") => "PATH",
             (Kind::Text, _) => "info",
         };
-        load("", &[(&name, text)], vec![]).unwrap_or_else(|error| panic!("{setting}: {error}"));
+        let others = match setting.starts_with("model.") {
+            true => "[model]\nprovider = \"openai\"\nbase_url = \"http://localhost/v1\"\nname = \"m\"\n",
+            false => "",
+        };
+        load(others, &[(&name, text), ("PATH", "/bin")], vec![])
+            .unwrap_or_else(|error| panic!("{setting}: {error}"));
     }
+}
+
+const REMOTE: &str = "[model]\nprovider = \"openai\"\nbase_url = \"http://localhost:1/v1\"\nname = \"m\"\n";
+
+#[test]
+fn a_remote_model_is_read_whole() {
+    let file = format!(
+        "{REMOTE}dimensions = 8\nquery_prefix = \"q: \"\ntimeout_secs = 9\nmax_tokens = 1000\n[index]\nchunk_tokens = 900\n"
+    );
+    let environment = [
+        ("AUTORAG_MODEL_CONCURRENCY", "7"),
+        ("AUTORAG_EMBEDDING_KEY", "sk-1"),
+    ];
+    let settings = load(&file, &environment, vec![]).unwrap();
+    let ModelSource::Remote(options) = settings.model.source().unwrap() else {
+        panic!("not remote");
+    };
+    assert_eq!(
+        (options.name.as_str(), options.dimensions, options.concurrency),
+        ("m", Some(8), 7)
+    );
+    assert_eq!(
+        (options.query_prefix.as_str(), options.timeout),
+        ("q: ", Duration::from_secs(9))
+    );
+    assert!(options.key.is_some());
+    assert!(!format!("{settings:?}").contains("sk-1"));
+    assert_eq!(
+        load("", &[], vec![]).unwrap().model.source().unwrap(),
+        ModelSource::BuiltIn
+    );
+}
+
+#[test]
+fn settings_of_a_model_that_do_not_go_together_are_named() {
+    let said = |file: &str, env: &[(&str, &str)]| load(file, env, vec![]).unwrap_err();
+    assert!(said("[model]\nname = \"gpt\"\n", &[]).starts_with("model.name: "));
+    assert!(said("[model]\nmax_tokens = 512\n", &[]).starts_with("model.max_tokens: "));
+    assert!(said("[model]\nprovider = \"openai\"\n", &[]).starts_with("model.base_url: "));
+    assert!(said("[model]\nprovider = \"other\"\n", &[]).contains("provider"));
+    assert!(
+        said(
+            "[model]\nprovider = \"openai\"\nbase_url = \"http://h/v1\"\n",
+            &[]
+        )
+        .starts_with("model.name: ")
+    );
+    assert!(said(&format!("{REMOTE}key = \"sk-1\"\n"), &[]).contains("unknown field `key`"));
+    assert!(said(&format!("{REMOTE}concurrency = 0\n"), &[]).starts_with("model.concurrency: "));
+    assert!(said(&format!("{REMOTE}[index]\nchunk_tokens = 511\n"), &[]).starts_with("index.chunk_tokens: "));
+}
+
+#[test]
+fn the_key_comes_from_the_variable_that_is_named() {
+    let key_of = |file: &str, env: &[(&str, &str)]| -> Result<_, String> {
+        match load(file, env, vec![])?.model.source() {
+            Ok(ModelSource::Remote(options)) => Ok(options.key),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(key_of(REMOTE, &[]), Ok(None));
+    assert_eq!(key_of(REMOTE, &[("AUTORAG_EMBEDDING_KEY", " ")]), Ok(None));
+    let named = format!("{REMOTE}key_env = \"AUTORAG_MY_KEY\"\n");
+    let found = key_of(&named, &[("AUTORAG_MY_KEY", "sk-2")]);
+    assert_eq!(found, key_of(REMOTE, &[("AUTORAG_EMBEDDING_KEY", "sk-2")]));
+    assert!(key_of(&named, &[]).unwrap_err().starts_with("model.key_env: "));
+    let unsendable = key_of(REMOTE, &[("AUTORAG_EMBEDDING_KEY", "sk-\u{1}3")]).unwrap_err();
+    assert!(
+        unsendable.starts_with("model.key_env: ") && !unsendable.contains("sk-"),
+        "{unsendable}"
+    );
+    // Harmless where nothing needs it.
+    load("", &[("AUTORAG_EMBEDDING_KEY", "sk-1")], vec![]).unwrap();
 }

@@ -41,5 +41,12 @@ fn rendered(status: &StatusWire) -> String {
         "Model {} ({} dimensions).",
         status.model.id, status.model.dimensions
     );
+    if let Some(outage) = &status.model.outage {
+        let _ = writeln!(
+            text,
+            "Its provider is not available since {}: {}. Searches are by words alone until it does.",
+            outage.since, outage.reason
+        );
+    }
     text
 }

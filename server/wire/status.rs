@@ -1,9 +1,12 @@
 //! What is indexed and how far it is, on the wire.
 
+use autorag_embedder::Outage;
 use autorag_query::IndexState;
 use autorag_store::SourceRoot;
 use schemars::JsonSchema;
 use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
 /// What this process serves.
@@ -37,13 +40,42 @@ pub struct SourceWire {
 pub struct ModelWire {
     /// Name.
     pub id: String,
-    /// Hash of the weights.
+    /// Changes where vectors of before cannot be compared with new ones: a hash of the weights, or for a remote model of its name
+    /// and settings.
     pub version: String,
     /// Length of a vector.
     pub dimensions: usize,
     /// The kernel that this CPU runs it with, where this program computes the vectors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<String>,
+    /// Address of the process that computes the vectors, where it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// What is wrong with that process, if something is: searches are by words then, and new passages wait for their vectors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outage: Option<OutageWire>,
+}
+
+/// A process that does not give vectors.
+#[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+pub struct OutageWire {
+    /// When this process noticed it first, RFC 3339.
+    pub since: String,
+    /// What is wrong, as last seen.
+    pub reason: String,
+}
+
+impl From<Outage> for OutageWire {
+    fn from(outage: Outage) -> OutageWire {
+        let since = OffsetDateTime::from(outage.since).replace_nanosecond(0);
+        OutageWire {
+            since: since
+                .ok()
+                .and_then(|time| time.format(&Rfc3339).ok())
+                .unwrap_or_default(),
+            reason: outage.reason,
+        }
+    }
 }
 
 /// How much of the corpus an answer can see. "Nothing found" means little while `complete` is false.

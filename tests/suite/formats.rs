@@ -35,10 +35,10 @@ fn item(sandbox: &Sandbox, status: &str, key: &str) -> Option<String> {
         .output()
         .unwrap();
     let lines = stdout_of_success(&output);
-    let items = lines
+    let mut items = lines
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let found = items.filter(|item| item["key"] == key).next()?;
+    let found = items.find(|item| item["key"] == key)?;
     Some(found["reason"].as_str().unwrap_or_default().to_owned())
 }
 

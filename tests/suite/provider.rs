@@ -1,0 +1,282 @@
+//! A server of embeddings in the form of OpenAI, that fails in every way real ones do, on demand.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use serde_json::{Value, json};
+
+/// Length of its vectors.
+pub const DIMENSIONS: usize = 64;
+
+/// What it does with a request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Behaviour {
+    /// Answers as it should.
+    Good,
+    /// Answers in another order than that of the texts.
+    Shuffled,
+    /// Answers with this status and body.
+    Status(u16, String),
+    /// Answers 429 and asks to be left alone for no time at all.
+    Busy,
+    /// Never answers; ends when the client hangs up.
+    Silent,
+    /// Hangs up before a word.
+    HungUp,
+    /// Hangs up in the middle of the answer.
+    CutOff,
+    /// Vectors of another length.
+    Length(usize),
+    /// A number that is none.
+    NotANumber,
+    /// One vector too few.
+    Fewer,
+    /// 400 for more texts than this.
+    AtMost(usize),
+    /// 400 for any text with this in it, repeating the text.
+    Refuses(&'static str),
+    /// 400 for a request that wants a length of vectors.
+    FixedLength,
+    /// Sends the client elsewhere.
+    Redirect(String),
+}
+
+/// What was asked.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The body, as it came.
+    pub body: Value,
+    /// The header `Authorization`.
+    pub authorization: Option<String>,
+}
+
+impl Asked {
+    /// The texts.
+    pub fn texts(&self) -> Vec<&str> {
+        self.body["input"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|text| text.as_str().unwrap())
+            .collect()
+    }
+}
+
+#[derive(Default)]
+struct State {
+    script: Mutex<VecDeque<Behaviour>>,
+    usual: Mutex<Option<Behaviour>>,
+    asked: Mutex<Vec<Asked>>,
+    under_way: AtomicUsize,
+    peak: AtomicUsize,
+    stopped: AtomicBool,
+}
+
+/// The server; it stops with the value.
+pub struct Provider {
+    address: SocketAddr,
+    state: Arc<State>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+impl Provider {
+    /// On a free port.
+    pub fn start() -> Provider {
+        Provider::at("127.0.0.1:0".parse().unwrap())
+    }
+
+    /// At an address where one was before.
+    pub fn at(address: SocketAddr) -> Provider {
+        let listener = TcpListener::bind(address).unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(State::default());
+        let shared = Arc::clone(&state);
+        let accepting = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if shared.stopped.load(Ordering::SeqCst) {
+                    break;
+                }
+                let (stream, state) = (stream.unwrap(), Arc::clone(&shared));
+                // A client that hangs up in the middle is what some tests are about.
+                std::thread::spawn(move || drop(answer(stream, &state)));
+            }
+        });
+        Provider {
+            address,
+            state,
+            accepting: Some(accepting),
+        }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn base_url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// Does this with the next requests, one each, before it goes on as usual.
+    pub fn next(&self, behaviours: impl IntoIterator<Item = Behaviour>) {
+        self.state.script.lock().unwrap().extend(behaviours);
+    }
+
+    /// Does this with every request from now on.
+    pub fn always(&self, behaviour: Behaviour) {
+        *self.state.usual.lock().unwrap() = Some(behaviour);
+    }
+
+    /// Everything it was asked, in order.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.state.asked.lock().unwrap().clone()
+    }
+
+    /// Most requests that were under way at once.
+    pub fn peak(&self) -> usize {
+        self.state.peak.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        self.state.stopped.store(true, Ordering::SeqCst);
+        // Wakes the thread that accepts.
+        drop(TcpStream::connect(self.address));
+        if let Some(accepting) = self.accepting.take() {
+            let _ = accepting.join();
+        }
+    }
+}
+
+fn answer(stream: TcpStream, state: &State) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let (mut length, mut authorization, mut line) = (0, None, String::new());
+    while reader.read_line(&mut line)? > 2 {
+        let (name, value) = line.split_once(": ").unwrap_or((&line, ""));
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.trim().parse().unwrap(),
+            "authorization" => authorization = Some(value.trim().to_owned()),
+            _ => {}
+        }
+        line.clear();
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    let Ok(body) = serde_json::from_slice::<Value>(&body) else {
+        return Ok(());
+    };
+    let asked = Asked { body, authorization };
+    let under_way = state.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+    state.peak.fetch_max(under_way, Ordering::SeqCst);
+    state.asked.lock().unwrap().push(asked.clone());
+    let scripted = state.script.lock().unwrap().pop_front();
+    let usual = || state.usual.lock().unwrap().clone().unwrap_or(Behaviour::Good);
+    let done = behave(&scripted.unwrap_or_else(usual), &asked, stream, &mut reader);
+    state.under_way.fetch_sub(1, Ordering::SeqCst);
+    done
+}
+
+fn behave(
+    behaviour: &Behaviour,
+    asked: &Asked,
+    mut stream: TcpStream,
+    reader: &mut BufReader<TcpStream>,
+) -> std::io::Result<()> {
+    let texts = asked.texts();
+    let refusal =
+        |message: &str| json!({"error": {"message": message, "type": "invalid_request_error"}}).to_string();
+    let (status, header, body) = match behaviour {
+        Behaviour::Silent => {
+            // Nothing more comes, so this ends with the connection.
+            reader.read_to_end(&mut Vec::new())?;
+            return Ok(());
+        }
+        Behaviour::HungUp => return Ok(()),
+        Behaviour::CutOff => {
+            let whole = vectors(&texts, DIMENSIONS, false);
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                whole.len()
+            )?;
+            return stream.write_all(&whole.as_bytes()[..whole.len() / 2]);
+        }
+        Behaviour::Status(status, body) => (*status, String::new(), body.clone()),
+        Behaviour::Busy => (429, "Retry-After: 0\r\n".to_owned(), refusal("slow down")),
+        Behaviour::Redirect(to) => (307, format!("Location: {to}\r\n"), String::new()),
+        Behaviour::AtMost(count) if texts.len() > *count => (
+            400,
+            String::new(),
+            refusal(&format!("the batch has over {count} inputs")),
+        ),
+        Behaviour::Refuses(word) if texts.iter().any(|text| text.contains(word)) => {
+            let culprit = texts.iter().find(|text| text.contains(word)).unwrap();
+            (400, String::new(), refusal(&format!("cannot embed {culprit:?}")))
+        }
+        Behaviour::FixedLength if asked.body.get("dimensions").is_some() => (
+            400,
+            String::new(),
+            refusal("this model does not support dimensions"),
+        ),
+        Behaviour::Length(length) => (200, String::new(), vectors(&texts, *length, false)),
+        Behaviour::Shuffled => (200, String::new(), vectors(&texts, DIMENSIONS, true)),
+        Behaviour::Fewer => (200, String::new(), vectors(&texts[1..], DIMENSIONS, false)),
+        Behaviour::NotANumber => {
+            let body =
+                vectors(&texts, DIMENSIONS, false).replacen("\"embedding\":[", "\"embedding\":[NaN,", 1);
+            (200, String::new(), body)
+        }
+        Behaviour::Good | Behaviour::AtMost(_) | Behaviour::Refuses(_) | Behaviour::FixedLength => {
+            let length = asked.body["dimensions"]
+                .as_u64()
+                .map_or(DIMENSIONS, |length| length as usize);
+            (200, String::new(), vectors(&texts, length, false))
+        }
+    };
+    write!(
+        stream,
+        "HTTP/1.1 {status} Whatever\r\nContent-Type: application/json\r\n{header}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// The body of an answer.
+fn vectors(texts: &[&str], length: usize, backwards: bool) -> String {
+    let mut data: Vec<Value> = texts
+        .iter()
+        .enumerate()
+        .map(
+            |(index, text)| json!({"object": "embedding", "index": index, "embedding": vector(text, length)}),
+        )
+        .collect();
+    if backwards {
+        data.reverse();
+    }
+    json!({"object": "list", "data": data, "usage": {"prompt_tokens": 1}}).to_string()
+}
+
+/// A sum of one vector a word, so that texts that share words are near each other. Not of length one.
+fn vector(text: &str, length: usize) -> Vec<f32> {
+    let mut sum = vec![0.01; length];
+    for word in text
+        .to_lowercase()
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| word.len() > 2)
+    {
+        for (value, byte) in sum.iter_mut().zip(0u64..) {
+            // FNV-1a of the word and the place.
+            let hash = word
+                .bytes()
+                .chain(byte.to_le_bytes())
+                .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                    (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+                });
+            *value += if (hash >> 32) & 1 == 0 { 1.0 } else { -1.0 };
+        }
+    }
+    sum
+}

@@ -1,0 +1,597 @@
+//! Remote models: what is asked of a provider, what its answers are worth, and that everything else works without it.
+
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use autorag_embedder::{EmbedError, Embedder, Key, ModelSource, Patience, RemoteOptions};
+use serde_json::json;
+
+use crate::harness::{Sandbox, Server, paths, stdout_of_success, wait_for};
+use crate::provider::{Behaviour, DIMENSIONS, Provider};
+
+const TEXTS: [&str; 4] = ["the red fox", "a green tree", "deep blue water", "the red water"];
+
+fn options(provider: &Provider) -> RemoteOptions {
+    RemoteOptions {
+        query_timeout: Duration::from_secs(20),
+        ..RemoteOptions::new(provider.base_url(), "words")
+    }
+}
+
+fn open(options: RemoteOptions) -> Embedder {
+    Embedder::open(&ModelSource::Remote(options)).unwrap()
+}
+
+fn refused(embedder: &Embedder) -> EmbedError {
+    embedder.embed(&TEXTS).unwrap_err()
+}
+
+#[test]
+fn a_provider_is_asked_in_its_own_form() {
+    let provider = Provider::start();
+    let embedder = open(RemoteOptions {
+        dimensions: Some(32),
+        query_prefix: "query: ".into(),
+        passage_prefix: "passage: ".into(),
+        key: Some(Key::new("sk-abc").unwrap()),
+        ..options(&provider)
+    });
+    let model = embedder.model();
+    assert_eq!((model.id.as_str(), model.dimensions), ("words", 32));
+    let vectors = embedder.embed(&TEXTS[..2]).unwrap();
+    let query = embedder.embed_query("red fox").unwrap();
+    for vector in vectors.iter().chain([&query.vector]) {
+        assert_eq!(vector.len(), 32);
+        assert!((vector.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-5);
+    }
+    let asked = provider.asked();
+    let [_probe, passages, question] = asked.as_slice() else {
+        panic!("{asked:?}")
+    };
+    assert_eq!(
+        passages.texts(),
+        ["passage: the red fox", "passage: a green tree"]
+    );
+    assert_eq!(question.texts(), ["query: red fox"]);
+    assert_eq!(passages.body["model"], "words");
+    assert_eq!(passages.body["encoding_format"], "float");
+    assert_eq!(passages.body["dimensions"], 32);
+    assert!(
+        asked
+            .iter()
+            .all(|asked| asked.authorization.as_deref() == Some("Bearer sk-abc"))
+    );
+}
+
+#[test]
+fn the_order_of_an_answer_does_not_matter() {
+    let provider = Provider::start();
+    let embedder = open(options(&provider));
+    let in_order = embedder.embed(&TEXTS).unwrap();
+    provider.always(Behaviour::Shuffled);
+    assert_eq!(embedder.embed(&TEXTS).unwrap(), in_order);
+}
+
+#[test]
+fn what_may_pass_is_tried_again() {
+    let provider = Provider::start();
+    let embedder = open(options(&provider));
+    let good = embedder.embed(&TEXTS).unwrap();
+    for failures in [
+        vec![Behaviour::Busy, Behaviour::Busy],
+        vec![Behaviour::Status(503, "loading".into())],
+        vec![Behaviour::CutOff],
+        vec![Behaviour::HungUp],
+    ] {
+        let before = provider.asked().len();
+        provider.next(failures.clone());
+        assert_eq!(embedder.embed(&TEXTS).unwrap(), good, "{failures:?}");
+        assert_eq!(
+            provider.asked().len(),
+            before + failures.len() + 1,
+            "{failures:?}"
+        );
+        provider.next(failures.clone());
+        embedder.embed_query("red").unwrap();
+        assert_eq!(embedder.outage(), None);
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_used_is_refused() {
+    let provider = Provider::start();
+    let cases = [
+        (
+            Behaviour::Length(DIMENSIONS + 1),
+            "has 65 numbers where 64 are expected",
+        ),
+        (Behaviour::NotANumber, "not JSON"),
+        (Behaviour::Fewer, "3 vectors came for 4 texts"),
+        (Behaviour::Status(200, "{}".into()), "shape"),
+    ];
+    for (behaviour, expected) in cases {
+        let embedder = open(options(&provider));
+        provider.next([behaviour]);
+        let error = refused(&embedder);
+        assert!(matches!(error, EmbedError::BadAnswer { .. }), "{error:?}");
+        assert!(error.to_string().contains(expected), "{error}");
+        assert!(embedder.outage().is_some());
+    }
+}
+
+#[test]
+fn a_refusal_is_an_error_at_once_and_shows_neither_texts_nor_key() {
+    let provider = Provider::start();
+    let key = "sk-0123456789abcdef";
+    let embedder = open(RemoteOptions {
+        key: Some(Key::new(key).unwrap()),
+        ..options(&provider)
+    });
+    let before = provider.asked().len();
+    let said = format!("Incorrect API key provided: {key} for 'the red fox over there' and so on");
+    provider.next([Behaviour::Status(
+        401,
+        json!({"error": {"message": said}}).to_string(),
+    )]);
+    let error = embedder.embed(&["see the red fox over there"]).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        matches!(error, EmbedError::Refused { status: 401, .. }),
+        "{error:?}"
+    );
+    assert!(text.contains("Incorrect API key provided"), "{text}");
+    assert!(
+        !text.contains("0123456789") && !text.contains("red fox"),
+        "{text}"
+    );
+    assert_eq!(provider.asked().len(), before + 1);
+    assert!(embedder.outage().unwrap().reason.contains("401"));
+}
+
+#[test]
+fn the_length_of_vectors_is_checked_at_the_start() {
+    let provider = Provider::start();
+    let asks_for = |dimensions| {
+        Embedder::open(&ModelSource::Remote(RemoteOptions {
+            dimensions,
+            ..options(&provider)
+        }))
+    };
+    provider.always(Behaviour::FixedLength);
+    assert_eq!(asks_for(Some(DIMENSIONS)).unwrap().model().dimensions, DIMENSIONS);
+    let error = asks_for(Some(100)).unwrap_err().to_string();
+    assert!(
+        error.starts_with("model.dimensions: ") && error.contains("64"),
+        "{error}"
+    );
+    assert_eq!(asks_for(None).unwrap().model().dimensions, DIMENSIONS);
+    provider.always(Behaviour::Status(404, r#"{"error": "model not found"}"#.into()));
+    let error = asks_for(None).unwrap_err().to_string();
+    assert!(error.contains("model not found"), "{error}");
+    // With a length, it opens without its provider.
+    let waiting = asks_for(Some(100)).unwrap();
+    assert_eq!(waiting.model().dimensions, 100);
+    assert!(waiting.outage().unwrap().reason.contains("model not found"));
+}
+
+#[test]
+fn a_batch_that_is_too_large_is_halved_and_later_ones_are_smaller() {
+    let provider = Provider::start();
+    provider.always(Behaviour::AtMost(3));
+    let embedder = open(options(&provider));
+    let texts: Vec<String> = (0..20).map(|n| format!("text number {n}")).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let vectors = embedder.embed(&texts).unwrap();
+    let alone = embedder.embed(&texts[7..8]).unwrap();
+    assert_eq!(vectors[7], alone[0]);
+    let before = provider.asked().len();
+    embedder.embed(&texts).unwrap();
+    let later = provider.asked().split_off(before);
+    assert!(later.iter().all(|asked| asked.texts().len() <= 3), "{later:?}");
+}
+
+#[test]
+fn requests_have_no_more_texts_and_tokens_than_set() {
+    let provider = Provider::start();
+    let embedder = open(RemoteOptions {
+        batch_texts: 5,
+        batch_tokens: 40,
+        ..options(&provider)
+    });
+    let texts: Vec<String> = (0..23).map(|n| "word ".repeat(n)).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    embedder.embed(&texts).unwrap();
+    let mut seen = 0;
+    for asked in &provider.asked()[1..] {
+        let texts = asked.texts();
+        let tokens: usize = texts
+            .iter()
+            .map(|text| embedder.tokenizer().count(text) + 2)
+            .sum();
+        assert!(
+            texts.len() <= 5 && (tokens <= 40 || texts.len() == 1),
+            "{texts:?}"
+        );
+        seen += texts.len();
+    }
+    assert_eq!(seen, 23);
+    let long = "word ".repeat(600);
+    assert!(matches!(
+        embedder.embed(&[&long]),
+        Err(EmbedError::TextTooLong { .. })
+    ));
+    let query = embedder.embed_query(&long).unwrap();
+    assert!(query.truncated);
+    let sent = provider.asked().pop().unwrap();
+    assert_eq!(embedder.tokenizer().count(sent.texts()[0]), 510);
+}
+
+#[test]
+fn one_text_that_is_not_taken_leaves_the_others_their_vectors() {
+    let provider = Provider::start();
+    provider.always(Behaviour::Refuses("tree"));
+    let embedder = open(options(&provider));
+    let mut came = vec![None; TEXTS.len()];
+    let mut errors = Vec::new();
+    let ended = embedder.embed_each(&TEXTS, &|| Patience::Full, &mut |index, outcome| match outcome {
+        Ok(vector) => came[index] = Some(vector),
+        Err(error) => errors.push((index, error)),
+    });
+    assert_eq!(ended, Ok(()));
+    assert_eq!(
+        came.iter().map(Option::is_some).collect::<Vec<_>>(),
+        [true, false, true, true]
+    );
+    let [(1, error @ EmbedError::TextRefused { .. })] = errors.as_slice() else {
+        panic!("{errors:?}")
+    };
+    assert!(!error.to_string().contains("green tree"), "{error}");
+    assert_eq!(embedder.outage(), None, "nothing is wrong with the provider");
+}
+
+#[test]
+fn a_silent_provider_costs_one_query_its_time_and_others_nothing() {
+    let provider = Provider::start();
+    let embedder = open(RemoteOptions {
+        query_timeout: Duration::from_millis(300),
+        ..options(&provider)
+    });
+    provider.always(Behaviour::Silent);
+    let error = embedder.embed_query("red").unwrap_err();
+    assert!(matches!(error, EmbedError::Unavailable { .. }), "{error:?}");
+    let asked = provider.asked().len();
+    // The pause after it is half a second at least.
+    assert!(embedder.embed_query("red").is_err());
+    assert_eq!(
+        provider.asked().len(),
+        asked,
+        "a query was sent to a provider known to be down"
+    );
+    provider.always(Behaviour::Good);
+    wait_for("the end of the pause", || embedder.embed_query("red").ok());
+    assert_eq!(embedder.outage(), None);
+}
+
+#[test]
+fn a_call_that_is_no_longer_wanted_ends() {
+    let provider = Provider::start();
+    let embedder = open(RemoteOptions {
+        timeout: Duration::from_secs(3000),
+        ..options(&provider)
+    });
+    let asked = provider.asked().len();
+    provider.always(Behaviour::Silent);
+    let patience = || match provider.asked().len() > asked {
+        true => Patience::None,
+        false => Patience::Full,
+    };
+    let ended = embedder.embed_each(&TEXTS, &patience, &mut |_, _| panic!("nothing came"));
+    assert_eq!(ended, Err(EmbedError::Interrupted));
+}
+
+#[test]
+fn no_more_requests_at_once_than_set_and_queries_beside_them() {
+    let provider = Provider::start();
+    let embedder = open(RemoteOptions {
+        concurrency: 2,
+        ..options(&provider)
+    });
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    embedder.embed(&TEXTS).unwrap();
+                }
+            });
+        }
+    });
+    assert!(provider.peak() <= 2, "{}", provider.peak());
+    // With every place taken by requests that never end, a query is answered all the same.
+    provider.next([Behaviour::Silent, Behaviour::Silent]);
+    let asked = provider.asked().len();
+    let given_up = std::sync::atomic::AtomicBool::new(false);
+    let patience = || match given_up.load(std::sync::atomic::Ordering::SeqCst) {
+        true => Patience::None,
+        false => Patience::Full,
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| embedder.embed_each(&TEXTS, &patience, &mut |_, _| {}));
+        }
+        wait_for("both requests", || {
+            (provider.asked().len() == asked + 2).then_some(())
+        });
+        let answered = embedder.embed_query("red");
+        given_up.store(true, std::sync::atomic::Ordering::SeqCst);
+        answered.unwrap();
+    });
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    let (provider, other) = (Provider::start(), Provider::start());
+    let embedder = open(RemoteOptions {
+        key: Some(Key::new("sk-abc").unwrap()),
+        ..options(&provider)
+    });
+    provider.always(Behaviour::Redirect(format!("{}/embeddings", other.base_url())));
+    let error = refused(&embedder).to_string();
+    assert!(
+        error.contains("redirect") && error.contains("model.base_url"),
+        "{error}"
+    );
+    assert!(other.asked().is_empty());
+}
+
+/// The command with a remote model.
+fn remote(mut command: Command, base_url: &str) -> Command {
+    command
+        .env("AUTORAG_MODEL_PROVIDER", "openai")
+        .env("AUTORAG_MODEL_BASE_URL", base_url)
+        .env("AUTORAG_MODEL_NAME", "words");
+    command
+}
+
+fn run(sandbox: &Sandbox, command: &str, base_url: &str, more: &[&str]) -> Output {
+    remote(sandbox.command(command), base_url)
+        .args(more)
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[test]
+fn searches_go_on_without_the_provider_and_vectors_follow_when_it_is_back() {
+    let provider = Provider::start();
+    let (address, base_url) = (provider.address(), provider.base_url());
+    let sandbox = Sandbox::with_handbook();
+    let mut server = Server::start(&mut remote(sandbox.command("serve"), &base_url));
+    let status = server.wait_until_complete();
+    assert_eq!(status["model"]["id"], "words");
+    assert_eq!(status["model"]["provider"], base_url);
+    assert_eq!(status["model"]["outage"], json!(null));
+    for mode in ["dense", "hybrid"] {
+        let answer = server.search(&json!({"query": "penguins of the southern hemisphere", "mode": mode}));
+        assert_eq!(paths(&answer)[0], "site/index.html", "{mode}");
+        assert_eq!(answer["degraded"], json!([]), "{mode}");
+        assert!(
+            answer["hits"][0]["scores"]["dense"].as_f64().unwrap() > 0.3,
+            "{mode}"
+        );
+    }
+
+    drop(provider);
+    let hybrid = json!({"query": "penguins of the southern hemisphere"});
+    let answer = server.search(&hybrid);
+    assert_eq!(paths(&answer)[0], "site/index.html");
+    assert_eq!(answer["degraded"][0]["part"], "dense", "{answer}");
+    assert!(
+        answer["degraded"][0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("words alone"),
+        "{answer}"
+    );
+    let refused = server.post_search(&json!({"query": "penguins", "mode": "dense"}));
+    assert_eq!(refused.status(), 503);
+    let error: serde_json::Value = refused.json().unwrap();
+    assert_eq!(error["error"]["code"], "dense_unavailable", "{error}");
+    let outage = server.get_json("/v1/status")["model"]["outage"].clone();
+    assert!(outage["since"].as_str().unwrap().ends_with('Z'), "{outage}");
+
+    sandbox.write(
+        "new.md",
+        "# Ostriches\n\nOstriches bury treasure under the baobab.\n",
+    );
+    let lexical = json!({"query": "baobab", "mode": "lexical"});
+    wait_for("the new file, by words", || {
+        paths(&server.search(&lexical)).contains(&"new.md").then_some(())
+    });
+    wait_for("an attempt to embed it", || {
+        let state = server.get_json("/v1/status")["index_state"].clone();
+        assert_ne!(state["phase"], "failed", "{state}");
+        (state["phase"] == "ready" && state["pending"] == 1).then_some(())
+    });
+    let answer = server.search(&hybrid);
+    let reasons = answer["degraded"].to_string();
+    assert!(
+        reasons.contains("1 of ") && reasons.contains("no vector yet"),
+        "{reasons}"
+    );
+
+    let provider = Provider::at(address);
+    server.wait_until_complete();
+    let dense = json!({"query": "ostriches bury treasure", "mode": "dense"});
+    let answer = wait_for("the new passage, by meaning", || {
+        let response = server.post_search(&dense);
+        response
+            .status()
+            .is_success()
+            .then(|| response.json::<serde_json::Value>().unwrap())
+    });
+    assert_eq!(paths(&answer)[0], "new.md");
+    assert_eq!(server.get_json("/v1/status")["model"]["outage"], json!(null));
+    server.child().kill().unwrap();
+    assert!(!provider.asked().is_empty());
+}
+
+#[test]
+fn an_index_without_its_provider_is_by_words_and_says_so() {
+    let provider = Provider::start();
+    let (address, base_url) = (provider.address(), provider.base_url());
+    drop(provider);
+    let sandbox = Sandbox::with_handbook();
+    let unknown = run(&sandbox, "index", &base_url, &[]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(said(&unknown).contains("model.dimensions"), "{}", said(&unknown));
+
+    let with_length = |command: &str, more: &[&str]| {
+        let mut command = remote(sandbox.command(command), &base_url);
+        command
+            .env("AUTORAG_MODEL_DIMENSIONS", "64")
+            .args(more)
+            .output()
+            .unwrap()
+    };
+    let without = with_length("index", &["--quiet"]);
+    assert_eq!(without.status.code(), Some(3), "{}", said(&without));
+    assert!(said(&without).contains("5 added"), "{}", said(&without));
+    assert!(
+        said(&without).contains("passages have no vector yet"),
+        "{}",
+        said(&without)
+    );
+    let found = with_length("search", &["penguins", "--json", "--quiet"]);
+    let answer: serde_json::Value = serde_json::from_str(&stdout_of_success(&found)).unwrap();
+    assert_eq!(paths(&answer), ["site/index.html"]);
+    assert!(
+        answer["degraded"][0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("is not available"),
+        "{answer}"
+    );
+    let status = with_length("status", &[]);
+    assert!(
+        stdout_of_success(&status).contains("not available since"),
+        "{}",
+        said(&status)
+    );
+
+    let _provider = Provider::at(address);
+    let whole = with_length("index", &["--quiet"]);
+    assert!(stdout_of_success(&whole).contains("embedded"), "{}", said(&whole));
+    let again = with_length("index", &["--quiet"]);
+    assert!(
+        stdout_of_success(&again).contains("up to date"),
+        "{}",
+        said(&again)
+    );
+}
+
+#[test]
+fn an_index_knows_the_length_of_its_vectors_when_the_provider_is_gone() {
+    let provider = Provider::start();
+    let base_url = provider.base_url();
+    let sandbox = Sandbox::with_handbook();
+    stdout_of_success(&run(&sandbox, "index", &base_url, &["--quiet"]));
+    drop(provider);
+    let found = run(&sandbox, "search", &base_url, &["penguins", "--json", "--quiet"]);
+    let answer: serde_json::Value = serde_json::from_str(&stdout_of_success(&found)).unwrap();
+    assert_eq!(paths(&answer)[0], "site/index.html");
+    let dense = run(
+        &sandbox,
+        "search",
+        &base_url,
+        &["penguins", "--mode", "dense", "--quiet"],
+    );
+    assert_eq!(dense.status.code(), Some(1));
+    assert!(
+        said(&dense).contains("cannot search by meaning"),
+        "{}",
+        said(&dense)
+    );
+}
+
+#[test]
+fn vectors_of_another_model_are_not_compared() {
+    let provider = Provider::start();
+    let sandbox = Sandbox::with_handbook();
+    stdout_of_success(&run(&sandbox, "index", &provider.base_url(), &["--quiet"]));
+    // The built-in model, over an index of the other one.
+    let answer = sandbox.search("penguins", &[]);
+    assert_eq!(paths(&answer)[0], "site/index.html");
+    assert!(
+        answer["degraded"][0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("of the model words"),
+        "{answer}"
+    );
+    sandbox.index();
+    assert_eq!(sandbox.search("penguins", &[])["degraded"], json!([]));
+}
+
+#[test]
+fn a_passage_that_the_provider_does_not_take_is_counted_and_the_others_get_vectors() {
+    let provider = Provider::start();
+    provider.always(Behaviour::Refuses("Penguins"));
+    let sandbox = Sandbox::with_handbook();
+    let output = run(&sandbox, "index", &provider.base_url(), &["--quiet"]);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(
+        said(&output).contains("1 passages have no vector yet"),
+        "{}",
+        said(&output)
+    );
+    assert!(!said(&output).contains("southern"), "{}", said(&output));
+    let found = run(
+        &sandbox,
+        "search",
+        &provider.base_url(),
+        &["water plants", "--mode", "dense", "--json", "--quiet"],
+    );
+    let answer: serde_json::Value = serde_json::from_str(&stdout_of_success(&found)).unwrap();
+    assert_eq!(paths(&answer)[0], "notes.txt");
+}
+
+#[test]
+fn the_key_is_sent_and_never_shown() {
+    let provider = Provider::start();
+    let key = "sk-abcdefghijklmnop";
+    let echo = json!({"error": {"message": format!("bad key {key}")}}).to_string();
+    let sandbox = Sandbox::with_handbook();
+    let mut server_command = remote(sandbox.command("serve"), &provider.base_url());
+    let server = Server::start(server_command.env("AUTORAG_EMBEDDING_KEY", key));
+    server.wait_until_complete();
+    assert!(
+        provider
+            .asked()
+            .iter()
+            .all(|asked| asked.authorization == Some(format!("Bearer {key}")))
+    );
+    provider.always(Behaviour::Status(401, echo));
+    let answer = server.search(&json!({"query": "penguins"}));
+    let shown = answer.to_string() + &server.get_json("/v1/status").to_string();
+    assert!(shown.contains("401") && !shown.contains(key), "{shown}");
+    drop(server);
+    sandbox.write("more.md", "# More\n\nMore to embed.\n");
+    let mut command = remote(sandbox.command("index"), &provider.base_url());
+    command.env("AUTORAG_MODEL_KEY_ENV", "MY_KEY").env("MY_KEY", key);
+    command.env(
+        "AUTORAG_LOG_LEVEL",
+        "autorag=trace,autorag_embedder=trace,ureq=trace,ureq_proto=trace",
+    );
+    let output = wait_for("the lock", || {
+        let output = command.output().unwrap();
+        (output.status.code() == Some(3)).then_some(output)
+    });
+    assert!(
+        said(&output).contains("401") && !said(&output).contains(&key[3..]),
+        "{}",
+        said(&output)
+    );
+}
