@@ -148,10 +148,18 @@ mod tests {
 
     #[test]
     fn each_question_is_half_of_a_sentence_of_its_document_alone() {
-        let collection = made(10, 7);
-        assert_eq!(collection.questions.len(), 3);
-        for question in &collection.questions {
-            let (key, grade) = collection.judgments[&question.id].iter().next().unwrap();
+        let collections: Vec<Collection> = (0..8).map(|seed| made(10, seed)).collect();
+        assert!(
+            collections
+                .iter()
+                .all(|collection| collection.questions.len() == 3)
+        );
+        let asked = collections.iter().flat_map(|collection| {
+            let questions = collection.questions.iter();
+            questions.map(|question| (question, &collection.judgments[&question.id]))
+        });
+        for (question, judged) in asked {
+            let (key, grade) = judged.iter().next().unwrap();
             assert_eq!(*grade, 1);
             let asked = words(&question.text);
             let telling = match key.as_str() {
