@@ -133,6 +133,9 @@ impl Composer {
         self.push(&"---|".repeat(width));
         self.push("\n");
         for row in rows {
+            if self.overflow {
+                return;
+            }
             self.row(row, width);
         }
     }

@@ -1,6 +1,6 @@
 //! EPUB books: their chapters in reading order, each a page of HTML.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::composer::Composer;
 use super::package::{Package, resolve};
@@ -34,11 +34,15 @@ pub(super) fn parse(mut package: Package<'_>) -> Result<Parsed, Refusal> {
         }
     }
     let mut composer = Composer::default();
+    let mut seen = HashSet::new();
     let mut missing = Vec::new();
     let mut locked = false;
     for reference in tree.descendants().filter(|node| xml::is(node, "itemref")) {
         let item = xml::attribute(reference, "idref").and_then(|id| items.get(id));
         let Some((path, is_contents)) = item else { continue };
+        if !seen.insert(path.clone()) {
+            continue;
+        }
         // A table of contents repeats all headings.
         if *is_contents {
             continue;
