@@ -361,7 +361,7 @@ impl Remote {
             let provider = self.provider();
             tracing::warn!(
                 provider,
-                "the embedding provider is not available: {reason}; searching by words alone until it does"
+                "the embedding provider is not available: {reason}; searching by words alone meanwhile"
             );
         }
     }
