@@ -10,6 +10,7 @@ use std::time::Duration;
 use autorag_embedder::ModelSource;
 use autorag_indexer::{IndexOptions, WatchMode, WatchOptions};
 use autorag_query::{MAX_RERANK_BUDGET, RerankApi, RerankerOptions};
+use autorag_store::VectorIndex;
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -64,6 +65,8 @@ pub struct Settings {
     pub rerank: RerankSettings,
     /// What concerns the embedding model.
     pub model: ModelSettings,
+    /// What concerns the search of vectors.
+    pub vectors: VectorSettings,
     /// What concerns logs.
     pub log: LogSettings,
 }
@@ -134,6 +137,27 @@ pub struct RerankSettings {
     pub candidates: usize,
     /// How long reranking may take, milliseconds.
     pub budget_ms: u64,
+}
+
+/// What concerns the search of vectors.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VectorSettings {
+    /// How the nearest are found.
+    pub index: VectorChoice,
+}
+
+/// How the nearest vectors are found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VectorChoice {
+    /// By a graph where there are millions, else flat.
+    #[default]
+    Auto,
+    /// By looking at every vector.
+    Flat,
+    /// By a graph at any size.
+    Hnsw,
 }
 
 /// How changes are noticed while the process runs.
@@ -307,6 +331,7 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("model.timeout_secs", Kind::Number),
     ("model.query_timeout_ms", Kind::Number),
     ("model.key_env", Kind::Text),
+    ("vectors.index", Kind::Text),
     ("log.level", Kind::Text),
     ("log.format", Kind::Text),
 ];
@@ -466,6 +491,17 @@ impl Settings {
                 self.index.threads
             },
             parser: None,
+        }
+    }
+}
+
+impl VectorSettings {
+    /// What the store needs of them.
+    pub fn index(&self) -> VectorIndex {
+        match self.index {
+            VectorChoice::Auto => VectorIndex::Auto,
+            VectorChoice::Flat => VectorIndex::Flat,
+            VectorChoice::Hnsw => VectorIndex::Hnsw,
         }
     }
 }

@@ -13,7 +13,7 @@ use autorag_query::{
     RerankerOptions,
 };
 use autorag_store::{
-    DocumentEntry, DocumentQuery, ModelIdentity, SourceRoot, Store, StoreError, StoreOptions,
+    DocumentEntry, DocumentQuery, ModelIdentity, SourceRoot, Store, StoreError, StoreOptions, VectorIndex,
 };
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -37,6 +37,8 @@ pub struct Plan {
     pub reranker: Option<RerankerOptions>,
     /// Which model embeds.
     pub model: ModelSource,
+    /// How the nearest vectors are found, where this process keeps the index. A follower looks at all.
+    pub vector_index: VectorIndex,
 }
 
 /// Who may change the index.
@@ -107,6 +109,9 @@ impl Corpus {
             }
             opened => opened?,
         };
+        if writes {
+            store.use_vector_index(plan.vector_index)?;
+        }
         let mut engine = Engine::new(Arc::new(store), embedder);
         if let Some(options) = plan.reranker.clone() {
             engine = engine.with_reranker(Reranker::new(options)?);

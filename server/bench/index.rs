@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use autorag_embedder::ModelSource;
 use autorag_indexer::{Cancel, IndexOptions, Progress};
 use autorag_query::{Mode, Request};
-use autorag_store::SourceRoot;
+use autorag_store::{SourceRoot, VectorIndex};
 
 use super::prose::Prose;
 use super::timing::resident_mib;
@@ -53,6 +53,7 @@ pub fn index(
         search: SearchSettings::default(),
         reranker: None,
         model: ModelSource::BuiltIn,
+        vector_index: VectorIndex::Flat,
     };
     let corpus = Corpus::open(plan, Access::Write)?;
     writeln!(

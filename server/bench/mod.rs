@@ -2,12 +2,18 @@
 //!
 //! Everything is made up from a seed, so that two runs do the same work; nothing here asserts, it only tells.
 
+mod clusters;
 mod embed;
+mod filling;
+mod http;
 mod index;
+mod plain_scan;
 mod prose;
 mod search;
 mod timing;
+mod vectors;
 
 pub use embed::{EmbedBench, embed, embed_once};
 pub use index::{IndexBench, index};
 pub use search::{SearchBench, search};
+pub use vectors::{VectorsBench, vectors};

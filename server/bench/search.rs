@@ -2,28 +2,30 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use autorag_embedder::ModelSource;
 use autorag_query::{Mode, Request};
-use autorag_store::{
-    ChangeBatch, ContentHash, FileStat, Filter, ItemStatus, Metadata, NewDocument, NewPassage, SourceRoot,
-    Span, Store,
-};
+use autorag_store::{Filter, SourceRoot, VectorIndex};
 
+use super::clusters::Clusters;
+use super::filling::{FOLDER, PASSAGES, fill};
+use super::http::Served;
+use super::plain_scan::{plain_scan, recall};
 use super::prose::Prose;
 use super::timing::{Percentiles, resident_mib};
 use crate::config::SearchSettings;
 use crate::corpus::{Access, Corpus, Plan};
 
-/// Passages in a document.
-const PASSAGES: usize = 5;
-/// Words in a passage.
-const WORDS: u64 = 150;
-/// Documents in a transaction.
-const BATCH: usize = 500;
 /// Queries before the clock starts, so that files are in memory.
 const WARM_UP: usize = 50;
+/// Vectors asked for to measure recall.
+const RECALL_AT: usize = 10;
+/// Queries of which the exact answer is looked for.
+const COMPARED: usize = 200;
+/// Clients at once.
+const CLIENTS: [usize; 2] = [1, 8];
 
 /// What to search.
 pub struct SearchBench {
@@ -31,10 +33,11 @@ pub struct SearchBench {
     pub passages: usize,
     /// How many queries of each kind.
     pub queries: usize,
+    /// Whether to ask the index that an earlier run has left in the folder.
+    pub reuse: bool,
 }
 
-/// Fills a store in `folder` with made-up documents and random vectors (how long a scan takes does not hang on what the
-/// numbers are), opens it again and asks it.
+/// Fills a store in `folder` with made-up documents and vectors, opens it again and asks it, in this process and over HTTP.
 ///
 /// # Errors
 /// When the store fails or `out` is closed.
@@ -51,18 +54,31 @@ pub fn search(bench: &SearchBench, folder: &Path, out: &mut impl Write) -> anyho
         search: SearchSettings::default(),
         reranker: None,
         model: ModelSource::BuiltIn,
+        vector_index: VectorIndex::Flat,
     };
+    let documents = bench.passages.div_ceil(PASSAGES);
+    let passages = documents * PASSAGES;
+    let dimensions = autorag_embedder::Embedder::built_in()?.model().dimensions;
+    let mut clusters = Clusters::new(passages as u64, dimensions);
     let started = Instant::now();
-    fill(bench, Corpus::open(plan.clone(), Access::Write)?.engine().store())?;
-    let passages = bench.passages.div_ceil(PASSAGES) * PASSAGES;
+    let filled = match bench.reuse {
+        true => "filled before".to_owned(),
+        false => {
+            fill(
+                Corpus::open(plan.clone(), Access::Write)?.engine().store(),
+                documents,
+                &mut clusters,
+            )?;
+            format!("filled in {:.1} s", started.elapsed().as_secs_f64())
+        }
+    };
     writeln!(
         out,
-        "searching {passages} passages (filled in {:.1} s, vectors random)",
-        started.elapsed().as_secs_f64()
+        "searching {passages} passages ({filled}; vectors made up, in themes and topics)"
     )?;
 
     let opening = Instant::now();
-    let corpus = Corpus::open(plan, Access::Write)?;
+    let corpus = Arc::new(Corpus::open(plan, Access::Write)?);
     let first = corpus.search(&Request::new("a first question"))?;
     writeln!(
         out,
@@ -71,115 +87,82 @@ pub fn search(bench: &SearchBench, folder: &Path, out: &mut impl Write) -> anyho
     )?;
     anyhow::ensure!(
         first.index_state.embedded == passages as u64,
-        "some vectors are missing"
+        "the index has {} vectors where {passages} are expected",
+        first.index_state.embedded
     );
 
-    let filter = Filter::parse(&serde_json::json!({"folder": "7/"}))?;
+    let filter = Filter::parse(&serde_json::json!({"folder": FOLDER}))?;
     let kinds = [
         ("hybrid", Mode::Hybrid, None),
         ("lexical", Mode::Lexical, None),
         ("dense", Mode::Dense, None),
-        ("hybrid, 1 % by filter", Mode::Hybrid, Some(filter)),
+        ("hybrid, 1 % by filter", Mode::Hybrid, Some(filter.clone())),
+        ("dense, 1 % by filter", Mode::Dense, Some(filter)),
     ];
     for (name, mode, filter) in kinds {
-        let mut prose = Prose::new(4711);
-        let ask = |query: String| {
-            corpus
-                .search(&Request {
-                    mode,
-                    filter: filter.clone(),
-                    ..Request::new(query)
-                })
-                .map(drop)
+        let ask = |query: &String| {
+            let request = Request {
+                mode,
+                filter: filter.clone(),
+                ..Request::new(query.clone())
+            };
+            corpus.search(&request).map(drop)
         };
-        for _ in 0..WARM_UP {
-            ask(prose.sentence(6))?;
-        }
-        let queries: Vec<String> = (0..bench.queries).map(|_| prose.sentence(6)).collect();
-        writeln!(out, "{name:<24}{}", Percentiles::of(queries, ask)?)?;
+        queries(WARM_UP, 1).iter().try_for_each(ask)?;
+        writeln!(
+            out,
+            "{name:<24}{}",
+            Percentiles::of(&queries(bench.queries, 2), ask)?
+        )?;
     }
+    let served = Served::start(Arc::clone(&corpus))?;
+    for clients in CLIENTS {
+        served.ask(&queries(WARM_UP, 1), clients)?;
+        let (times, rate) = served.ask(&queries(bench.queries, 3), clients)?;
+        let name = format!("hybrid, HTTP, {clients} at once");
+        writeln!(out, "{name:<24}{times}   {rate:.0} a second")?;
+    }
+    served.stop()?;
     if let Some((resident, peak)) = resident_mib() {
         writeln!(
             out,
             "memory {resident} MiB, at its peak (while filling) {peak} MiB"
         )?;
     }
+    compare(&corpus, &mut clusters, passages, out)
+}
+
+/// What a flat list of 32-bit values finds, and how long it takes, against the index of vectors.
+fn compare(
+    corpus: &Corpus,
+    clusters: &mut Clusters,
+    passages: usize,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let snapshot = corpus.engine().store().snapshot()?;
+    let queries: Vec<Vec<f32>> = (0..COMPARED as u64)
+        .map(|number| clusters.query(number))
+        .collect();
+    let mut found = Vec::new();
+    let times = Percentiles::of(&queries, |query| {
+        let nearest = snapshot.nearest(query, None, RECALL_AT);
+        found.push(nearest.iter().map(|candidate| candidate.passage.0 - 1).collect());
+        Ok::<_, anyhow::Error>(())
+    })?;
+    let plain = plain_scan(clusters, passages as u64, &queries, RECALL_AT);
+    writeln!(
+        out,
+        "{:<24}{times}   recall@{RECALL_AT} {:.4}",
+        "vectors alone",
+        recall(&found, &plain.nearest)
+    )?;
+    let plain = plain.took.as_secs_f64() * 1e3;
+    writeln!(out, "{:<24}p50 {plain:7.2} ms", "plain scan of 32 bits")?;
     Ok(())
 }
 
-fn fill(bench: &SearchBench, store: &Store) -> anyhow::Result<()> {
-    let documents = bench.passages.div_ceil(PASSAGES);
-    let dimensions = autorag_embedder::Embedder::built_in()?.model().dimensions;
-    store.begin_run()?;
-    for first in (0..documents).step_by(BATCH) {
-        let numbers = first..(first + BATCH).min(documents);
-        let upserts = numbers.map(document).collect();
-        store.apply(&ChangeBatch {
-            upserts,
-            ..ChangeBatch::default()
-        })?;
-        store.refresh_lexical()?;
-        let mut prose = Prose::new(first as u64);
-        let pending = store.pending_embeddings(None, BATCH * PASSAGES)?;
-        let vectors: Vec<_> = pending
-            .iter()
-            .map(|passage| (passage.embed_hash, unit(&mut prose, dimensions)))
-            .collect();
-        store.put_embeddings(&vectors)?;
-        store.refresh_vectors()?;
-    }
-    store.finish_run(documents as u64)?;
-    Ok(())
-}
-
-fn document(number: usize) -> NewDocument {
-    let mut prose = Prose::new(number as u64);
-    let title = prose.sentence(4);
-    let (mut text, mut passages) = (String::new(), Vec::new());
-    for line in 1..=PASSAGES as u32 {
-        let start_byte = text.len();
-        text += &prose.paragraph(WORDS);
-        let span = Span {
-            start_byte,
-            end_byte: text.len(),
-            start_line: line,
-            end_line: line,
-            page: None,
-        };
-        let embed_hash = ContentHash::of(&text.as_bytes()[start_byte..]);
-        passages.push(NewPassage {
-            span,
-            heading_path: vec![title.clone()],
-            embed_hash,
-        });
-        text.push('\n');
-    }
-    NewDocument {
-        key: format!("{}/{number}.txt", number % 100),
-        stat: FileStat {
-            size: text.len() as u64,
-            modified_ns: 0,
-            inode: 0,
-        },
-        source_hash: ContentHash::of(text.as_bytes()),
-        status: ItemStatus::Completed,
-        reason: None,
-        kind: "text".into(),
-        language: None,
-        title: Some(title),
-        metadata: Metadata::new(),
-        text,
-        passages,
-    }
-}
-
-fn unit(prose: &mut Prose, dimensions: usize) -> Vec<f32> {
-    let vector: Vec<f32> = (0..dimensions).map(|_| prose.fraction()).collect();
-    let length = vector
-        .iter()
-        .map(|value| value * value)
-        .sum::<f32>()
-        .sqrt()
-        .max(f32::MIN_POSITIVE);
-    vector.iter().map(|value| value / length).collect()
+/// `count` questions of six words.
+fn queries(count: usize, seed: u64) -> Vec<String> {
+    let mut prose = Prose::new(4711 + seed);
+    (0..count).map(|_| prose.sentence(6)).collect()
 }

@@ -45,6 +45,21 @@ enum What {
         /// How many queries
         #[arg(long, default_value_t = 1000)]
         queries: usize,
+        /// Ask the index of as many passages that an earlier run has left in the folder of --keep
+        #[arg(long, requires = "keep")]
+        reuse: bool,
+    },
+    /// The nearest of made-up vectors, without documents: flat, filtered, by a graph; recall, against a plain scan
+    Vectors {
+        /// How many vectors
+        #[arg(long, default_value_t = 1_000_000)]
+        vectors: u32,
+        /// How many queries
+        #[arg(long, default_value_t = 200)]
+        queries: u64,
+        /// Build a graph (HNSW) over them as well, which takes minutes a million
+        #[arg(long)]
+        graph: bool,
     },
     /// Time until files can be found, and to see that nothing changed
     Index {
@@ -79,6 +94,7 @@ impl Bench {
             What::Search {
                 passages: 50_000,
                 queries: 1000,
+                reuse: false,
             },
         ];
         for what in self.what.map_or(all.to_vec(), |one| vec![one]) {
@@ -110,9 +126,34 @@ impl Bench {
                         &mut out,
                     )?;
                 }
-                What::Search { passages, queries } => {
-                    let folder = scratch.fresh("search")?;
-                    bench::search(&bench::SearchBench { passages, queries }, &folder, &mut out)?;
+                What::Search {
+                    passages,
+                    queries,
+                    reuse,
+                } => {
+                    let folder = match reuse {
+                        true => scratch.kept("search")?,
+                        false => scratch.fresh("search")?,
+                    };
+                    let bench = bench::SearchBench {
+                        passages,
+                        queries,
+                        reuse,
+                    };
+                    bench::search(&bench, &folder, &mut out)?;
+                }
+                What::Vectors {
+                    vectors,
+                    queries,
+                    graph,
+                } => {
+                    let folder = scratch.fresh("vectors")?;
+                    let bench = bench::VectorsBench {
+                        vectors: u64::from(vectors),
+                        queries,
+                        graph,
+                    };
+                    bench::vectors(&bench, &folder, &mut out)?;
                 }
             }
         }
@@ -133,6 +174,17 @@ impl Scratch {
         let path = std::path::absolute(keep.unwrap_or_else(own))?;
         fs_err::create_dir_all(&path)?;
         Ok(Scratch { path, kept })
+    }
+
+    /// What an earlier bench left.
+    fn kept(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = self.path.join(format!("autorag-bench-{name}"));
+        anyhow::ensure!(
+            path.is_dir(),
+            "{} is not there; run once without --reuse",
+            path.display()
+        );
+        Ok(path)
     }
 
     /// An empty folder in it, of a name that only a bench gives; what an earlier one left there is removed.

@@ -254,6 +254,7 @@ fn indexed(setup: &Setup, folder: &Path, collection: &Collection, scratch: &Path
         search: setup.settings.search.clone(),
         reranker: None,
         model: setup.settings.model.source()?,
+        vector_index: setup.settings.vectors.index(),
     };
     let corpus = Corpus::open(plan, Access::Write)?;
     let given = |document: &autorag_query::evaluation::CollectionDocument| GivenDocument {

@@ -131,6 +131,7 @@ impl Setup {
             search: self.settings.search.clone(),
             reranker: self.settings.rerank.options(|name| std::env::var(name).ok())?,
             model: self.settings.model.source()?,
+            vector_index: self.settings.vectors.index(),
         })
     }
 

@@ -34,6 +34,7 @@ fn errors_name_the_setting() {
     assert!(said("", &[("AUTORAG_SERVER_ADDR", "here")]).starts_with("AUTORAG_SERVER_ADDR: "));
     assert!(said("", &[("AUTORAG_NONSENSE", "1")]).starts_with("AUTORAG_NONSENSE: "));
     assert!(said("", &[("AUTORAG_INDEX_CHUNK_TOKENS", "9")]).starts_with("index.chunk_tokens: "));
+    assert!(said("", &[("AUTORAG_VECTORS_INDEX", "tree")]).starts_with("AUTORAG_VECTORS_INDEX: "));
     assert!(said("", &[("AUTORAG_INDEX_WATCH", "sometimes")]).starts_with("AUTORAG_INDEX_WATCH: "));
     assert!(said("[rerank]\napi = \"own\"\n", &[]).starts_with("rerank.api: "));
     assert!(said("[rerank]\nbudget_ms = 0\n", &[]).starts_with("rerank.budget_ms: "));
@@ -144,4 +145,12 @@ fn the_key_comes_from_the_variable_that_is_named() {
     );
     // Harmless where nothing needs it.
     load("", &[("AUTORAG_EMBEDDING_KEY", "sk-1")], vec![]).unwrap();
+}
+
+#[test]
+fn the_vector_index_is_chosen_by_its_name() {
+    let chosen = |file: &str| load(file, &[], vec![]).unwrap().vectors.index();
+    assert_eq!(chosen(""), VectorIndex::Auto);
+    assert_eq!(chosen("[vectors]\nindex = \"flat\"\n"), VectorIndex::Flat);
+    assert_eq!(chosen("[vectors]\nindex = \"hnsw\"\n"), VectorIndex::Hnsw);
 }
