@@ -15,7 +15,7 @@ pub struct DocumentWire {
     pub key: String,
     /// Title, where there is one.
     pub title: Option<String>,
-    /// Kind of document: `markdown`, `html`, `text`, `code`.
+    /// Kind of document: `markdown`, `html`, `pdf`, `docx`, `text`, `code` and others.
     #[serde(rename = "type")]
     pub kind: String,
     /// Programming language of code.
