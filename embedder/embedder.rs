@@ -9,6 +9,7 @@ use crate::encoder::aligned::Aligned;
 use crate::encoder::kernels::Kernel;
 use crate::encoder::weights::{OwnedWeights, PackedBytes};
 use crate::error::EmbedError;
+use crate::hub;
 use crate::model::{ModelInfo, ModelSource, Pooling};
 use crate::remote::{Outage, Remote, RemoteOptions};
 use crate::tokenizer::Tokenizer;
@@ -75,6 +76,19 @@ impl Embedder {
             ModelSource::BuiltIn => Self::built_in(),
             ModelSource::Directory { path, options } => Self::from_directory(path, options),
             ModelSource::Remote(options) => Self::remote(options.clone()),
+            ModelSource::Hub {
+                model,
+                access,
+                options,
+            } => {
+                let folder = hub::fetch(model, access)?;
+                let named = options.name.clone().or_else(|| Some(model.to_string()));
+                let options = DirectoryOptions {
+                    name: named,
+                    ..options.clone()
+                };
+                Self::from_directory(&folder, &options)
+            }
         }
     }
 

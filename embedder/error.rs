@@ -40,6 +40,15 @@ pub enum EmbedError {
         reason: String,
     },
 
+    /// A model of the hub that cannot be had.
+    #[error("the model {model}: {reason}")]
+    Hub {
+        /// Its name.
+        model: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+
     /// The packed weights or the vocabulary do not have the form this program reads.
     #[error("the built-in model cannot be read ({reason}): pack it again with pack-model and rebuild")]
     MalformedModel {

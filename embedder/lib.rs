@@ -13,6 +13,7 @@
 //! - [`Tokenizer`]: text to tokens.
 //! - `format`, `weights`: the packed int8 weights and the view of them that the encoder uses in place.
 //! - `forward`: the encoder as the papers have it, over the `Arithmetic` of one of the `kernels`.
+//! - `hub`: a model's files, downloaded when someone names one.
 //! - `directory`: a published model's files, read, checked and packed.
 //! - `pack`: weights of 32 or 16 bits to packed ones. `pack-model` (feature `pack`) makes those of the built-in model with it.
 //! - `remote`: requests to a provider in the form of OpenAI, in batches, again where that helps, and not while it is down.
@@ -30,6 +31,7 @@ pub mod encoder;
 mod encoder;
 mod error;
 mod golden;
+mod hub;
 mod model;
 #[cfg(feature = "pack")]
 pub mod pack;
@@ -49,6 +51,7 @@ pub use embedder::{Batching, Embedder, Patience, QueryEmbedding};
 pub use encoder::kernels::Kernel;
 pub use error::EmbedError;
 pub use golden::{ReferenceVector, reference_vectors};
+pub use hub::{HUB_ENDPOINT, HubAccess, HubModel};
 pub use model::{ModelInfo, ModelSource, Pooling};
 pub use remote::{Key, Outage, RemoteOptions};
 pub use tokenizer::Tokenizer;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::directory::DirectoryOptions;
+use crate::hub::{HubAccess, HubModel};
 use crate::remote::RemoteOptions;
 
 /// Where a model comes from.
@@ -22,6 +23,15 @@ pub enum ModelSource {
     },
     /// Another process computes it, over HTTP.
     Remote(RemoteOptions),
+    /// A model of the hub, downloaded where it is not there yet.
+    Hub {
+        /// Which.
+        model: HubModel,
+        /// How the hub is reached.
+        access: HubAccess,
+        /// How it is opened.
+        options: DirectoryOptions,
+    },
 }
 
 impl ModelSource {

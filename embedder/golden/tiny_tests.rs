@@ -351,3 +351,55 @@ fn a_long_text_is_divided_part_by_part() {
     let spans = tokenizer.token_spans(&text);
     assert_eq!(spans.last().unwrap().end, text.len());
 }
+
+/// Changes to the bytes of a file: some are overwritten, and the end may be missing or longer.
+fn damage() -> impl proptest::strategy::Strategy<
+    Value = (
+        Vec<(proptest::sample::Index, u8)>,
+        Option<proptest::sample::Index>,
+        Vec<u8>,
+    ),
+> {
+    use proptest::prelude::*;
+    (
+        prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        proptest::option::weighted(0.2, any::<prop::sample::Index>()),
+        prop::collection::vec(any::<u8>(), 0..4),
+    )
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(300))]
+    /// Whatever is in the files, the model opens and gives vectors, or is refused with the folder's name.
+    #[test]
+    fn damaged_files_are_refused_or_give_vectors(file in 0_usize..7, roberta: bool, (bytes, end, more) in damage()) {
+        let folder = Folder::of(&TinyModel { roberta, hidden: 64, ..bert() });
+        let tokenizer = if roberta { "tokenizer.json" } else { "vocab.txt" };
+        if !roberta && file == 5 {
+            folder.write("tokenizer.json", include_bytes!("word_piece.json"));
+        }
+        let names = ["config.json", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json", tokenizer, "tokenizer.json", "model.safetensors"];
+        let path = folder.path().join(names[file]);
+        let mut content = fs_err::read(&path).unwrap_or_default();
+        // Where a checkpoint says what is in it is at its beginning.
+        let reach = content.len().min(3000);
+        if reach > 0 {
+            for (place, byte) in bytes {
+                content[place.index(reach)] = byte;
+            }
+            if let Some(end) = end {
+                content.truncate(end.index(content.len()));
+            }
+        }
+        content.extend(more);
+        fs_err::write(&path, content).unwrap();
+        match folder.open(DirectoryOptions::default()) {
+            Ok(embedder) => {
+                let vector = embedder.embed_query("the cat sits in the garden").unwrap().vector;
+                proptest::prop_assert!(vector.iter().all(|value| value.is_finite()));
+            }
+            Err(EmbedError::UnusableModel { path, .. }) => proptest::prop_assert!(path.starts_with(folder.dir.path())),
+            Err(other) => proptest::prop_assert!(false, "{}", other),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Models of the hub (<https://huggingface.co>), downloaded once and only when someone names one.
+//!
+//! The client is our own: of the hub's own library only the blocking download of nine known files would be used, and it brings an
+//! async runtime and a second HTTP client with it.
+
+mod client;
+mod download;
+#[cfg(test)]
+#[path = "tests.rs"]
+mod server_tests;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::error::EmbedError;
+use client::Client;
+
+/// Where the hub is, unless a test or a mirror stands in for it.
+pub const HUB_ENDPOINT: &str = "https://huggingface.co";
+
+/// The files of a model that are read, how long each may be, and whether it must be there.
+const FILES: [(&str, u64, bool); 9] = [
+    ("config.json", 4 << 20, true),
+    ("modules.json", 4 << 20, false),
+    ("1_Pooling/config.json", 4 << 20, false),
+    ("sentence_bert_config.json", 4 << 20, false),
+    ("config_sentence_transformers.json", 4 << 20, false),
+    ("tokenizer_config.json", 4 << 20, false),
+    ("tokenizer.json", 256 << 20, false),
+    ("vocab.txt", 256 << 20, false),
+    ("model.safetensors", 16 << 30, true),
+];
+
+/// The name of a model on the hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubModel {
+    owner: String,
+    name: String,
+    revision: String,
+}
+
+/// How the hub is reached.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HubAccess {
+    /// Its address, without a slash at the end.
+    pub endpoint: String,
+    /// A token for models that are not public.
+    pub token: Option<String>,
+    /// The folder that models are kept in.
+    pub cache: PathBuf,
+}
+
+// By hand, so that the token is in no log.
+impl fmt::Debug for HubAccess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let HubAccess { endpoint, cache, .. } = self;
+        f.debug_struct("HubAccess")
+            .field("endpoint", endpoint)
+            .field("cache", cache)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FromStr for HubModel {
+    type Err = EmbedError;
+
+    /// Reads `OWNER/NAME` or `OWNER/NAME@REVISION`.
+    fn from_str(text: &str) -> Result<Self, EmbedError> {
+        let plain = |part: &str| {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            !part.is_empty() && !part.starts_with('.') && part.chars().all(allowed) && part.len() <= 96
+        };
+        let (model, revision) = text.split_once('@').unwrap_or((text, "main"));
+        match model.split_once('/') {
+            Some((owner, name)) if plain(owner) && plain(name) && plain(revision) => Ok(Self {
+                owner: owner.to_owned(),
+                name: name.to_owned(),
+                revision: revision.to_owned(),
+            }),
+            _ => Err(EmbedError::unusable(
+                Path::new(text),
+                "is no model of the hub: name it owner/name or owner/name@revision",
+            )),
+        }
+    }
+}
+
+impl fmt::Display for HubModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.owner, self.name)
+    }
+}
+
+/// The folder with the model's files: the one kept from before, else downloaded now.
+///
+/// A revision is looked up once, and the files stay those of the commit it named then; deleting the folder asks anew.
+pub(crate) fn fetch(model: &HubModel, access: &HubAccess) -> Result<PathBuf, EmbedError> {
+    let folder = access.cache.join(format!("{}--{}", model.owner, model.name));
+    // Written last: where it is, the files it leads to are whole.
+    let reference = folder.join(format!("{}.commit", model.revision));
+    if let Ok(commit) = fs_err::read_to_string(&reference)
+        && is_commit(&commit)
+        && folder.join(&commit).is_dir()
+    {
+        return Ok(folder.join(commit));
+    }
+    let client = Client::new(model, access)?;
+    let mut revision = model.revision.clone();
+    let mut snapshot = None;
+    for (file, longest, needed) in FILES {
+        let Some(found) = client.find(&revision, file)? else {
+            if needed {
+                return Err(client.failed(format!(
+                    "has no {file}: only models in the safetensors format can be used"
+                )));
+            }
+            continue;
+        };
+        // All files are taken from the commit that the first was of.
+        if let Some(commit) = &found.commit {
+            revision.clone_from(commit);
+        }
+        let into = snapshot.get_or_insert_with(|| folder.join(&revision));
+        download::file(&client, found, &into.join(file), longest)?;
+    }
+    let snapshot = snapshot.unwrap_or_else(|| folder.join(&revision));
+    download::write_whole(&reference, revision.as_bytes())?;
+    Ok(snapshot)
+}
+
+fn is_commit(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        && !text.starts_with('.')
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+
+    #[test]
+    fn names_are_plain() {
+        let model: HubModel = "BAAI/bge-small-en-v1.5@5c38ec7".parse().unwrap();
+        assert_eq!(
+            (model.to_string().as_str(), model.revision.as_str()),
+            ("BAAI/bge-small-en-v1.5", "5c38ec7")
+        );
+        for bad in [
+            "", "a", "a/", "/a", "a/b/c", "../b", "a/..", "a/b@", "a/b@../c", "a/b?x", "a/b@x/y", "a /b",
+        ] {
+            assert!(bad.parse::<HubModel>().is_err(), "{bad}");
+        }
+    }
+}
