@@ -14,6 +14,9 @@ use crate::{Cancel, IndexError, Progress};
 const WINDOW: usize = 1024;
 /// The same for the first of a run. It has the newest passages, and who has just changed a file should not wait for many others.
 const FIRST_WINDOW: usize = 64;
+/// The same while a model takes the place of another: no one waits for those, and a run that is killed loses little.
+const NEXT_MODEL_WINDOW: usize = 256;
+
 /// A text to embed, by its hash.
 type Text = (ContentHash, String);
 
@@ -41,12 +44,7 @@ pub(crate) fn embed_pending(
 ) -> Result<Embedded, IndexError> {
     let counts = store.snapshot()?.counts();
     progress.set_to_embed(counts.passages.saturating_sub(counts.embedded));
-    let patience = || match (cancel.is_cancelled(), pause()) {
-        (true, _) => Patience::None,
-        (false, true) => Patience::FinishRequests,
-        (false, false) => Patience::Full,
-    };
-    let calls = embedder.batching().calls.unwrap_or(threads);
+    let patience = patience(cancel, pause);
     let (mut before, mut done) = (None, Embedded::default());
     let mut window = FIRST_WINDOW;
     let mut failure = None;
@@ -61,9 +59,7 @@ pub(crate) fn embed_pending(
             return Ok(done);
         }
         let texts = texts(&pending, embedder);
-        // While a provider is down, one call tries for all.
-        let calls = if embedder.outage().is_some() { 1 } else { calls };
-        let came = embed_all(&texts, embedder, calls, progress, &patience)?;
+        let came = embed_all(&texts, embedder, calls(embedder, threads), progress, &patience)?;
         if !came.vectors.is_empty() {
             done.passages += store.put_embeddings(&came.vectors)? as u64;
             store.refresh_vectors()?;
@@ -88,6 +84,94 @@ pub(crate) fn embed_pending(
         .filter(|_| passages > 0)
         .map(|reason| Unembedded { passages, reason });
     Ok(done)
+}
+
+/// Embeds every passage with the model that is to take the other's place, and puts it there, unless there is a reason to `pause`.
+/// Passages were measured in the tokens of the other model: what this one does not read is left out, until they are cut anew.
+pub(crate) fn embed_for_next_model(
+    store: &Store,
+    embedder: &Embedder,
+    threads: usize,
+    progress: &Progress,
+    cancel: &Cancel,
+    pause: &(dyn Fn() -> bool + Sync),
+) -> Result<Embedded, IndexError> {
+    let passages = store.snapshot()?.counts().passages;
+    let waiting = || -> Result<u64, IndexError> {
+        let done = store.reembedding()?.map_or(0, |reembedding| reembedding.done);
+        Ok(passages.saturating_sub(done))
+    };
+    progress.set_to_embed(waiting()?);
+    let (window, dimensions) = (embedder.passage_tokens(), embedder.model().dimensions);
+    let patience = patience(cancel, pause);
+    let (mut before, mut done) = (None, Embedded::default());
+    let (mut refused, mut failure) = (None, None);
+    while failure.is_none() {
+        cancel.check()?;
+        let pending = store.pending_of_next_model(before, NEXT_MODEL_WINDOW)?;
+        let Some(last) = pending.last().map(|passage| passage.id) else {
+            // From the newest once more: some may have come in meanwhile.
+            if before.take().is_some() && refused.is_none() {
+                continue;
+            }
+            break;
+        };
+        if pause() {
+            done.paused = true;
+            return Ok(done);
+        }
+        let mut texts = texts(&pending, embedder);
+        for (_, text) in &mut texts {
+            shorten(text, embedder, window);
+        }
+        let came = embed_all(&texts, embedder, calls(embedder, threads), progress, &patience)?;
+        done.passages += came.vectors.len() as u64;
+        store.put_embeddings_of_next_model(&came.vectors, dimensions)?;
+        refused = refused.or(came.refused);
+        failure = came.failure;
+        if came.whole {
+            before = Some(last);
+        }
+    }
+    // The other model serves on until there are vectors for all.
+    match failure.or(refused) {
+        Some(reason) => {
+            let passages = waiting()?;
+            done.unembedded = Some(Unembedded { passages, reason });
+        }
+        None => store.promote()?,
+    }
+    Ok(done)
+}
+
+/// How long a call may wait.
+fn patience(cancel: &Cancel, pause: &(dyn Fn() -> bool + Sync)) -> impl Fn() -> Patience + Sync {
+    move || match (cancel.is_cancelled(), pause()) {
+        (true, _) => Patience::None,
+        (false, true) => Patience::FinishRequests,
+        (false, false) => Patience::Full,
+    }
+}
+
+/// Calls at once. While a provider is down, one tries for all.
+fn calls(embedder: &Embedder, threads: usize) -> usize {
+    match embedder.outage() {
+        Some(_) => 1,
+        None => embedder.batching().calls.unwrap_or(threads),
+    }
+}
+
+/// Leaves out the end of a text that is longer than `window` tokens.
+fn shorten(text: &mut String, embedder: &Embedder, window: usize) {
+    let tokenizer = embedder.tokenizer();
+    let mut keep = window;
+    // The last word of a text that is cut may have more tokens than it had within.
+    while tokenizer.count(text) > window && keep > 0 {
+        if let Some(span) = tokenizer.token_spans(text).get(keep) {
+            text.truncate(span.start);
+        }
+        keep -= 1;
+    }
 }
 
 /// Each different text once, longest first: texts of one length waste nothing together, and the last ones to finish are short.

@@ -2,7 +2,6 @@
 
 use autorag_store::{ChangeBatch, ContentHash, FileStat};
 
-use crate::embedding::embed_pending;
 use crate::parse::parse;
 use crate::{Cancel, IndexError, Indexer, Progress, Stage};
 
@@ -63,14 +62,7 @@ impl Indexer {
         self.store.refresh_lexical()?;
         progress.enter(Stage::Embedding);
         let never = || false;
-        let done = embed_pending(
-            &self.store,
-            &self.embedder,
-            self.options.threads.max(1),
-            progress,
-            cancel,
-            &never,
-        )?;
+        let done = self.embed(self.options.threads.max(1), progress, cancel, &never)?;
         self.store.finish_run(put)?;
         if let Some(unembedded) = done.unembedded {
             return Err(unembedded.reason.into());

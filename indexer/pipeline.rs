@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use autorag_embedder::Embedder;
-use autorag_store::{ChangeBatch, ItemStatus, NewDocument, Store};
+use autorag_store::{ChangeBatch, ItemStatus, ModelIdentity, NewDocument, Store};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::compare::{Changes, Job};
-use crate::embedding::embed_pending;
+use crate::embedding::{Embedded, embed_for_next_model, embed_pending};
 use crate::options::Globs;
 use crate::progress::{Cancel, Progress, Stage};
 use crate::reading::Outcome;
@@ -33,13 +33,15 @@ const BATCH_REMOVALS: usize = 4096;
 pub struct Indexer {
     pub(crate) store: Arc<Store>,
     pub(crate) embedder: Arc<Embedder>,
+    /// The model that is to take the place of that of `embedder`.
+    next: Option<Arc<Embedder>>,
     pub(crate) options: IndexOptions,
     pub(crate) parsers: Option<ParserPool>,
     globs: Globs,
 }
 
 impl Indexer {
-    /// An indexer for `store`, whose vectors must come from the model of `embedder`.
+    /// An indexer for `store`. Passages are measured in the tokens of `embedder`, and embedded with it where it is of the store's model.
     ///
     /// # Errors
     /// [`IndexError::Setting`] naming an option that cannot be used.
@@ -67,9 +69,16 @@ impl Indexer {
             store,
             embedder,
             parsers: options.parser.clone().map(ParserPool::new),
+            next: None,
             options,
             globs,
         })
+    }
+
+    /// The same with the model that is to take the place of the store's, see [`Store::promote`].
+    #[must_use]
+    pub fn with_next_model(self, next: Option<Arc<Embedder>>) -> Indexer {
+        Indexer { next, ..self }
     }
 
     /// Brings the store up to date with its folders. Text is searchable before its vectors are built.
@@ -97,7 +106,7 @@ impl Indexer {
             let embedding = Instant::now();
             let threads = self.options.threads.max(1);
             let pause = || watcher.is_some_and(Watcher::is_due);
-            let done = embed_pending(&self.store, &self.embedder, threads, progress, cancel, &pause)?;
+            let done = self.embed(threads, progress, cancel, &pause)?;
             report.embedded += done.passages;
             report.unembedded = done.unembedded;
             if !done.paused {
@@ -113,6 +122,30 @@ impl Indexer {
         report.took_total = started.elapsed();
         progress.enter(Stage::Done);
         Ok(report)
+    }
+
+    /// Embeds what waits: with the store's model, then with the one that is to take its place.
+    pub(crate) fn embed(
+        &self,
+        threads: usize,
+        progress: &Progress,
+        cancel: &Cancel,
+        pause: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Embedded, IndexError> {
+        let mut done = Embedded::default();
+        if Self::is_of(&self.embedder, self.store.snapshot()?.model()) {
+            done = embed_pending(&self.store, &self.embedder, threads, progress, cancel, pause)?;
+        }
+        let next = self.next.as_ref().filter(|_| !done.paused);
+        if let (Some(next), Some(wanted)) = (next, self.store.reembedding()?)
+            && Self::is_of(next, &wanted.model)
+        {
+            let embedded = embed_for_next_model(&self.store, next, threads, progress, cancel, pause)?;
+            done.passages += embedded.passages;
+            done.paused = embedded.paused;
+            done.unembedded = done.unembedded.or(embedded.unembedded);
+        }
+        Ok(done)
     }
 
     /// Finds what has changed and makes it searchable by BM25. How many files there are; `None` where the store is as the
@@ -145,7 +178,7 @@ impl Indexer {
         // Walks that nothing asked for come often; they leave no trace where there is nothing to do.
         if watcher.is_some() && same_recipe && changes.is_empty() && self.store.run_state()?.finished {
             let counts = self.store.snapshot()?.counts();
-            let only_vectors = counts.embedded < counts.passages;
+            let only_vectors = counts.embedded < counts.passages || self.store.reembedding()?.is_some();
             return Ok(only_vectors.then_some(changes.seen));
         }
 
@@ -237,6 +270,12 @@ impl Indexer {
                 break;
             }
         }
+    }
+
+    /// Whether a model makes the vectors that a store expects.
+    fn is_of(embedder: &Embedder, model: &ModelIdentity) -> bool {
+        let own = embedder.model();
+        (&own.id, &own.version, own.dimensions) == (&model.id, &model.version, model.dimensions)
     }
 
     fn collect(

@@ -29,28 +29,18 @@ pub struct Engine {
     store: Arc<Store>,
     embedder: Arc<Embedder>,
     reranker: Option<Reranker>,
-    /// Why the store's vectors cannot be compared with the embedder's.
-    unusable: Option<String>,
+    /// Models that the store's vectors may come from besides.
+    others: Vec<Arc<Embedder>>,
 }
 
 impl Engine {
     /// An engine over `store`. Where its vectors come from another model than that of `embedder`, answers are by words alone and
     /// say so.
     pub fn new(store: Arc<Store>, embedder: Arc<Embedder>) -> Engine {
-        let (of, model) = (store.model(), embedder.model());
-        let is_same = (of.id.as_str(), of.version.as_str(), of.dimensions)
-            == (model.id.as_str(), model.version.as_str(), model.dimensions);
-        let unusable = (!is_same).then(|| {
-            format!(
-                "the vectors of this index are of the model {} ({}), and questions would be embedded by {} ({}); \
-                 `autorag index` makes them anew",
-                of.id, of.version, model.id, model.version
-            )
-        });
         Engine {
             store,
             embedder,
-            unusable,
+            others: Vec::new(),
             reranker: None,
         }
     }
@@ -62,6 +52,23 @@ impl Engine {
             reranker: Some(reranker),
             ..self
         }
+    }
+
+    /// The same with other models that the store's vectors may come from, now or after a change of models.
+    #[must_use]
+    pub fn with_others(self, others: Vec<Arc<Embedder>>) -> Engine {
+        Engine { others, ..self }
+    }
+
+    /// The model that makes the vectors of a snapshot, where it is one of those that this engine has.
+    pub fn embedder_of(&self, snapshot: &Snapshot) -> Option<&Arc<Embedder>> {
+        let model = snapshot.model();
+        std::iter::once(&self.embedder)
+            .chain(&self.others)
+            .find(|embedder| {
+                let own = embedder.model();
+                (&own.id, &own.version, own.dimensions) == (&model.id, &model.version, model.dimensions)
+            })
     }
 
     /// The store it reads.
@@ -191,7 +198,10 @@ impl Engine {
         }
         let counts = snapshot.counts();
         let dense_failure = retrieved.dense_failure.take();
-        let outage = self.embedder.outage().map(|outage| outage.reason);
+        let outage = self
+            .embedder_of(snapshot)
+            .and_then(|embedder| embedder.outage())
+            .map(|outage| outage.reason);
         let mut degraded = degraded(
             request,
             counts,
@@ -223,13 +233,12 @@ impl Engine {
         within: Option<&DocumentSet>,
         depth: usize,
     ) -> Result<Retrieved, QueryError> {
-        let unusable = self.unusable.as_deref();
-        let retrieved = retrieve(&self.embedder, unusable, snapshot, request, within, depth)?;
+        let embedder = self.embedder_of(snapshot);
+        let retrieved = retrieve(embedder, snapshot, request, within, depth)?;
         if request.mode == Mode::Dense {
             let nothing_yet = || {
-                let outage = self
-                    .embedder
-                    .outage()
+                let outage = embedder
+                    .and_then(|embedder| embedder.outage())
                     .filter(|_| snapshot.counts().embedded == 0)?;
                 Some(format!(
                     "no passage has a vector yet, and the embedding provider is not available: {}",
@@ -406,6 +415,7 @@ mod tests {
                 id: model.id.clone(),
                 version: model.version.clone(),
                 dimensions: model.dimensions,
+                ..ModelIdentity::default()
             },
             sources: Vec::new(),
         };

@@ -1,5 +1,6 @@
 //! Asking both retrievers, side by side.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use autorag_embedder::Embedder;
@@ -53,13 +54,12 @@ impl Retrieved {
     }
 }
 
-/// Takes the `depth` best of each retriever that the request wants, of documents `within`. `unusable` is why the vectors cannot be
-/// compared with those of the embedder.
+/// Takes the `depth` best of each retriever that the request wants, of documents `within`. `embedder` is the model of the vectors,
+/// where it can be asked.
 ///
 /// A hybrid search goes on by words where the query cannot be embedded.
 pub(crate) fn retrieve(
-    embedder: &Embedder,
-    unusable: Option<&str>,
+    embedder: Option<&Arc<Embedder>>,
     snapshot: &Snapshot,
     request: &Request,
     within: Option<&DocumentSet>,
@@ -86,12 +86,15 @@ pub(crate) fn retrieve(
         let mut ceiling = 0.0;
         let running = beside.then(|| scope.spawn(lexical));
         if request.mode.wants_dense() && snapshot.counts().embedded > 0 {
-            let query = timed(&mut retrieved.embed_us, || match unusable {
-                Some(reason) => Ok(Err(reason.to_owned())),
-                None => match embedder.embed_query(plain) {
+            let query = timed(&mut retrieved.embed_us, || match embedder {
+                Some(embedder) => match embedder.embed_query(plain) {
                     Err(error) if error.is_of_provider() => Ok(Err(error.to_string())),
                     embedded => embedded.map(Ok),
                 },
+                None => Ok(Err(format!(
+                    "the vectors are of the model {}, which cannot be opened here",
+                    snapshot.model().id
+                ))),
             })?;
             match query {
                 Ok(query) => {
@@ -115,10 +118,8 @@ pub(crate) fn retrieve(
             (retrieved.lexical, ceiling, retrieved.lexical_us) = found?;
         }
         // What another model's tokenizer makes of a language says nothing of whether this model knows it.
-        let tokens = match embedder.estimates_tokens() {
-            true => 0,
-            false => embedder.tokenizer().count(plain),
-        };
+        let own = embedder.filter(|embedder| !embedder.estimates_tokens());
+        let tokens = own.map_or(0, |embedder| embedder.tokenizer().count(plain));
         let near_code = match beside {
             true => near_code(snapshot, &retrieved.dense)?,
             false => 0.0,

@@ -14,7 +14,7 @@ use autorag_store::VectorIndex;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-pub use model::ModelSettings;
+pub use model::{HUB, ModelSettings, hub_cache};
 
 /// Prefix of the environment variables that set something.
 const ENV_PREFIX: &str = "AUTORAG_";
@@ -319,6 +319,7 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("rerank.candidates", Kind::Number),
     ("rerank.budget_ms", Kind::Number),
     ("model.provider", Kind::Text),
+    ("model.path", Kind::Text),
     ("model.name", Kind::Text),
     ("model.base_url", Kind::Text),
     ("model.dimensions", Kind::Number),
@@ -422,9 +423,11 @@ impl Settings {
                 format!("{} is less than 1024", self.server.max_body_bytes),
             );
         }
-        let (most, whose) = match self.model.source()? {
+        // What a model in a folder reads is known when it is opened; longer passages are cut to it then.
+        let (most, whose) = match self.model.source(None)? {
+            ModelSource::BuiltIn => (220, "what the built-in model reads whole"),
             ModelSource::Remote(options) => (options.max_tokens - MARKERS, "what model.max_tokens leaves"),
-            _ => (220, "what the built-in model reads whole"),
+            _ => (8192, "what any model reads"),
         };
         if !(64..=most).contains(&self.index.chunk_tokens) {
             return invalid(

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use autorag_embedder::{Embedder, ModelSource};
+use autorag_embedder::Embedder;
 use autorag_indexer::{
     Cancel, GivenDocument, IndexError, IndexOptions, Indexer, Progress, RunReport, Watcher,
 };
@@ -20,7 +20,11 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::activity;
 use crate::config::SearchSettings;
-use crate::wire::{ModelWire, OutageWire, SourceWire, StatusWire};
+use crate::model::Models;
+use crate::wire::{ModelWire, OutageWire, ReembeddingWire, SourceWire, StatusWire};
+
+/// One in so many tokens of a passage is left to its headings.
+const HEADINGS_SHARE: usize = 8;
 
 /// What to open.
 #[derive(Debug, Clone)]
@@ -35,8 +39,8 @@ pub struct Plan {
     pub search: SearchSettings,
     /// Who reranks for searches that want it.
     pub reranker: Option<RerankerOptions>,
-    /// Which model embeds.
-    pub model: ModelSource,
+    /// The models it may be made with.
+    pub models: Models,
     /// How the nearest vectors are found, where this process keeps the index. A follower looks at all.
     pub vector_index: VectorIndex,
 }
@@ -78,16 +82,6 @@ impl Corpus {
     /// # Errors
     /// When the model or the store cannot be opened, or, for [`Access::Write`], another process has it.
     pub fn open(plan: Plan, access: Access) -> anyhow::Result<Corpus> {
-        let embedder = Arc::new(open_model(&plan)?);
-        let model = embedder.model();
-        let options = StoreOptions {
-            model: ModelIdentity {
-                id: model.id.clone(),
-                version: model.version.clone(),
-                dimensions: model.dimensions,
-            },
-            sources: plan.sources.clone(),
-        };
         if access == Access::Read {
             anyhow::ensure!(
                 plan.data_dir.is_dir(),
@@ -95,10 +89,14 @@ impl Corpus {
                 plan.data_dir.display()
             );
         }
+        let mut wanted = None;
         let opened = match access {
             Access::Read => Store::open_read_only(&plan.data_dir).map(|store| (store, false)),
             Access::Write | Access::WriteOrFollow => {
-                Store::open(&plan.data_dir, options).map(|store| (store, true))
+                let (embedder, model) = plan.models.open_wanted(&plan.data_dir)?;
+                wanted = Some((embedder, model.clone()));
+                let sources = plan.sources.clone();
+                Store::open(&plan.data_dir, StoreOptions { model, sources }).map(|store| (store, true))
             }
         };
         let (store, writes) = match opened {
@@ -112,7 +110,29 @@ impl Corpus {
         if writes {
             store.use_vector_index(plan.vector_index)?;
         }
-        let mut engine = Engine::new(Arc::new(store), embedder);
+        let mut models: Vec<Arc<Embedder>> =
+            wanted.iter().map(|(embedder, _)| Arc::clone(embedder)).collect();
+        for model in models_of(&store)? {
+            let is_open = wanted
+                .as_ref()
+                .is_some_and(|(_, open)| open.is_same_model(&model));
+            if is_open {
+                continue;
+            }
+            match plan.models.reopen(&model) {
+                Ok(embedder) => models.push(embedder),
+                Err(error) => tracing::warn!(
+                    "the model of this index, {}, cannot be opened: {error:#}",
+                    model.id
+                ),
+            }
+        }
+        let first = match models.first() {
+            Some(_) => models.remove(0),
+            // Words can be searched without a model; what the vectors miss, answers say.
+            None => Arc::new(Embedder::built_in()?),
+        };
+        let mut engine = Engine::new(Arc::new(store), first).with_others(models);
         if let Some(options) = plan.reranker.clone() {
             engine = engine.with_reranker(Reranker::new(options)?);
         }
@@ -147,12 +167,7 @@ impl Corpus {
         watcher: Option<&Watcher>,
     ) -> Result<RunReport, IndexError> {
         self.run().under_way = Some(Arc::clone(progress));
-        let (store, embedder) = (
-            Arc::clone(self.engine.store()),
-            Arc::clone(self.engine.embedder()),
-        );
-        let outcome = Indexer::new(store, embedder, self.plan.options.clone())
-            .and_then(|indexer| indexer.run(progress, cancel, watcher));
+        let outcome = self.run_indexer(progress, cancel, watcher);
         let mut run = self.run();
         run.under_way = None;
         run.failure = match &outcome {
@@ -176,11 +191,49 @@ impl Corpus {
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<u64, IndexError> {
-        let (store, embedder) = (
-            Arc::clone(self.engine.store()),
-            Arc::clone(self.engine.embedder()),
-        );
-        Indexer::new(store, embedder, self.plan.options.clone())?.put(documents, progress, cancel)
+        self.indexer()?.put(documents, progress, cancel)
+    }
+
+    /// One run, and another where a change of models in it asks for shorter passages.
+    fn run_indexer(
+        &self,
+        progress: &Progress,
+        cancel: &Cancel,
+        watcher: Option<&Watcher>,
+    ) -> Result<RunReport, IndexError> {
+        let tokens = self.passage_options()?.1.chunk_tokens;
+        let mut report = self.indexer()?.run(progress, cancel, watcher)?;
+        if self.passage_options()?.1.chunk_tokens != tokens {
+            let embedded = report.embedded;
+            report = self.indexer()?.run(progress, cancel, watcher)?;
+            report.embedded += embedded;
+        }
+        Ok(report)
+    }
+
+    /// Passages are measured for the model that serves, so that its vectors stay complete until the next one has all of its own.
+    fn indexer(&self) -> Result<Indexer, IndexError> {
+        let (embedder, options) = self.passage_options()?;
+        let store = Arc::clone(self.engine.store());
+        let next = Some(Arc::clone(self.engine.embedder()));
+        Ok(Indexer::new(store, embedder, options)?.with_next_model(next))
+    }
+
+    /// In whose tokens passages are measured, and how many of those they have.
+    fn passage_options(&self) -> Result<(Arc<Embedder>, IndexOptions), IndexError> {
+        let store = self.engine.store();
+        let serving = self.engine.embedder_of(&*store.snapshot()?);
+        let embedder = Arc::clone(serving.unwrap_or_else(|| self.engine.embedder()));
+        let mut options = self.plan.options.clone();
+        let most = embedder.passage_tokens() - embedder.passage_tokens() / HEADINGS_SHARE;
+        if options.chunk_tokens > most {
+            tracing::debug!(
+                "passages are cut at {most} tokens: the model reads {}",
+                embedder.model().max_tokens
+            );
+            options.chunk_tokens = most;
+        }
+        Ok((embedder, options))
     }
 
     /// What is being done to the index at this moment, by this process or the one it follows.
@@ -242,8 +295,13 @@ impl Corpus {
     /// # Errors
     /// When the store cannot be read.
     pub fn status(&self) -> Result<StatusWire, QueryError> {
-        let embedder = self.engine.embedder();
-        let model = embedder.model();
+        let snapshot = self.engine.store().snapshot()?;
+        let model = snapshot.model();
+        let serving = self.engine.embedder_of(&snapshot);
+        let kernel = serving.and_then(|embedder| embedder.kernel());
+        // What passages wait for may be another model's provider.
+        let embedder = serving.unwrap_or_else(|| self.engine.embedder());
+        let reembedding = self.engine.store().reembedding()?;
         Ok(StatusWire {
             version: env!("CARGO_PKG_VERSION"),
             sources: self
@@ -258,10 +316,16 @@ impl Corpus {
                 id: model.id.clone(),
                 version: model.version.clone(),
                 dimensions: model.dimensions,
-                kernel: embedder.kernel().map(|kernel| kernel.to_string()),
+                kernel: kernel.map(|kernel| kernel.to_string()),
                 provider: embedder.provider().map(str::to_owned),
                 outage: embedder.outage().map(OutageWire::from),
             },
+            reembedding: reembedding.map(|reembedding| ReembeddingWire {
+                model: reembedding.model.id,
+                version: reembedding.model.version,
+                done: reembedding.done,
+                passages: snapshot.counts().passages,
+            }),
             index_state: self.index_state()?.into(),
             uptime_s: self.opened.elapsed().as_secs(),
         })
@@ -273,16 +337,9 @@ impl Corpus {
     }
 }
 
-/// Opens the model of `plan`. How long the vectors of a remote one are is known from the index, if it has been there before.
-fn open_model(plan: &Plan) -> anyhow::Result<Embedder> {
-    let mut source = plan.model.clone();
-    if let ModelSource::Remote(options) = &mut source
-        && let Some(known) = autorag_store::model_of(&plan.data_dir)?
-    {
-        options.recognise(&known.id, &known.version, known.dimensions);
-    }
-    Embedder::open(&source).map_err(|error| match error.is_of_provider() {
-        true => anyhow::anyhow!("{error}; set model.dimensions to start without its vectors"),
-        false => error.into(),
-    })
+/// The model that a store's vectors come from, and the one that is to take its place.
+fn models_of(store: &Store) -> Result<Vec<ModelIdentity>, StoreError> {
+    let mut models = vec![store.snapshot()?.model().clone()];
+    models.extend(store.reembedding()?.map(|reembedding| reembedding.model));
+    Ok(models)
 }

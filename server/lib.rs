@@ -12,6 +12,7 @@ mod corpus;
 mod data_dir;
 mod http;
 mod mcp;
+mod model;
 mod progress;
 mod service;
 mod telemetry;

@@ -34,6 +34,19 @@ pub enum StoreError {
         /// The newest that is understood.
         known: u32,
     },
+    /// The store was written by an older version, and was opened for reading only.
+    #[error(
+        "{} has format {found}, older than format {known} that this version reads; `autorag index` brings it up",
+        .dir.display()
+    )]
+    OlderFormat {
+        /// The store's folder.
+        dir: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The format of this version.
+        known: u32,
+    },
     /// A write on a store that was opened for reading.
     #[error("{} was opened for reading only", .dir.display())]
     ReadOnly {

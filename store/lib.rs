@@ -23,8 +23,8 @@ pub use filter::{DocumentField, Filter, FilterError};
 pub use lexical::TermMatch;
 pub use model::{
     Candidate, ContentHash, Counts, DocumentEntry, DocumentId, FileStat, FileState, ItemStatus, Matching,
-    Metadata, ModelIdentity, NewDocument, NewPassage, Passage, PassageId, PendingPassage, Seq, SourceRoot,
-    Span, VectorIndex,
+    Metadata, ModelIdentity, NewDocument, NewPassage, Passage, PassageId, PendingPassage, Reembedding, Seq,
+    SourceRoot, Span, VectorIndex,
 };
 pub use run::RunState;
 pub use snapshot::Snapshot;

@@ -210,14 +210,42 @@ pub struct SourceRoot {
 }
 
 /// Which model the vectors come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelIdentity {
     /// Name, such as `all-MiniLM-L6-v2`.
     pub id: String,
-    /// Hash of the weights.
+    /// Hash of all that its vectors depend on.
     pub version: String,
     /// Length of a vector.
     pub dimensions: usize,
+    /// How the vectors of tokens become one, where that is known.
+    #[serde(default)]
+    pub pooling: Option<String>,
+    /// What is put before a question.
+    #[serde(default)]
+    pub query_prefix: String,
+    /// What is put before a passage.
+    #[serde(default)]
+    pub passage_prefix: String,
+    /// Where it can be opened, in the words of whoever opens it; empty where it is part of the program.
+    #[serde(default)]
+    pub source: String,
+}
+
+impl ModelIdentity {
+    /// Whether both make the same vectors.
+    pub fn is_same_model(&self, other: &ModelIdentity) -> bool {
+        (&self.id, &self.version, self.dimensions) == (&other.id, &other.version, other.dimensions)
+    }
+}
+
+/// How far the embeddings of a model are that is to take another's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reembedding {
+    /// The model that is to serve.
+    pub model: ModelIdentity,
+    /// Passages that have their embedding of it.
+    pub done: u64,
 }
 
 /// A passage that has no embedding yet, with what its embedding is made of.

@@ -9,7 +9,7 @@ use crate::catalog::{self, Catalog, PRUNED, SEQ, VectorRow};
 use crate::documents::Documents;
 use crate::lexical::{Lexical, LexicalView};
 use crate::vectors::{self, Accelerator, Coded, FRAME_VECTORS, VectorFile, Vectors};
-use crate::{Seq, Snapshot, StoreError, VectorIndex};
+use crate::{ModelIdentity, Seq, Snapshot, StoreError, VectorIndex};
 
 /// Which file of vectors counts; a new number is a file made anew.
 const GENERATION: &str = "vectors_generation";
@@ -50,8 +50,8 @@ pub(crate) struct Publisher {
     file: Option<VectorFile>,
     /// Where the history stood when a follower last looked.
     followed: Option<Seq>,
-    dimensions: usize,
     accelerator: Arc<Accelerator>,
+    model: Arc<ModelIdentity>,
 }
 
 impl Publisher {
@@ -59,7 +59,7 @@ impl Publisher {
         dir: &Path,
         catalog: Arc<Catalog>,
         lexical: Option<Lexical>,
-        dimensions: usize,
+        model: ModelIdentity,
     ) -> Publisher {
         Publisher {
             dir: dir.to_owned(),
@@ -67,14 +67,14 @@ impl Publisher {
             lexical,
             view: None,
             documents: Arc::default(),
-            vectors: vectors::empty(dimensions),
+            vectors: vectors::empty(model.dimensions),
             vectors_seq: 0,
             generation: 0,
             vectors_end: 0,
             file: None,
             followed: None,
-            dimensions,
             accelerator: Arc::new(Accelerator::new(VectorIndex::Flat)),
+            model: Arc::new(model),
         }
     }
 
@@ -92,6 +92,7 @@ impl Publisher {
             lexical: self.view.clone(),
             vectors: Arc::clone(&self.vectors),
             accelerator: Arc::clone(&self.accelerator),
+            model: Arc::clone(&self.model),
             embedded,
         })
     }
@@ -123,6 +124,7 @@ impl Publisher {
         }
         if generation != self.generation {
             self.generation = generation;
+            self.follow_model()?;
             self.forget_vectors();
         }
         self.read_vectors()?;
@@ -243,6 +245,8 @@ impl Publisher {
             .filter(|&document| searchable.contains(document))
             .count();
         if self.vectors.len >= WORTH_COMPACTING && (live as f64) < LIVE_SHARE * self.vectors.len as f64 {
+            self.catalog
+                .write(|transaction| catalog::forget_others(transaction))?;
             self.rebuild_vectors()?;
             self.remove_old_files();
         }
@@ -266,6 +270,32 @@ impl Publisher {
         Arc::clone(&self.accelerator)
     }
 
+    /// Puts the next model in the place of the one that serves.
+    pub(crate) fn promote(&mut self) -> Result<(), StoreError> {
+        self.catalog.write(|transaction| {
+            catalog::promote(transaction)?;
+            new_generation(transaction)
+        })?;
+        self.generation = self
+            .catalog
+            .read(|connection| catalog::seq_at(connection, GENERATION))?;
+        self.follow_model()?;
+        self.forget_vectors();
+        self.rebuild_vectors()?;
+        self.refresh_lexical()?;
+        self.remove_old_files();
+        self.accelerate();
+        Ok(())
+    }
+
+    /// The vectors may be another model's from here on.
+    fn follow_model(&mut self) -> Result<(), StoreError> {
+        if let Some(model) = self.catalog.read(catalog::serving)? {
+            self.model = Arc::new(model);
+        }
+        Ok(())
+    }
+
     /// Gives back what only writing needs.
     pub(crate) fn rest(&mut self) -> Result<(), StoreError> {
         match &self.lexical {
@@ -278,8 +308,8 @@ impl Publisher {
     fn rebuild_vectors(&mut self) -> Result<(), StoreError> {
         let generation = self.generation + 1;
         let seq = self.catalog.read(|connection| catalog::seq_at(connection, SEQ))?;
-        let mut file = VectorFile::create(&vectors::path_of(&self.dir, generation), self.dimensions)?;
-        let mut all = Vectors::new(self.dimensions, Some(file.reader()?));
+        let mut file = VectorFile::create(&vectors::path_of(&self.dir, generation), self.model.dimensions)?;
+        let mut all = Vectors::new(self.model.dimensions, Some(file.reader()?));
         let mut rows = Vec::new();
         let mut written = Ok(());
         let mut write = |rows: &[VectorRow], last: bool| -> Result<(), StoreError> {
@@ -313,7 +343,7 @@ impl Publisher {
     }
 
     fn forget_vectors(&mut self) {
-        self.vectors = vectors::empty(self.dimensions);
+        self.vectors = vectors::empty(self.model.dimensions);
         (self.vectors_seq, self.vectors_end, self.file) = (0, 0, None);
     }
 
@@ -325,11 +355,11 @@ impl Publisher {
         }
         if self.vectors_end == 0 {
             let file = Arc::new(fs_err::File::open(&path)?.into_parts().0);
-            self.vectors = Arc::new(Vectors::new(self.dimensions, Some(file)));
+            self.vectors = Arc::new(Vectors::new(self.model.dimensions, Some(file)));
         }
         let vectors = Arc::make_mut(&mut self.vectors);
         let mut reached = self.vectors_seq;
-        let end = vectors::read_frames(&path, self.dimensions, self.vectors_end, |frame| {
+        let end = vectors::read_frames(&path, self.model.dimensions, self.vectors_end, |frame| {
             frame.vectors().for_each(|(vector, at)| vectors.push(&vector, at));
             reached = frame.seq.unwrap_or(reached);
         })?;
@@ -343,7 +373,7 @@ impl Publisher {
             Some(file) => file,
             None => {
                 let path = vectors::path_of(&self.dir, self.generation);
-                VectorFile::open(&path, self.dimensions, self.vectors_end)?
+                VectorFile::open(&path, self.model.dimensions, self.vectors_end)?
             }
         };
         Ok(self.file.insert(file))

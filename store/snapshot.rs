@@ -10,8 +10,8 @@ use crate::documents::Documents;
 use crate::lexical::LexicalView;
 use crate::vectors::{self, Accelerator, Vectors};
 use crate::{
-    Candidate, Counts, DocumentEntry, DocumentId, DocumentQuery, DocumentSet, Filter, Matching, Passage,
-    PassageId, Span, StoreError, TermMatch,
+    Candidate, Counts, DocumentEntry, DocumentId, DocumentQuery, DocumentSet, Filter, Matching,
+    ModelIdentity, Passage, PassageId, Span, StoreError, TermMatch,
 };
 
 /// Documents, lexical index and vectors of one publication. Cheap to keep; the writer never waits for it.
@@ -21,6 +21,7 @@ pub struct Snapshot {
     pub(crate) lexical: Option<LexicalView>,
     pub(crate) vectors: Arc<Vectors>,
     pub(crate) accelerator: Arc<Accelerator>,
+    pub(crate) model: Arc<ModelIdentity>,
     pub(crate) embedded: u64,
 }
 
@@ -31,6 +32,11 @@ impl Snapshot {
             embedded: self.embedded,
             ..self.documents.counts
         }
+    }
+
+    /// The model that its vectors come from.
+    pub fn model(&self) -> &ModelIdentity {
+        &self.model
     }
 
     /// The documents that meet `filter`.

@@ -10,12 +10,11 @@ use crate::lock::{self, Lock};
 use crate::publish::{Published, Publisher};
 use crate::vectors::quantize;
 use crate::{
-    ContentHash, FileStat, FileState, ModelIdentity, NewDocument, PassageId, PendingPassage, RunState, Seq,
-    Snapshot, SourceRoot, StoreError, VectorIndex, run,
+    ContentHash, FileStat, FileState, ModelIdentity, NewDocument, PassageId, PendingPassage, Reembedding,
+    RunState, Seq, Snapshot, SourceRoot, StoreError, VectorIndex, run,
 };
 
 /// Keys of the table `meta`.
-const MODEL: &str = "model";
 const SOURCES: &str = "sources";
 const RECIPE: &str = "recipe";
 /// Folder of the lexical index.
@@ -24,7 +23,7 @@ const LEXICAL: &str = "lexical";
 /// What a store is opened with.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// Where vectors come from. Those of another model are discarded, and every passage waits for a vector again.
+    /// Where vectors are to come from. Those of another model serve until every passage has one of this, see [`Store::promote`].
     pub model: ModelIdentity,
     /// Where documents come from.
     pub sources: Vec<SourceRoot>,
@@ -55,7 +54,6 @@ pub struct Store {
     catalog: Arc<Catalog>,
     publisher: Mutex<Publisher>,
     published: Published,
-    model: ModelIdentity,
     lock: Option<Lock>,
 }
 
@@ -70,20 +68,19 @@ impl Store {
         fs_err::create_dir_all(dir)?;
         let lock = lock::acquire(dir)?;
         let catalog = Arc::new(Catalog::open(dir)?);
-        let dimensions = options.model.dimensions;
         pin(&catalog, &options)?;
+        let model = catalog.read(catalog::serving)?.unwrap_or(options.model);
         let lexical = Lexical::open(&dir.join(LEXICAL))?;
-        let mut publisher = Publisher::new(dir, Arc::clone(&catalog), Some(lexical), dimensions);
+        let mut publisher = Publisher::new(dir, Arc::clone(&catalog), Some(lexical), model);
         publisher.recover()?;
         let published = Published::new(publisher.snapshot()?);
-        let StoreOptions { model, sources } = options;
+        let sources = options.sources;
         Ok(Store {
             dir: dir.to_owned(),
             sources,
             catalog,
             publisher: publisher.into(),
             published,
-            model,
             lock: Some(lock),
         })
     }
@@ -94,18 +91,13 @@ impl Store {
     /// [`StoreError::NoStore`] where there is none, [`StoreError::NewerFormat`] where a newer version made it.
     pub fn open_read_only(dir: &Path) -> Result<Store, StoreError> {
         let catalog = Arc::new(Catalog::open_read_only(dir)?);
-        let (model, sources) = catalog.read(|connection| {
-            Ok((
-                catalog::meta(connection, MODEL)?,
-                catalog::meta(connection, SOURCES)?,
-            ))
-        })?;
-        let model = model.and_then(|json| serde_json::from_str::<ModelIdentity>(&json).ok());
+        let (model, sources) = catalog
+            .read(|connection| Ok((catalog::serving(connection)?, catalog::meta(connection, SOURCES)?)))?;
         let sources = sources.and_then(|json| serde_json::from_str::<Vec<SourceRoot>>(&json).ok());
         let (Some(model), Some(sources)) = (model, sources) else {
             return Err(StoreError::NoStore { dir: dir.to_owned() });
         };
-        let mut publisher = Publisher::new(dir, Arc::clone(&catalog), None, model.dimensions);
+        let mut publisher = Publisher::new(dir, Arc::clone(&catalog), None, model);
         publisher.follow()?;
         let published = Published::new(publisher.snapshot()?);
         Ok(Store {
@@ -114,14 +106,8 @@ impl Store {
             catalog,
             publisher: publisher.into(),
             published,
-            model,
             lock: None,
         })
-    }
-
-    /// The model that vectors come from.
-    pub fn model(&self) -> &ModelIdentity {
-        &self.model
     }
 
     /// The folders that documents come from.
@@ -244,23 +230,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Dimensions`] where a vector is not the model's; otherwise when the catalog cannot be written.
     pub fn put_embeddings(&self, embeddings: &[(ContentHash, Vec<f32>)]) -> Result<usize, StoreError> {
-        let mut coded = Vec::with_capacity(embeddings.len());
-        for (hash, vector) in embeddings {
-            if vector.len() != self.model.dimensions {
-                return Err(StoreError::Dimensions {
-                    found: vector.len(),
-                    expected: self.model.dimensions,
-                });
-            }
-            let (scale, codes) = quantize(vector);
-            coded.push((
-                *hash,
-                Codes {
-                    scale,
-                    codes: codes.iter().map(|&code| code as u8).collect(),
-                },
-            ));
-        }
+        let expected = self.published.current().model().dimensions;
+        let coded = coded(embeddings, expected)?;
         self.catalog
             .write(|transaction| catalog::put_embeddings(transaction, &coded))
     }
@@ -272,6 +243,59 @@ impl Store {
     pub fn refresh_vectors(&self) -> Result<(), StoreError> {
         let mut publisher = self.publisher();
         publisher.refresh_vectors()?;
+        self.published.replace(publisher.snapshot()?);
+        Ok(())
+    }
+
+    /// The model that is to take the place of the one whose vectors are searched, and how far it is.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub fn reembedding(&self) -> Result<Option<Reembedding>, StoreError> {
+        self.catalog.read(|connection| {
+            let Some(model) = catalog::next(connection)? else {
+                return Ok(None);
+            };
+            let done = catalog::ready_for_next(connection)?;
+            Ok(Some(Reembedding { model, done }))
+        })
+    }
+
+    /// Live passages that wait for an embedding of the next model, as [`Store::pending_embeddings`] has it.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub fn pending_of_next_model(
+        &self,
+        before: Option<PassageId>,
+        limit: usize,
+    ) -> Result<Vec<PendingPassage>, StoreError> {
+        self.catalog
+            .read(|connection| catalog::pending_next(connection, before, limit))
+    }
+
+    /// Keeps embeddings of the next model, `dimensions` long.
+    ///
+    /// # Errors
+    /// [`StoreError::Dimensions`] where a vector is not the model's; otherwise when the catalog cannot be written.
+    pub fn put_embeddings_of_next_model(
+        &self,
+        embeddings: &[(ContentHash, Vec<f32>)],
+        dimensions: usize,
+    ) -> Result<(), StoreError> {
+        let coded = coded(embeddings, dimensions)?;
+        self.catalog
+            .write(|transaction| catalog::put_next(transaction, &coded))
+    }
+
+    /// Puts the next model in the place of the one whose vectors are searched: in one transaction, and in one publication. What was
+    /// embedded with the other is kept until vectors are compacted, so that going back is free.
+    ///
+    /// # Errors
+    /// When something cannot be written; the other model serves on then, or at the latest from the next opening this one does.
+    pub fn promote(&self) -> Result<(), StoreError> {
+        let mut publisher = self.publisher();
+        publisher.promote()?;
         self.published.replace(publisher.snapshot()?);
         Ok(())
     }
@@ -342,31 +366,44 @@ pub fn model_of(dir: &Path) -> Result<Option<ModelIdentity>, StoreError> {
         Err(StoreError::NoStore { .. }) => return Ok(None),
         opened => opened?,
     };
-    let model = catalog.read(|connection| catalog::meta(connection, MODEL))?;
-    Ok(model.and_then(|json| serde_json::from_str(&json).ok()))
+    catalog.read(catalog::serving)
 }
 
-/// Records model and sources. A new model's passages start without vectors.
+/// Embeddings as they are kept.
+fn coded(
+    embeddings: &[(ContentHash, Vec<f32>)],
+    expected: usize,
+) -> Result<Vec<(ContentHash, Codes)>, StoreError> {
+    let mut coded = Vec::with_capacity(embeddings.len());
+    for (hash, vector) in embeddings {
+        if vector.len() != expected {
+            let found = vector.len();
+            return Err(StoreError::Dimensions { found, expected });
+        }
+        let (scale, codes) = quantize(vector);
+        let codes = codes.iter().map(|&code| code as u8).collect();
+        coded.push((*hash, Codes { scale, codes }));
+    }
+    Ok(coded)
+}
+
+/// Records sources, and the model that vectors are to come from.
 fn pin(catalog: &Catalog, options: &StoreOptions) -> Result<(), StoreError> {
-    let as_json = |value: Result<String, serde_json::Error>| value.unwrap_or_default();
-    let model = as_json(serde_json::to_string(&options.model));
-    let sources = as_json(serde_json::to_string(&options.sources));
-    let pinned = catalog.read(|connection| {
-        Ok((
-            catalog::meta(connection, MODEL)?,
-            catalog::meta(connection, SOURCES)?,
-        ))
+    let sources = serde_json::to_string(&options.sources).unwrap_or_default();
+    let (serving, next, known) = catalog.read(|connection| {
+        let (serving, next) = (catalog::serving(connection)?, catalog::next(connection)?);
+        Ok((serving, next, catalog::meta(connection, SOURCES)?))
     })?;
-    if pinned == (Some(model.clone()), Some(sources.clone())) {
+    let wanted = next.or(serving.clone());
+    if wanted.as_ref() == Some(&options.model) && known.as_ref() == Some(&sources) {
         return Ok(());
     }
+    if let Some(serving) = serving.filter(|serving| !serving.is_same_model(&options.model)) {
+        let (old, new) = (&serving.id, &options.model.id);
+        tracing::info!("the embedding model changes from {old} to {new}: passages are embedded anew");
+    }
     catalog.write(|transaction| {
-        if pinned.0.as_ref().is_some_and(|old| *old != model) {
-            tracing::warn!(new = %options.model.id, "the embedding model has changed: every vector is made anew");
-            catalog::forget_vectors(transaction)?;
-            crate::publish::new_generation(transaction)?;
-        }
-        catalog::set_meta(transaction, MODEL, &model)?;
+        catalog::want(transaction, &options.model)?;
         catalog::set_meta(transaction, SOURCES, &sources)
     })
 }

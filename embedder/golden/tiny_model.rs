@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 /// How a number of the weights is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "not every test that includes this writes all of them")]
 pub enum Dtype {
     F32,
     F16,

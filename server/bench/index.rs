@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use autorag_embedder::ModelSource;
 use autorag_indexer::{Cancel, IndexOptions, Progress};
 use autorag_query::{Mode, Request};
 use autorag_store::{SourceRoot, VectorIndex};
 
 use super::prose::Prose;
 use super::timing::resident_mib;
+use crate::config::ModelSettings;
 use crate::config::SearchSettings;
 use crate::corpus::{Access, Corpus, Plan};
+use crate::model::Models;
 
 /// How often the index is asked whether it answers yet.
 const POLL: Duration = Duration::from_millis(5);
@@ -49,10 +50,10 @@ pub fn index(
     let plan = Plan {
         sources,
         data_dir: folder.join("index"),
+        models: Models::beside(&folder.join("index"), ModelSettings::default()),
         options,
         search: SearchSettings::default(),
         reranker: None,
-        model: ModelSource::BuiltIn,
         vector_index: VectorIndex::Flat,
     };
     let corpus = Corpus::open(plan, Access::Write)?;

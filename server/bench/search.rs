@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use autorag_embedder::ModelSource;
 use autorag_query::{Mode, Request};
 use autorag_store::{Filter, SourceRoot, VectorIndex};
 
@@ -15,8 +14,10 @@ use super::http::Served;
 use super::plain_scan::{plain_scan, recall};
 use super::prose::Prose;
 use super::timing::{Percentiles, resident_mib};
+use crate::config::ModelSettings;
 use crate::config::SearchSettings;
 use crate::corpus::{Access, Corpus, Plan};
+use crate::model::Models;
 
 /// Queries before the clock starts, so that files are in memory.
 const WARM_UP: usize = 50;
@@ -50,10 +51,10 @@ pub fn search(bench: &SearchBench, folder: &Path, out: &mut impl Write) -> anyho
             path: docs,
         }],
         data_dir: folder.join("index"),
+        models: Models::beside(&folder.join("index"), ModelSettings::default()),
         options: autorag_indexer::IndexOptions::default(),
         search: SearchSettings::default(),
         reranker: None,
-        model: ModelSource::BuiltIn,
         vector_index: VectorIndex::Flat,
     };
     let documents = bench.passages.div_ceil(PASSAGES);

@@ -16,6 +16,7 @@ use super::answer;
 use super::interrupt::cancel_on_signal;
 use super::options::{CommonFlags, Setup, WalkFlags};
 use crate::corpus::{Access, Corpus, Plan};
+use crate::model::Models;
 use crate::progress;
 use crate::wire::AnswerWire;
 
@@ -253,7 +254,7 @@ fn indexed(setup: &Setup, folder: &Path, collection: &Collection, scratch: &Path
         options: setup.index_options(),
         search: setup.settings.search.clone(),
         reranker: None,
-        model: setup.settings.model.source()?,
+        models: Models::beside(scratch, setup.settings.model.clone()),
         vector_index: setup.settings.vectors.index(),
     };
     let corpus = Corpus::open(plan, Access::Write)?;

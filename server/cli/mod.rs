@@ -7,6 +7,7 @@ mod explanation;
 mod index;
 mod interrupt;
 mod mcp;
+mod model;
 mod options;
 mod parse_worker;
 mod search;
@@ -54,6 +55,8 @@ enum Command {
     Mcp(mcp::Mcp),
     /// Say what is indexed, how far, and which files could not be read
     Status(status::Status),
+    /// List models, choose one for a folder's index, or say what it has
+    Model(model::Model),
     /// Measure how good the rankings are, on a collection or on questions of your own
     Eval(eval::Eval),
     /// Measure this machine: embedding, searching, indexing
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Search(command) => command.run(),
         Command::Mcp(command) => command.run(),
         Command::Status(command) => command.run(),
+        Command::Model(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::ParseWorker => parse_worker::run(),

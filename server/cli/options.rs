@@ -9,6 +9,7 @@ use toml::Value;
 use super::parse_worker;
 use crate::config::{Override, Settings};
 use crate::corpus::Plan;
+use crate::model::Models;
 use crate::progress::Show;
 use crate::{data_dir, telemetry};
 
@@ -117,6 +118,15 @@ impl WalkFlags {
 }
 
 impl Setup {
+    /// The folder of packed weights.
+    ///
+    /// # Errors
+    /// When there is no place for indexes.
+    pub fn packed_models(&self) -> anyhow::Result<PathBuf> {
+        let somewhere = data_dir::of(&[], self.settings.data_dir.as_deref())?;
+        Ok(Models::beside(&somewhere, self.settings.model.clone()).packed)
+    }
+
     /// The index of `folders`.
     ///
     /// # Errors
@@ -124,13 +134,14 @@ impl Setup {
     pub fn plan(&self, folders: &[PathBuf]) -> anyhow::Result<Plan> {
         let sources = data_dir::sources(folders)?;
         let data_dir = data_dir::of(&sources, self.settings.data_dir.as_deref())?;
+        let models = Models::beside(&data_dir, self.settings.model.clone());
         Ok(Plan {
             sources,
             data_dir,
             options: self.index_options(),
             search: self.settings.search.clone(),
             reranker: self.settings.rerank.options(|name| std::env::var(name).ok())?,
-            model: self.settings.model.source()?,
+            models,
             vector_index: self.settings.vectors.index(),
         })
     }

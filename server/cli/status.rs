@@ -85,6 +85,13 @@ fn print(out: &mut impl Write, status: &StatusWire) -> std::io::Result<()> {
             outage.since, outage.reason
         )?;
     }
+    if let Some(next) = &status.reembedding {
+        writeln!(
+            out,
+            "           re-embedding with {} ({}): {} of {}; answering with {} until then",
+            next.model, next.version, next.done, next.passages, model.id
+        )?;
+    }
     writeln!(
         out,
         "state      {}{}",

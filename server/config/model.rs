@@ -1,54 +1,73 @@
-//! Which model embeds, and for a remote one how it is asked.
+//! Which model embeds: the built-in one, one in a folder, one of the hub, or one that another process computes.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use autorag_embedder::{EmbedError, Key, ModelSource, RemoteOptions};
-use serde::Deserialize;
+use autorag_embedder::{
+    DirectoryOptions, EmbedError, HUB_ENDPOINT, HubAccess, HubModel, Key, ModelSource, RemoteOptions,
+};
+use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 
-/// Name of the model that is part of the program.
-const BUILT_IN: &str = "all-MiniLM-L6-v2";
+/// Before the name of a model of the hub.
+pub const HUB: &str = "hub:";
 /// The variable that has the key, unless `model.key_env` names another.
 pub(super) const KEY_VARIABLE: &str = "AUTORAG_EMBEDDING_KEY";
 
-/// What concerns the embedding model. All but its name is for remote models.
-#[derive(Debug, Clone, Default, Deserialize)]
+/// What concerns the embedding model: the section `[model]`. Written down with what an index was made with, without the key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelSettings {
     /// How another process is asked for vectors; the built-in model where not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<Provider>,
-    /// The model's name, as the provider has it.
+    /// `all-MiniLM-L6-v2`, which is built in; `hub:OWNER/NAME`, with or without `@REVISION`; or as the provider has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// A folder that holds a model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
     /// Where the provider's `/embeddings` is.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
     /// Length of the vectors, where it is to be shortened or known before the provider answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<usize>,
     /// What the model was trained to see before a question.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub query_prefix: Option<String>,
     /// What the model was trained to see before a passage.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub passage_prefix: Option<String>,
     /// Tokens that the model reads of a text.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<usize>,
     /// Most tokens in a request.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_tokens: Option<usize>,
     /// Most texts in a request.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_texts: Option<usize>,
     /// Most requests for passages at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<usize>,
     /// Longest wait for vectors of passages, seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_secs: Option<u64>,
     /// Longest wait for the vector of a query, milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub query_timeout_ms: Option<u64>,
     /// The variable that has the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key_env: Option<String>,
     /// The key, from that variable and from nowhere else.
     #[serde(skip)]
-    key: Option<Key>,
+    pub(crate) key: Option<Key>,
 }
 
 /// A way of asking for vectors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Provider {
     /// `POST /embeddings`, as OpenAI has it and most servers of models do.
@@ -61,7 +80,7 @@ impl ModelSettings {
     ///
     /// # Errors
     /// Where a variable is named that is not there, or holds what cannot be sent.
-    pub(super) fn take_key(&mut self, variable: impl Fn(&str) -> Option<String>) -> Result<(), ConfigError> {
+    pub fn take_key(&mut self, variable: impl Fn(&str) -> Option<String>) -> Result<(), ConfigError> {
         if self.provider.is_none() {
             return Ok(());
         }
@@ -80,30 +99,73 @@ impl ModelSettings {
         Ok(())
     }
 
-    /// The model.
+    /// Where the model comes from; packed weights are kept in `packed`.
     ///
     /// # Errors
     /// Where settings are missing, contradict each other or cannot be used; the error names one.
-    pub fn source(&self) -> Result<ModelSource, ConfigError> {
-        match self.provider {
-            None => self.built_in(),
-            Some(Provider::OpenAi) => self.remote(),
+    pub fn source(&self, packed: Option<&Path>) -> Result<ModelSource, ConfigError> {
+        if self.provider.is_some() {
+            return self.remote();
+        }
+        self.refuse_remote_settings()?;
+        let options = DirectoryOptions {
+            query_prefix: self.query_prefix.clone(),
+            passage_prefix: self.passage_prefix.clone(),
+            max_tokens: self.max_tokens,
+            cache: packed.map(Path::to_owned),
+            name: None,
+        };
+        match (self.name.as_deref(), &self.path) {
+            (Some(_), Some(_)) => Err(invalid(
+                "model.path",
+                "is set beside model.name; set one of them".into(),
+            )),
+            (None, Some(path)) => Ok(ModelSource::Directory {
+                path: path.clone(),
+                options,
+            }),
+            (None | Some(ModelSource::BUILT_IN), None) => self.built_in(),
+            (Some(name), None) => {
+                let Some(hub) = name.strip_prefix(HUB) else {
+                    let message = format!(
+                        "{name:?} is not built in, only {} is; a model of the hub is named \"hub:OWNER/NAME\", a folder that holds \
+                         one goes in model.path, and for a model of a server set model.provider and model.base_url",
+                        ModelSource::BUILT_IN
+                    );
+                    return Err(invalid("model.name", message));
+                };
+                let model = hub.parse::<HubModel>().map_err(of_embedder)?;
+                let access = hub_access()?;
+                Ok(ModelSource::Hub {
+                    model,
+                    access,
+                    options,
+                })
+            }
         }
     }
 
+    /// The built-in model is what it is.
     fn built_in(&self) -> Result<ModelSource, ConfigError> {
-        if let Some(name) = self.name.as_ref().filter(|name| *name != BUILT_IN) {
-            let message = format!(
-                "{name:?} is not built in, only {BUILT_IN} is; for a model of a server set model.provider and model.base_url"
-            );
-            return Err(invalid("model.name", message));
-        }
-        let of_remote = [
-            ("model.base_url", self.base_url.is_some()),
-            ("model.dimensions", self.dimensions.is_some()),
+        let of_others = [
             ("model.query_prefix", self.query_prefix.is_some()),
             ("model.passage_prefix", self.passage_prefix.is_some()),
             ("model.max_tokens", self.max_tokens.is_some()),
+        ];
+        match of_others.iter().find(|(_, is_set)| *is_set) {
+            Some((setting, _)) => {
+                let message = "is not for the built-in model; name another with model.path, or set model.provider, or leave it out";
+                Err(invalid(setting, message.to_owned()))
+            }
+            None => Ok(ModelSource::BuiltIn),
+        }
+    }
+
+    /// What only a model of a server has.
+    fn refuse_remote_settings(&self) -> Result<(), ConfigError> {
+        let of_remote = [
+            ("model.base_url", self.base_url.is_some()),
+            ("model.dimensions", self.dimensions.is_some()),
             ("model.batch_tokens", self.batch_tokens.is_some()),
             ("model.batch_texts", self.batch_texts.is_some()),
             ("model.concurrency", self.concurrency.is_some()),
@@ -111,14 +173,32 @@ impl ModelSettings {
             ("model.query_timeout_ms", self.query_timeout_ms.is_some()),
             ("model.key_env", self.key_env.is_some()),
         ];
-        if let Some((setting, _)) = of_remote.iter().find(|(_, is_set)| *is_set) {
-            let message = "is for models of a server; set model.provider = \"openai\" too, or leave it out";
-            return Err(invalid(setting, message.to_owned()));
+        match of_remote.iter().find(|(_, is_set)| *is_set) {
+            Some((setting, _)) => {
+                let message =
+                    "is for models of a server; set model.provider = \"openai\" too, or leave it out";
+                Err(invalid(setting, message.to_owned()))
+            }
+            None => Ok(()),
         }
-        Ok(ModelSource::BuiltIn)
+    }
+
+    /// The same with the path from the root, so that it can be written down.
+    ///
+    /// # Errors
+    /// Where the folder that the program runs in is gone.
+    pub fn absolute(mut self) -> std::io::Result<ModelSettings> {
+        if let Some(path) = &self.path {
+            self.path = Some(std::path::absolute(path)?);
+        }
+        Ok(self)
     }
 
     fn remote(&self) -> Result<ModelSource, ConfigError> {
+        if self.path.is_some() {
+            let message = "is for models that are here; leave it or model.provider out";
+            return Err(invalid("model.path", message.to_owned()));
+        }
         let missing =
             |setting, example: &str| invalid(setting, format!("is missing; it looks like {example}"));
         let base_url = self.base_url.as_ref();
@@ -144,6 +224,35 @@ impl ModelSettings {
         options.validate().map_err(of_embedder)?;
         Ok(ModelSource::Remote(options))
     }
+}
+
+/// The folder that models of the hub are kept in.
+///
+/// # Errors
+/// When the environment does not say where.
+pub fn hub_cache() -> Result<PathBuf, ConfigError> {
+    let variable = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    variable("XDG_CACHE_HOME")
+        .or_else(|| Some(variable("HOME")?.join(".cache")))
+        .map(|cache| cache.join("autorag").join("hub"))
+        .ok_or_else(|| {
+            let message = "neither XDG_CACHE_HOME nor HOME is set, and a model of the hub has no place";
+            invalid("model.name", message.to_owned())
+        })
+}
+
+/// How the hub is reached: `HF_ENDPOINT` and `HF_TOKEN` are the hub's own variables.
+fn hub_access() -> Result<HubAccess, ConfigError> {
+    let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+    Ok(HubAccess {
+        endpoint: variable("HF_ENDPOINT").unwrap_or_else(|| HUB_ENDPOINT.to_owned()),
+        token: variable("HF_TOKEN"),
+        cache: hub_cache()?,
+    })
 }
 
 fn invalid(setting: &'static str, message: String) -> ConfigError {

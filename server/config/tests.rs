@@ -44,6 +44,25 @@ fn errors_name_the_setting() {
 }
 
 #[test]
+fn a_model_is_named_once() {
+    let said = |file: &str| load(file, &[], vec![]).unwrap_err();
+    assert!(said("[model]\nname = \"bert\"\n").contains("model.path"));
+    assert!(said("[model]\nname = \"all-MiniLM-L6-v2\"\npath = \"m\"\n").contains("either"));
+    assert!(said("[model]\nquery_prefix = \"query: \"\n").contains("built-in"));
+    assert!(said("[model]\nname = \"hub:../x\"\n").contains("owner/name"));
+    let settings = load(
+        "[model]\npath = \"m\"\nmax_tokens = 128\n",
+        &[("AUTORAG_MODEL_QUERY_PREFIX", "q: ")],
+        vec![],
+    );
+    let settings = settings.unwrap().model;
+    assert_eq!(
+        (settings.max_tokens, settings.query_prefix.as_deref()),
+        (Some(128), Some("q: "))
+    );
+}
+
+#[test]
 fn every_setting_has_a_variable_and_a_default() {
     for (setting, kind) in SETTINGS {
         let name = format!("{ENV_PREFIX}{}", setting.replace('.', "_").to_uppercase());
@@ -51,6 +70,8 @@ fn every_setting_has_a_variable_and_a_default() {
             (Kind::Number, "index.chunk_tokens") => "128",
             (Kind::Number, "index.chunk_overlap_percent") => "5",
             (Kind::Number, "rerank.candidates") => "20",
+            (Kind::Number, "model.batch_texts") => "32",
+            (Kind::Number, "model.timeout_secs") => "90",
             (Kind::Number, _) => "4096",
             (Kind::Decimal, _) => "0.25",
             (Kind::Switch, _) => "true",
@@ -58,6 +79,9 @@ fn every_setting_has_a_variable_and_a_default() {
             (Kind::Text, "server.addr") => "127.0.0.1:0",
             (Kind::Text, "rerank.api") => "cohere",
             (Kind::Text, "log.format") => "json",
+            (Kind::Text, "model.name") => "all-MiniLM-L6-v2",
+            // Beside a provider it would contradict it.
+            (Kind::Text, "model.path") => continue,
             (Kind::Text, "index.watch") => "poll",
             (Kind::Text, "model.provider") => "openai",
             (Kind::Text, "model.base_url") => "https://example.org/v1",
@@ -86,7 +110,7 @@ fn a_remote_model_is_read_whole() {
         ("AUTORAG_EMBEDDING_KEY", "sk-1"),
     ];
     let settings = load(&file, &environment, vec![]).unwrap();
-    let ModelSource::Remote(options) = settings.model.source().unwrap() else {
+    let ModelSource::Remote(options) = settings.model.source(None).unwrap() else {
         panic!("not remote");
     };
     assert_eq!(
@@ -100,7 +124,7 @@ fn a_remote_model_is_read_whole() {
     assert!(options.key.is_some());
     assert!(!format!("{settings:?}").contains("sk-1"));
     assert_eq!(
-        load("", &[], vec![]).unwrap().model.source().unwrap(),
+        load("", &[], vec![]).unwrap().model.source(None).unwrap(),
         ModelSource::BuiltIn
     );
 }
@@ -127,7 +151,7 @@ fn settings_of_a_model_that_do_not_go_together_are_named() {
 #[test]
 fn the_key_comes_from_the_variable_that_is_named() {
     let key_of = |file: &str, env: &[(&str, &str)]| -> Result<_, String> {
-        match load(file, env, vec![])?.model.source() {
+        match load(file, env, vec![])?.model.source(None) {
             Ok(ModelSource::Remote(options)) => Ok(options.key),
             other => panic!("{other:?}"),
         }

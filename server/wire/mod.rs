@@ -12,4 +12,4 @@ pub use document::{DocumentPage, DocumentWire, ReadWire};
 pub use error::{ErrorBody, ErrorWire};
 pub use explanation::{ExplanationWire, TermWire};
 pub use search::{BoostBody, SearchBody};
-pub use status::{IndexStateWire, ModelWire, OutageWire, SourceWire, StatusWire};
+pub use status::{IndexStateWire, ModelWire, OutageWire, ReembeddingWire, SourceWire, StatusWire};

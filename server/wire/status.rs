@@ -20,6 +20,9 @@ pub struct StatusWire {
     pub data_dir: String,
     /// The embedding model.
     pub model: ModelWire,
+    /// The model that is to take its place, while passages are embedded anew with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reembedding: Option<ReembeddingWire>,
     /// How much of the corpus is searchable.
     pub index_state: IndexStateWire,
     /// Seconds since this process opened the index.
@@ -76,6 +79,19 @@ impl From<Outage> for OutageWire {
             reason: outage.reason,
         }
     }
+}
+
+/// A change of models under way. Until it ends, the other model's vectors answer.
+#[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+pub struct ReembeddingWire {
+    /// Name of the model that is to serve.
+    pub model: String,
+    /// Its version.
+    pub version: String,
+    /// Passages that have their vector of it.
+    pub done: u64,
+    /// All passages.
+    pub passages: u64,
 }
 
 /// How much of the corpus an answer can see. "Nothing found" means little while `complete` is false.

@@ -1,5 +1,7 @@
 //! The catalog: documents, texts, passages and embeddings in SQLite. The truth that every index is made from.
 
+mod migrate;
+mod models;
 mod read;
 mod schema;
 mod write;
@@ -9,12 +11,15 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
+pub(crate) use models::{
+    forget_others, next, pending_next, promote, put_next, ready_for_next, serving, want,
+};
 pub(crate) use read::{
     LexicalRow, VectorRow, documents_of, entries, known_files, lexical_rows, passages, pending, retired,
     stretch, text_of, touched, vectors,
 };
 pub(crate) use schema::FORMAT;
-pub(crate) use write::{Codes, forget_vectors, prune, put_embeddings, retire, touch, upsert};
+pub(crate) use write::{Codes, prune, put_embeddings, retire, touch, upsert};
 
 use crate::{Seq, StoreError};
 
@@ -42,6 +47,7 @@ impl Catalog {
         match format(&connection).map_err(named)? {
             0 => schema::create(&mut connection).map_err(named)?,
             FORMAT => {}
+            found if found < FORMAT => migrate::from(&mut connection, found).map_err(named)?,
             found => {
                 return Err(StoreError::NewerFormat {
                     dir: dir.to_owned(),
@@ -71,6 +77,11 @@ impl Catalog {
         match catalog.read(format)? {
             FORMAT => Ok(catalog),
             0 => Err(StoreError::NoStore { dir: dir.to_owned() }),
+            found if found < FORMAT => Err(StoreError::OlderFormat {
+                dir: dir.to_owned(),
+                found,
+                known: FORMAT,
+            }),
             found => Err(StoreError::NewerFormat {
                 dir: dir.to_owned(),
                 found,

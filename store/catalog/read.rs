@@ -197,16 +197,20 @@ pub(crate) fn pending(
          FROM passages p JOIN documents d ON d.id = p.document JOIN texts t ON t.document = p.document
          WHERE p.vector_seq IS NULL AND p.id < ?1 AND d.retired_seq IS NULL ORDER BY p.id DESC LIMIT ?2",
     )?;
-    let rows = statement.query_map(params![before, limit as i64], |row| {
-        Ok(PendingPassage {
-            id: passage_id(row, 0)?,
-            embed_hash: hash(row, 1)?,
-            title: row.get(2)?,
-            heading_path: strings(row, 3)?,
-            text: String::from_utf8(row.get(4)?).map_err(|_| damaged(4, "text"))?,
-        })
-    })?;
-    rows.collect()
+    statement
+        .query_map(params![before, limit as i64], pending_passage)?
+        .collect()
+}
+
+/// A row of number, hash, title, headings and text.
+pub(super) fn pending_passage(row: &Row<'_>) -> rusqlite::Result<PendingPassage> {
+    Ok(PendingPassage {
+        id: passage_id(row, 0)?,
+        embed_hash: hash(row, 1)?,
+        title: row.get(2)?,
+        heading_path: strings(row, 3)?,
+        text: String::from_utf8(row.get(4)?).map_err(|_| damaged(4, "text"))?,
+    })
 }
 
 /// Calls `each` for every passage that got its vector after `after` and whose document was live at `seq`, in the order in
@@ -220,7 +224,8 @@ pub(crate) fn vectors(
     let mut statement = connection.prepare_cached(
         "SELECT p.id, p.document, e.scale, e.codes
          FROM passages p JOIN embeddings e ON e.hash = p.embed_hash JOIN documents d ON d.id = p.document
-         WHERE p.vector_seq > ?1 AND p.vector_seq <= ?2 AND (d.retired_seq IS NULL OR d.retired_seq > ?2)
+         WHERE e.model = (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'serving_model')
+         AND p.vector_seq > ?1 AND p.vector_seq <= ?2 AND (d.retired_seq IS NULL OR d.retired_seq > ?2)
          ORDER BY p.vector_seq, p.id",
     )?;
     let mut rows = statement.query(params![after as i64, seq as i64])?;
@@ -278,7 +283,7 @@ fn strings(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<String>> {
     serde_json::from_str(&row.get::<_, String>(column)?).map_err(|_| damaged(column, "heading path"))
 }
 
-fn damaged(column: usize, what: &str) -> rusqlite::Error {
+pub(super) fn damaged(column: usize, what: &str) -> rusqlite::Error {
     let reason = format!("damaged {what}");
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, reason.into())
 }

@@ -2,8 +2,8 @@
 
 use rusqlite::Connection;
 
-/// Version of the tables below and of the files beside them. A store of an older version is made anew.
-pub(crate) const FORMAT: u32 = 1;
+/// Version of the tables below and of the files beside them. A store of an older version is brought up, see `migrate`.
+pub(crate) const FORMAT: u32 = 2;
 
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -52,14 +52,25 @@ CREATE INDEX passages_of_document ON passages (document, ordinal);
 CREATE INDEX passages_without_vector ON passages (id) WHERE vector_seq IS NULL;
 CREATE INDEX passages_by_vector ON passages (vector_seq) WHERE vector_seq IS NOT NULL;
 CREATE INDEX passages_by_hash ON passages (embed_hash);
+";
 
-CREATE TABLE embeddings (hash BLOB PRIMARY KEY, scale REAL NOT NULL, codes BLOB NOT NULL) STRICT, WITHOUT ROWID;
+/// Embeddings by text and model, and the models.
+pub(super) const EMBEDDINGS: &str = "
+CREATE TABLE models (number INTEGER PRIMARY KEY, identity TEXT NOT NULL) STRICT;
+CREATE TABLE embeddings (
+    hash BLOB NOT NULL,
+    model INTEGER NOT NULL,
+    scale REAL NOT NULL,
+    codes BLOB NOT NULL,
+    PRIMARY KEY (hash, model)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Makes the tables, all or none.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(EMBEDDINGS)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
 }

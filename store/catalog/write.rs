@@ -44,7 +44,8 @@ pub(crate) fn upsert(connection: &Connection, seq: Seq, new: &NewDocument) -> ru
         "INSERT INTO passages (document, ordinal, start_byte, end_byte, start_line, end_line, page, heading_path,
                                embed_hash, vector_seq)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
-                 (SELECT ?10 WHERE EXISTS (SELECT 1 FROM embeddings WHERE hash = ?9)))",
+                 (SELECT ?10 WHERE EXISTS (SELECT 1 FROM embeddings WHERE hash = ?9 AND model =
+                     (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'serving_model'))))",
     )?;
     for (ordinal, passage) in new.passages.iter().enumerate() {
         let span = passage.span;
@@ -96,7 +97,10 @@ pub(crate) fn put_embeddings(
     embeddings: &[(ContentHash, Codes)],
 ) -> rusqlite::Result<usize> {
     let seq = next_seq(connection)?;
-    let mut insert = connection.prepare_cached("INSERT OR IGNORE INTO embeddings VALUES (?1, ?2, ?3)")?;
+    let mut insert = connection.prepare_cached(
+        "INSERT OR IGNORE INTO embeddings
+         VALUES (?1, (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'serving_model'), ?2, ?3)",
+    )?;
     let mut mark = connection
         .prepare_cached("UPDATE passages SET vector_seq = ?2 WHERE embed_hash = ?1 AND vector_seq IS NULL")?;
     let mut marked = 0;
@@ -143,10 +147,4 @@ pub(crate) fn prune(connection: &Connection, up_to: Seq) -> rusqlite::Result<usi
     let pruned = seq_at(connection, PRUNED)?.max(up_to);
     set_meta(connection, PRUNED, &pruned.to_string())?;
     Ok(gone.len())
-}
-
-/// Forgets every vector, for a model that is no longer the store's.
-pub(crate) fn forget_vectors(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute("UPDATE passages SET vector_seq = NULL", [])?;
-    connection.execute("DELETE FROM embeddings", []).map(drop)
 }

@@ -63,7 +63,10 @@ impl Sandbox {
     /// The one index under [`Sandbox::data`].
     pub fn index_dir(&self) -> PathBuf {
         let mut found = fs_err::read_dir(self.data()).unwrap();
-        found.next().unwrap().unwrap().path()
+        // Beside the indexes are the models that were prepared.
+        found
+            .find_map(|entry| Some(entry.unwrap().path()).filter(|path| !path.ends_with("models")))
+            .unwrap()
     }
 
     /// Writes a document.

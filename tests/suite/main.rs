@@ -17,6 +17,7 @@ mod http;
 mod indexing;
 mod live;
 mod mcp;
+mod model;
 mod page;
 mod provider;
 mod quality;
@@ -24,4 +25,6 @@ mod remote_embedder;
 mod rerank;
 mod results;
 mod shape;
+#[path = "../../embedder/golden/tiny_model.rs"]
+mod tiny_model;
 mod two_processes;

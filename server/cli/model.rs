@@ -1,0 +1,257 @@
+//! `autorag model`
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use autorag_embedder::{Embedder, ModelSource};
+use autorag_store::{ModelIdentity, Store};
+use clap::{Args, Subcommand};
+
+use super::options::{CommonFlags, Setup, WalkFlags};
+use crate::config::{ModelSettings, hub_cache};
+use crate::model::{self, Models};
+
+/// What forgets a choice.
+const DEFAULT: &str = "default";
+
+#[derive(Debug, Args)]
+pub struct Model {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the models that are there: built in, set, downloaded, and prepared
+    List(List),
+    /// Choose the model of a folder's index
+    Use(Use),
+    /// Say which model a folder's index has, and everything that is known of it
+    Info(Info),
+}
+
+#[derive(Debug, Args)]
+struct List {
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+#[derive(Debug, Args)]
+struct Use {
+    /// A folder that holds a model, hub:OWNER/NAME[@REVISION], all-MiniLM-L6-v2 (built in), or default (that of the settings)
+    #[arg(value_name = "MODEL")]
+    model: String,
+    /// Folders of the index
+    #[arg(required = true, value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+    /// What to put before a question, in place of what the model says
+    #[arg(long, value_name = "TEXT")]
+    query_prefix: Option<String>,
+    /// What to put before a passage, in place of what the model says
+    #[arg(long, value_name = "TEXT")]
+    passage_prefix: Option<String>,
+    /// Tokens of the longest text, in place of what the model says
+    #[arg(long, value_name = "TOKENS")]
+    max_tokens: Option<usize>,
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+#[derive(Debug, Args)]
+struct Info {
+    /// Folders of the index
+    #[arg(required = true, value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+impl Model {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let mut out = std::io::stdout().lock();
+        match self.command {
+            Command::List(list) => list.run(&mut out)?,
+            Command::Use(choice) => choice.run(&mut out)?,
+            Command::Info(info) => info.run(&mut out)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn setup(common: &CommonFlags) -> anyhow::Result<Setup> {
+    common.setup(&WalkFlags::default(), Vec::new())
+}
+
+impl List {
+    fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
+        let setup = setup(&self.common)?;
+        let built_in = Embedder::built_in()?;
+        let model = built_in.model();
+        writeln!(
+            out,
+            "built in    {} ({}), {} dimensions",
+            model.id, model.version, model.dimensions
+        )?;
+        let settings = &setup.settings.model;
+        match (&settings.name, &settings.path) {
+            (Some(name), _) if name != ModelSource::BUILT_IN => writeln!(out, "set         {name}")?,
+            (_, Some(path)) => writeln!(out, "set         {}", path.display())?,
+            _ => {}
+        }
+        if let Ok(cache) = hub_cache() {
+            for (path, bytes) in folders(&cache) {
+                let name = path
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .replacen("--", "/", 1);
+                writeln!(
+                    out,
+                    "downloaded  hub:{name}, {} in {}",
+                    mib(bytes),
+                    path.display()
+                )?;
+            }
+        }
+        for (path, bytes) in files(&setup.packed_models()?) {
+            writeln!(out, "prepared    {}, {}", path.display(), mib(bytes))?;
+        }
+        Ok(())
+    }
+}
+
+impl Use {
+    fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
+        let plan = setup(&self.common)?.plan(&self.folders)?;
+        let choice = match self.model.as_str() {
+            DEFAULT => None,
+            argument => Some(ModelSettings {
+                query_prefix: self.query_prefix,
+                passage_prefix: self.passage_prefix,
+                max_tokens: self.max_tokens,
+                ..model::of_argument(argument)?
+            }),
+        };
+        // Opened before it is written down, so that what cannot be used is not chosen, and what takes time is done.
+        let settings = choice.clone().unwrap_or_else(|| plan.models.settings.clone());
+        let (_, chosen) = plan.models.open(&settings, None)?;
+        model::choose(&plan.data_dir, choice)?;
+        writeln!(
+            out,
+            "model       {} ({}), {} dimensions",
+            chosen.id, chosen.version, chosen.dimensions
+        )?;
+        match pinned(&plan.data_dir) {
+            Some((serving, _)) if !serving.is_same_model(&chosen) => writeln!(
+                out,
+                "The index has vectors of {} ({}). The next `autorag index`, `serve` or `mcp` embeds with {} and answers with {} \
+                 until that is done; one that is running takes the choice up when it is started anew.",
+                serving.id, serving.version, chosen.id, serving.id
+            )?,
+            Some(_) => writeln!(out, "The index has vectors of it already.")?,
+            None => writeln!(out, "There is no index yet; it will be made with it.")?,
+        }
+        Ok(())
+    }
+}
+
+impl Info {
+    fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
+        let plan = setup(&self.common)?.plan(&self.folders)?;
+        match pinned(&plan.data_dir) {
+            Some((serving, next)) => {
+                writeln!(out, "the index {} has vectors of", plan.data_dir.display())?;
+                describe(out, &serving, &plan.models)?;
+                if let Some(next) = next {
+                    writeln!(out, "and is embedded anew with")?;
+                    describe(out, &next, &plan.models)?;
+                }
+            }
+            None => writeln!(out, "there is no index at {} yet", plan.data_dir.display())?,
+        }
+        match plan.models.open_wanted(&plan.data_dir) {
+            Ok((_, wanted)) => {
+                writeln!(out, "chosen for it is")?;
+                describe(out, &wanted, &plan.models)
+            }
+            Err(error) => Ok(writeln!(
+                out,
+                "the model that is chosen for it cannot be opened: {error:#}"
+            )?),
+        }
+    }
+}
+
+/// The models that an index has vectors of, and is to have.
+fn pinned(data_dir: &Path) -> Option<(ModelIdentity, Option<ModelIdentity>)> {
+    let store = Store::open_read_only(data_dir).ok()?;
+    let serving = store.snapshot().ok()?.model().clone();
+    let next = store.reembedding().ok()?.map(|reembedding| reembedding.model);
+    Some((serving, next))
+}
+
+fn describe(out: &mut impl Write, model: &ModelIdentity, models: &Models) -> anyhow::Result<()> {
+    writeln!(out, "  name            {}", model.id)?;
+    writeln!(out, "  version         {}", model.version)?;
+    writeln!(out, "  dimensions      {}", model.dimensions)?;
+    if let Some(pooling) = &model.pooling {
+        writeln!(out, "  pooling         {pooling}")?;
+    }
+    writeln!(out, "  query prefix    {:?}", model.query_prefix)?;
+    writeln!(out, "  passage prefix  {:?}", model.passage_prefix)?;
+    let source = if model.source.is_empty() {
+        "built in"
+    } else {
+        &model.source
+    };
+    writeln!(out, "  from            {source}")?;
+    match models.reopen(model) {
+        Ok(embedder) => {
+            writeln!(out, "  longest text    {} tokens", embedder.model().max_tokens)?;
+            if let Some(kernel) = embedder.kernel() {
+                writeln!(out, "  kernel          {kernel}")?;
+            }
+        }
+        Err(error) => writeln!(out, "  it cannot be opened: {error:#}")?,
+    }
+    Ok(())
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let found = fs_err::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = found.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}
+
+/// Files of a folder with their lengths.
+fn files(folder: &Path) -> Vec<(PathBuf, u64)> {
+    let sized = entries(folder).into_iter().filter_map(|path| {
+        let stat = fs_err::symlink_metadata(&path).ok()?;
+        stat.is_file().then(|| (path, stat.len()))
+    });
+    sized.collect()
+}
+
+/// Folders of a folder with the lengths of all that is in them.
+fn folders(folder: &Path) -> Vec<(PathBuf, u64)> {
+    fn total(folder: &Path) -> u64 {
+        let sizes = entries(folder).into_iter().filter_map(|path| {
+            let stat = fs_err::symlink_metadata(&path).ok()?;
+            Some(if stat.is_dir() { total(&path) } else { stat.len() })
+        });
+        sizes.sum()
+    }
+    let within = entries(folder).into_iter().filter(|path| path.is_dir());
+    within
+        .map(|path| {
+            let bytes = total(&path);
+            (path, bytes)
+        })
+        .collect()
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
