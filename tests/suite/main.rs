@@ -26,5 +26,9 @@ mod rerank;
 mod results;
 mod shape;
 #[path = "../../embedder/golden/tiny_model.rs"]
+#[allow(
+    dead_code,
+    reason = "the tests of the embedder write other kinds of numbers too"
+)]
 mod tiny_model;
 mod two_processes;

@@ -49,11 +49,9 @@ fn status(sandbox: &Sandbox) -> Value {
     serde_json::from_str(&stdout_of_success(&output)).unwrap()
 }
 
-/// The index whichever models were prepared beside it.
+/// Brings the index up to date; what is said of it.
 fn index(sandbox: &Sandbox) -> String {
-    let output = sandbox.command("index").output().unwrap();
-    stdout_of_success(&output);
-    String::from_utf8(output.stderr).unwrap()
+    stdout_of_success(&sandbox.command("index").output().unwrap())
 }
 
 #[track_caller]
