@@ -12,7 +12,7 @@ use crate::error::EmbedError;
 const ATTEMPTS: usize = 3;
 
 /// Downloads a file to `path`, unless it is there.
-pub(super) fn file(client: &Client, found: Found, path: &Path, longest: u64) -> Result<(), EmbedError> {
+pub(super) fn file(client: &Client, found: &Found, path: &Path, longest: u64) -> Result<(), EmbedError> {
     if path.is_file() {
         return Ok(());
     }
@@ -33,7 +33,7 @@ pub(super) fn file(client: &Client, found: Found, path: &Path, longest: u64) -> 
     fs_err::create_dir_all(folder).map_err(|error| unwritable(&error))?;
     let mut attempt = 1;
     loop {
-        match attempt_at(client, &found, &part, longest) {
+        match attempt_at(client, found, &part, longest) {
             Ok(()) => break,
             Err(Cut::Off) if attempt < ATTEMPTS => attempt += 1,
             Err(Cut::Off) => {
@@ -46,7 +46,7 @@ pub(super) fn file(client: &Client, found: Found, path: &Path, longest: u64) -> 
             Err(Cut::Unwritable(error)) => return Err(unwritable(&error)),
         }
     }
-    if let Err(error) = check(client, &found, &part) {
+    if let Err(error) = check(client, found, &part) {
         // Going on from what is wrong would never end well.
         let _ = fs_err::remove_file(&part);
         return Err(error);

@@ -106,25 +106,22 @@ pub(crate) fn fetch(model: &HubModel, access: &HubAccess) -> Result<PathBuf, Emb
         return Ok(folder.join(commit));
     }
     let client = Client::new(model, access)?;
-    let mut revision = model.revision.clone();
-    let mut snapshot = None;
+    // All files are taken from the commit that the revision names at this moment.
+    let first = client.find(&model.revision, FILES[0].0)?;
+    let commit = first.and_then(|found| found.commit);
+    let revision = commit.unwrap_or_else(|| model.revision.clone());
+    let snapshot = folder.join(&revision);
     for (file, longest, needed) in FILES {
-        let Some(found) = client.find(&revision, file)? else {
-            if needed {
+        match client.find(&revision, file)? {
+            Some(found) => download::file(&client, &found, &snapshot.join(file), longest)?,
+            None if needed => {
                 return Err(client.failed(format!(
                     "has no {file}: only models in the safetensors format can be used"
                 )));
             }
-            continue;
-        };
-        // All files are taken from the commit that the first was of.
-        if let Some(commit) = &found.commit {
-            revision.clone_from(commit);
+            None => {}
         }
-        let into = snapshot.get_or_insert_with(|| folder.join(&revision));
-        download::file(&client, found, &into.join(file), longest)?;
     }
-    let snapshot = snapshot.unwrap_or_else(|| folder.join(&revision));
     download::write_whole(&reference, revision.as_bytes())?;
     Ok(snapshot)
 }
