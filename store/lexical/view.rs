@@ -185,6 +185,10 @@ impl LexicalView {
 
     /// What `text` says of fields, for whoever has no words to look at.
     pub(crate) fn restriction(&self, text: &str) -> Result<Option<Restriction>, StoreError> {
+        // Most questions have no colon, and need not be taken apart for this.
+        if !text.contains(':') {
+            return Ok(None);
+        }
         let typed = Typed::parse(text, &self.languages);
         if !typed.is_about_fields() {
             return Ok(None);
