@@ -151,7 +151,7 @@ pub struct VectorSettings {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VectorChoice {
-    /// By a graph where there are millions, else flat.
+    /// By what was measured to win at the size of the index; so far flat at all of them.
     #[default]
     Auto,
     /// By looking at every vector.

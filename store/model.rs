@@ -302,7 +302,7 @@ pub struct Counts {
 /// How the nearest vectors are found. Filters and deletions are exact either way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum VectorIndex {
-    /// By a graph above the size at which it was measured to win, else flat.
+    /// By what was measured to win at the size of the index. So far that is flat at every size that was tried.
     #[default]
     Auto,
     /// By looking at every vector.

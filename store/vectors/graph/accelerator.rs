@@ -10,8 +10,6 @@ use super::{Graph, saved};
 use crate::VectorIndex;
 use crate::vectors::Vectors;
 
-/// From so many vectors on, `auto` builds a graph: see docs/scale.md for what was measured.
-const AUTO_FROM: usize = 4_000_000;
 /// A graph is built anew when more than this share of the vectors came after it …
 const NEW_SHARE: f64 = 0.1;
 /// … and at least so many.
@@ -48,12 +46,9 @@ impl Accelerator {
 
     /// Has a graph read or built in the background, where `vectors` are worth one and theirs has fallen behind.
     pub(crate) fn refresh(&self, dir: &Path, generation: u64, vectors: &Arc<Vectors>) {
-        let least = match self.index {
-            VectorIndex::Flat => return,
-            VectorIndex::Hnsw => 1,
-            VectorIndex::Auto => AUTO_FROM,
-        };
-        if vectors.len < least || !self.is_behind(vectors) {
+        // No size has been measured at which a graph of the same recall wins, so that `auto` has none: see docs/scale.md.
+        let wanted = self.index == VectorIndex::Hnsw && vectors.len > 0;
+        if !wanted || !self.is_behind(vectors) {
             return;
         }
         let mut building = self.building.lock().unwrap_or_else(PoisonError::into_inner);

@@ -24,8 +24,8 @@ const NEIGHBOURS: usize = 16;
 const EF_CONSTRUCTION: usize = 128;
 /// Layers at most.
 const LAYERS: usize = 16;
-/// Candidates that a search keeps at least.
-const EF_SEARCH: usize = 128;
+/// Candidates that a search keeps at least. Vectors of text lie in crowds, which a search that keeps fewer does not get out of.
+const EF_SEARCH: usize = 640;
 /// Rows inserted between two looks at whether to stop.
 const STRETCH: usize = 64;
 /// Stands for the query where a row is expected.

@@ -154,7 +154,7 @@ fn an_accelerator_builds_reads_and_rebuilds() {
     assert!(started(VectorIndex::Flat).graph(&vectors).is_none());
     assert!(
         started(VectorIndex::Auto).graph(&vectors).is_none(),
-        "too few to be worth it"
+        "it has not been seen to win"
     );
     assert_eq!(started(VectorIndex::Hnsw).graph(&vectors).unwrap().rows(), 300);
     let manifest = path_of(dir.path(), 1).join("manifest.json");
