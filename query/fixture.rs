@@ -60,6 +60,7 @@ fn open(dir: &Path) -> Store {
         id: "none".into(),
         version: "1".into(),
         dimensions: 4,
+        ..ModelIdentity::default()
     };
     let sources = Vec::new();
     Store::open(dir, StoreOptions { model, sources }).unwrap()

@@ -229,7 +229,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 fn files(folder: &Path) -> Vec<(PathBuf, u64)> {
     let sized = entries(folder).into_iter().filter_map(|path| {
         let stat = fs_err::symlink_metadata(&path).ok()?;
-        stat.is_file().then(|| (path, stat.len()))
+        stat.is_file().then_some((path, stat.len()))
     });
     sized.collect()
 }

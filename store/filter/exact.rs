@@ -309,6 +309,7 @@ fn filled(dir: &std::path::Path, given: &[Given], removed: &[Given]) -> Store {
         id: "test".into(),
         version: "1".into(),
         dimensions: DIMENSIONS,
+        ..ModelIdentity::default()
     };
     let store = Store::open(
         dir,

@@ -58,6 +58,7 @@ impl Asked {
             id: "none".into(),
             version: "1".into(),
             dimensions: 4,
+            ..ModelIdentity::default()
         };
         let sources = Vec::new();
         let store = Store::open(dir.path(), StoreOptions { model, sources }).unwrap();
