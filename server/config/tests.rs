@@ -47,7 +47,7 @@ fn errors_name_the_setting() {
 fn a_model_is_named_once() {
     let said = |file: &str| load(file, &[], vec![]).unwrap_err();
     assert!(said("[model]\nname = \"bert\"\n").contains("model.path"));
-    assert!(said("[model]\nname = \"all-MiniLM-L6-v2\"\npath = \"m\"\n").contains("either"));
+    assert!(said("[model]\nname = \"all-MiniLM-L6-v2\"\npath = \"m\"\n").contains("set one of them"));
     assert!(said("[model]\nquery_prefix = \"query: \"\n").contains("built-in"));
     assert!(said("[model]\nname = \"hub:../x\"\n").contains("owner/name"));
     let settings = load(
@@ -83,6 +83,7 @@ fn every_setting_has_a_variable_and_a_default() {
             // Beside a provider it would contradict it.
             (Kind::Text, "model.path") => continue,
             (Kind::Text, "index.watch") => "poll",
+            (Kind::Text, "vectors.index") => "hnsw",
             (Kind::Text, "model.provider") => "openai",
             (Kind::Text, "model.base_url") => "https://example.org/v1",
             // There on every machine.

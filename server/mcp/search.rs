@@ -107,7 +107,7 @@ struct PassageOutput {
     freshness: &'static str,
     text: String,
     /// Where the same is said again; absent where it is not.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     duplicates: Vec<DuplicateWire>,
     /// Everything else that is known; only in the detailed format.
     #[serde(skip_serializing_if = "Option::is_none")]

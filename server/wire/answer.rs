@@ -83,7 +83,7 @@ pub struct HitWire {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explanation: Option<ExplanationWire>,
     /// Where the same is said again, further down the ranking; absent where it is not.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub duplicates: Vec<DuplicateWire>,
     /// The document it is from.
     pub document: DocumentWire,
@@ -106,7 +106,7 @@ pub struct SnippetWire {
     /// The piece.
     pub text: String,
     /// Present and true where it matches a term of the query.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub highlight: bool,
 }
 
@@ -190,7 +190,7 @@ pub struct ScoresWire {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rank_before_boosts: Option<u32>,
     /// What each boost did, in their order; absent without them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub boosts: Vec<BoostedWire>,
 }
 
