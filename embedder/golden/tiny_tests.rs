@@ -261,6 +261,7 @@ fn what_cannot_be_computed_is_refused_with_the_reason() {
             "[192, 64] where config.json says [128, 64]",
         ),
         ("num_hidden_layers", 3.into(), "encoder.layer.2"),
+        ("num_hidden_layers", 64.into(), "too short for the sizes"),
         (
             "max_position_embeddings",
             97.into(),
@@ -308,6 +309,54 @@ fn what_cannot_be_computed_is_refused_with_the_reason() {
     .unwrap();
     assert!(folder.refused().contains("pytorch_model.bin"));
     assert!(Embedder::from_directory(Path::new("/nowhere"), &DirectoryOptions::default()).is_err());
+}
+
+#[test]
+fn an_empty_vocabulary_is_refused() {
+    let folder = Folder::of(&bert());
+    folder.write("vocab.txt", "");
+    assert!(folder.refused().contains("lacks a special token"));
+}
+
+#[test]
+fn tokens_around_a_text_are_in_the_vocabulary() {
+    let folder = Folder::of(&TinyModel {
+        hidden: 128,
+        roberta: true,
+        ..bert()
+    });
+    for id in [94, u32::MAX] {
+        let tokenizer = include_str!("unigram.json").replace("\"ids\":[2]", &format!("\"ids\":[{id}]"));
+        folder.write("tokenizer.json", tokenizer);
+        let error = folder.refused();
+        assert!(
+            error.contains(&format!("puts the token {id} around a text")),
+            "{error}"
+        );
+    }
+}
+
+/// A table of normalisation (`u32` length, then a double array) with nothing in it but a way for `b` that leads out of it, in base64.
+fn damaged_normalisation() -> String {
+    let zeros = |count| "A".repeat(count);
+    format!("AAQA{}Yv3/DwAA{}AAA=", zeros(524), zeros(832))
+}
+
+#[test]
+fn a_text_that_a_damaged_tokenizer_fails_on_is_unknown_word_by_word() {
+    let damaged = format!(
+        r#"{{"type":"Precompiled","precompiled_charsmap":"{}"}}"#,
+        damaged_normalisation()
+    );
+    let json = include_str!("unigram.json").replace(r#"{"type":"NFKC"}"#, &damaged);
+    let tokenizer = crate::Tokenizer::read_published(Path::new("tokenizer.json"), json.as_bytes()).unwrap();
+    assert_eq!(tokenizer.count("the cat"), 2);
+    assert_eq!(tokenizer.encode(" a\u{a0}big\n dog "), [3, 3, 3]);
+    assert_eq!(tokenizer.token_spans(" a\u{a0}big\n dog "), [1..2, 4..7, 9..12]);
+
+    let broken = json.replace(&damaged_normalisation(), "AAAAAA==");
+    let error = crate::Tokenizer::read_published(Path::new("tokenizer.json"), broken.as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("damaged"), "{error}");
 }
 
 #[test]

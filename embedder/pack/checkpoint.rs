@@ -78,6 +78,22 @@ impl Checkpoint {
         }
     }
 
+    /// Refuses a file that cannot hold a model whose packed weights are so long: what only config.json knows would take memory
+    /// first and be missed after. Packed weights are never twice as long as those of 16 bits.
+    ///
+    /// # Errors
+    /// `UnusableModel` where the file is too short.
+    pub(super) fn check_length(&self, packed: usize) -> Result<(), EmbedError> {
+        let length = self.map.len();
+        if packed / 2 <= length {
+            return Ok(());
+        }
+        let reason = format!(
+            "is {length} bytes long, too short for the sizes in config.json, which come to {packed} packed: get the model again"
+        );
+        Err(EmbedError::unusable(&self.path, reason))
+    }
+
     /// How many positions a text may use, as far as the file has a table of them.
     pub fn positions(&self) -> usize {
         self.rows(POSITIONS)

@@ -30,8 +30,9 @@ pub fn pack(
     mut each_layer: impl FnMut(usize),
 ) -> Result<AlignedVec<u8>, EmbedError> {
     let texts = alphabet.texts(shape.positions);
-    let mut file = quantise::Sections::new(shape);
     let mut reference = Reference::start(checkpoint, shape, &texts)?;
+    checkpoint.check_length(shape.packed_length())?;
+    let mut file = quantise::Sections::new(shape);
     file.embeddings(checkpoint)?;
     for number in 0..shape.layers {
         let layer = reference::Layer::read(checkpoint, shape, number)?;

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use serde::Deserialize;
@@ -25,7 +26,7 @@ impl Published {
     /// Reads the file; with the tokens that the model sees before and after every text.
     pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<(Self, Vec<u32>, Vec<u32>), EmbedError> {
         let unusable = |reason: String| EmbedError::unusable(path, reason);
-        let mut tokenizer = tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| {
+        let mut tokenizer = contained(|| tokenizers::Tokenizer::from_bytes(bytes)).map_err(|error| {
             unusable(format!(
                 "is not a tokenizer that can be read ({error}): get the model again"
             ))
@@ -37,7 +38,7 @@ impl Published {
         // The characters of a special token in a text are text.
         tokenizer.set_encode_special_tokens(true);
         let encode = |text, special| {
-            let ids = tokenizer.encode_fast(text, special);
+            let ids = contained(|| tokenizer.encode_fast(text, special));
             ids.map(|encoding| encoding.get_ids().to_vec())
                 .map_err(|error| unusable(format!("cannot divide every text ({error}): get the model again")))
         };
@@ -71,6 +72,14 @@ impl Published {
             special,
             unknown,
         };
+        let vocabulary = published.vocabulary();
+        // The post-processor brings ids of its own, which nothing has compared with the vocabulary yet.
+        let mut around = start.iter().chain(&end);
+        if let Some(id) = around.find(|id| **id as usize >= vocabulary) {
+            return Err(unusable(format!(
+                "puts the token {id} around a text, which its vocabulary of {vocabulary} does not have: get the model again"
+            )));
+        }
         Ok((published, start, end))
     }
 
@@ -83,8 +92,8 @@ impl Published {
     pub(super) fn ids(&self, text: &str) -> Vec<u32> {
         let mut ids = Vec::new();
         for part in parts(text) {
-            // Reading the file has shown that what the tokenizer does not know is no error either.
-            if let Ok(encoding) = self.tokenizer.encode_fast(&text[part], false) {
+            let part = &text[part];
+            if let Ok(encoding) = contained(|| self.tokenizer.encode_fast(part, false)) {
                 // Some vocabularies have the special tokens among the pieces of words.
                 let plain = encoding
                     .get_ids()
@@ -94,6 +103,8 @@ impl Published {
                         false => *id,
                     });
                 ids.extend(plain);
+            } else {
+                ids.extend(words(part).map(|_| self.unknown));
             }
         }
         ids
@@ -103,7 +114,11 @@ impl Published {
         let mut spans = Vec::new();
         let mut last = 0;
         for part in parts(text) {
-            let Ok(encoding) = self.tokenizer.encode(&text[part.clone()], false) else {
+            let Ok(encoding) = contained(|| self.tokenizer.encode(&text[part.clone()], false)) else {
+                spans.extend(
+                    words(&text[part.clone()]).map(|word| part.start + word.start..part.start + word.end),
+                );
+                last = spans.last().map_or(last, |span| span.start);
                 continue;
             };
             for &(start, end) in encoding.get_offsets() {
@@ -121,6 +136,23 @@ impl fmt::Debug for Published {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Published").finish_non_exhaustive()
     }
+}
+
+/// What the crate gives. Of a damaged file, such as one with a broken table of normalisation, it may panic, and on some texts only; it
+/// holds no state that would be left half done.
+fn contained<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::Result<T> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err("it is damaged".into()))
+}
+
+/// The words of a text that the tokenizer fails on: reading the file has shown that it divides others.
+fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut end = 0;
+    text.split_inclusive(char::is_whitespace).filter_map(move |word| {
+        let start = end;
+        end += word.len();
+        let length = word.trim_end().len();
+        (length > 0).then_some(start..start + length)
+    })
 }
 
 /// The parts of a text that are divided by themselves: all of a short one.

@@ -65,7 +65,8 @@ impl Vocabulary {
             });
             start += line.len();
         }
-        let slots = (pieces.len() * SLOTS_A_PIECE).next_power_of_two();
+        // A table of one slot has no bits to choose it by.
+        let slots = (pieces.len().max(1) * SLOTS_A_PIECE).next_power_of_two();
         let longest = pieces
             .iter()
             .map(|piece| usize::from(piece.length))
