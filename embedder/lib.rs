@@ -30,6 +30,8 @@ pub mod encoder;
 #[cfg(not(feature = "pack"))]
 mod encoder;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod golden;
 mod hub;
 mod model;

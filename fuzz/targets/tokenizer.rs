@@ -1,0 +1,36 @@
+//! A model's tokenizer, then texts divided by it.
+//!
+//! The first byte of the input says which file it is, then comes a text up to a byte 0xff, then the file.
+
+#![no_main]
+
+mod spans;
+
+use autorag_embedder::fuzzing;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(
+    init: {
+        // What the crate that reads other tokenizers panics of is contained; a panic that is not still ends the process.
+        std::panic::set_hook(Box::new(|panic| {
+            if !panic.location().is_some_and(|location| location.file().contains("/registry/")) {
+                eprintln!("{panic}");
+            }
+        }));
+    },
+    |input: &[u8]| {
+    let Some((kind, input)) = input.split_first() else { return };
+    let at = input.iter().position(|byte| *byte == 0xff).unwrap_or_default();
+    let (text, file) = (String::from_utf8_lossy(&input[..at]), input.get(at + 1..).unwrap_or_default());
+    let tokenizer = match kind % 4 {
+        0 => fuzzing::read_vocabulary(file.to_vec(), true),
+        1 => fuzzing::read_vocabulary(file.to_vec(), false),
+        _ => fuzzing::read_published(file),
+    };
+    if let Ok(tokenizer) = tokenizer {
+        for text in ["", "a", "The cat\u{301} \u{ac01} [CLS] <s> 東京\0\u{1f980}", &text] {
+            spans::check(&tokenizer, text);
+        }
+    }
+    }
+);
