@@ -9,6 +9,9 @@ use crate::encoder::aligned::Aligned;
 use crate::encoder::kernels::Kernel;
 use crate::encoder::weights::{OwnedWeights, PackedBytes};
 use crate::error::EmbedError;
+use crate::fastembed::FastembedOptions;
+#[cfg(feature = "fastembed")]
+use crate::fastembed::{self, Fastembed};
 use crate::hub;
 use crate::model::{ModelInfo, ModelSource, Pooling};
 use crate::remote::{Outage, Remote, RemoteOptions};
@@ -64,6 +67,9 @@ enum Engine {
     Encoder(Encoder),
     /// Another process, over HTTP.
     Remote(Box<Remote>),
+    /// ONNX Runtime, in this process.
+    #[cfg(feature = "fastembed")]
+    Fastembed(Box<Fastembed>),
 }
 
 impl Embedder {
@@ -89,7 +95,35 @@ impl Embedder {
                 };
                 Self::from_directory(&folder, &options)
             }
+            ModelSource::Fastembed(options) => Self::fastembed(options),
         }
+    }
+
+    /// Opens a model that ONNX Runtime computes.
+    ///
+    /// # Errors
+    /// `UnusableModel` for a file, or the library of ONNX Runtime, that is missing or of no use; `Hub` for a download that failed;
+    /// `Setting` for a name that is not in the catalogue, and always where the program was built without the feature `fastembed`.
+    #[cfg(feature = "fastembed")]
+    pub fn fastembed(options: &FastembedOptions) -> Result<Self, EmbedError> {
+        let opened = fastembed::open(options)?;
+        Ok(Self {
+            model: opened.model,
+            tokenizer: opened.tokenizer,
+            engine: Engine::Fastembed(Box::new(opened.engine)),
+        })
+    }
+
+    /// Says that this program was built without the feature `fastembed`.
+    ///
+    /// # Errors
+    /// `Setting`, always.
+    #[cfg(not(feature = "fastembed"))]
+    pub fn fastembed(options: &FastembedOptions) -> Result<Self, EmbedError> {
+        Err(EmbedError::Setting {
+            setting: options.setting(),
+            message: "needs a program that is built with `cargo build --release --features fastembed`, and this one is not".into(),
+        })
     }
 
     /// Opens a model that another process computes. Tokens are estimated with the tokenizer of the built-in model.
@@ -165,7 +199,7 @@ impl Embedder {
     pub fn kernel(&self) -> Option<Kernel> {
         match &self.engine {
             Engine::Encoder(encoder) => Some(encoder.kernel()),
-            Engine::Remote(_) => None,
+            _ => None,
         }
     }
 
@@ -176,7 +210,7 @@ impl Embedder {
     pub fn with_kernel(self, kernel: Kernel) -> Result<Self, EmbedError> {
         let engine = match self.engine {
             Engine::Encoder(encoder) => Engine::Encoder(encoder.with_kernel(kernel)?),
-            Engine::Remote(remote) => Engine::Remote(remote),
+            other => other,
         };
         Ok(Self { engine, ..self })
     }
@@ -194,16 +228,16 @@ impl Embedder {
     /// Address of the process that computes the vectors, where it is another one.
     pub fn provider(&self) -> Option<&str> {
         match &self.engine {
-            Engine::Encoder(_) => None,
             Engine::Remote(remote) => Some(&remote.options().base_url),
+            _ => None,
         }
     }
 
     /// What is wrong with that process, if something is.
     pub fn outage(&self) -> Option<Outage> {
         match &self.engine {
-            Engine::Encoder(_) => None,
             Engine::Remote(remote) => remote.outage(),
+            _ => None,
         }
     }
 
@@ -217,6 +251,11 @@ impl Embedder {
             Engine::Remote(remote) => Batching {
                 texts: remote.batch_texts(),
                 calls: Some(remote.options().concurrency),
+            },
+            #[cfg(feature = "fastembed")]
+            Engine::Fastembed(fastembed) => Batching {
+                texts: fastembed.batch(),
+                calls: Some(1),
             },
         }
     }
@@ -269,21 +308,37 @@ impl Embedder {
                 Ok(())
             }
             Engine::Remote(remote) => {
-                let prefix = &self.model.passage_prefix;
-                let inputs: Vec<String> = texts.iter().map(|text| format!("{prefix}{text}")).collect();
+                let inputs = self.passage_inputs(texts);
                 let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-                let limit = self.model.max_tokens;
-                let mut counts = Vec::with_capacity(inputs.len());
-                for (index, input) in inputs.iter().enumerate() {
-                    let tokens = self.tokenizer.count(input) + self.tokenizer.special_tokens();
-                    if tokens > limit {
-                        return Err(EmbedError::TextTooLong { index, tokens, limit });
-                    }
-                    counts.push(tokens);
-                }
-                remote.embed(&inputs, &counts, patience, deliver)
+                remote.embed(&inputs, &self.counts(&inputs)?, patience, deliver)
+            }
+            #[cfg(feature = "fastembed")]
+            Engine::Fastembed(fastembed) => {
+                let inputs = self.passage_inputs(texts);
+                let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+                self.counts(&inputs)?;
+                fastembed.embed(&inputs, patience, deliver)
             }
         }
+    }
+
+    fn passage_inputs(&self, texts: &[&str]) -> Vec<String> {
+        let prefix = &self.model.passage_prefix;
+        texts.iter().map(|text| format!("{prefix}{text}")).collect()
+    }
+
+    /// Tokens of each input, none of which is too long.
+    fn counts(&self, inputs: &[&str]) -> Result<Vec<usize>, EmbedError> {
+        let limit = self.model.max_tokens;
+        let mut counts = Vec::with_capacity(inputs.len());
+        for (index, input) in inputs.iter().enumerate() {
+            let tokens = self.tokenizer.count(input) + self.tokenizer.special_tokens();
+            if tokens > limit {
+                return Err(EmbedError::TextTooLong { index, tokens, limit });
+            }
+            counts.push(tokens);
+        }
+        Ok(counts)
     }
 
     fn encode(&self, encoder: &Encoder, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
@@ -303,7 +358,8 @@ impl Embedder {
     /// The vector of a query. A query that is too long is cut, and the answer says so.
     ///
     /// # Errors
-    /// None where this program computes the vectors; for a remote model, what is wrong with its provider.
+    /// None where the encoder of this program computes the vectors; for a remote model, what is wrong with its provider; with ONNX
+    /// Runtime, what it has against the graph.
     pub fn embed_query(&self, text: &str) -> Result<QueryEmbedding, EmbedError> {
         match &self.engine {
             Engine::Encoder(encoder) => {
@@ -317,24 +373,35 @@ impl Embedder {
                 Ok(QueryEmbedding { vector, truncated })
             }
             Engine::Remote(remote) => {
-                let mut input = format!("{}{text}", self.model.query_prefix);
-                let room = self
-                    .model
-                    .max_tokens
-                    .saturating_sub(self.tokenizer.special_tokens());
-                let cut = self
-                    .tokenizer
-                    .token_spans(&input)
-                    .get(room)
-                    .map(|next| next.start);
-                if let Some(end) = cut {
-                    input.truncate(end);
-                }
+                let (input, truncated) = self.query_input(text);
                 let vector = remote.embed_query(&input)?;
-                let truncated = cut.is_some();
+                Ok(QueryEmbedding { vector, truncated })
+            }
+            #[cfg(feature = "fastembed")]
+            Engine::Fastembed(fastembed) => {
+                let (input, truncated) = self.query_input(text);
+                let vector = fastembed.embed_one(&input)?;
                 Ok(QueryEmbedding { vector, truncated })
             }
         }
+    }
+
+    /// A query after its prefix, and whether its end was left out since it is too long.
+    fn query_input(&self, text: &str) -> (String, bool) {
+        let mut input = format!("{}{text}", self.model.query_prefix);
+        let room = self
+            .model
+            .max_tokens
+            .saturating_sub(self.tokenizer.special_tokens());
+        let cut = self
+            .tokenizer
+            .token_spans(&input)
+            .get(room)
+            .map(|next| next.start);
+        if let Some(end) = cut {
+            input.truncate(end);
+        }
+        (input, cut.is_some())
     }
 
     /// The ids of a text after a prefix, as the model takes them.

@@ -16,6 +16,7 @@
 //! - `hub`: a model's files, downloaded when someone names one.
 //! - `directory`: a published model's files, read, checked and packed.
 //! - `pack`: weights of 32 or 16 bits to packed ones. `pack-model` (feature `pack`) makes those of the built-in model with it.
+//! - `fastembed`: graphs in ONNX Runtime, by way of the crate of that name (feature `fastembed`).
 //! - `remote`: requests to a provider in the form of OpenAI, in batches, again where that helps, and not while it is down.
 //!
 //! # Invariants
@@ -32,6 +33,7 @@ mod encoder;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod fastembed;
 mod golden;
 mod hub;
 mod model;
@@ -40,6 +42,9 @@ pub mod pack;
 #[cfg(not(feature = "pack"))]
 mod pack;
 mod remote;
+#[cfg(all(test, feature = "fastembed"))]
+#[path = "golden/tiny_graph.rs"]
+mod tiny_graph;
 #[cfg(test)]
 #[path = "golden/tiny_model.rs"]
 mod tiny_model;
@@ -52,6 +57,7 @@ pub use directory::DirectoryOptions;
 pub use embedder::{Batching, Embedder, Patience, QueryEmbedding};
 pub use encoder::kernels::Kernel;
 pub use error::EmbedError;
+pub use fastembed::{FastembedModel, FastembedOptions};
 pub use golden::{ReferenceVector, reference_vectors};
 pub use hub::{HUB_ENDPOINT, HubAccess, HubModel};
 pub use model::{ModelInfo, ModelSource, Pooling};

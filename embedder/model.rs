@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::directory::DirectoryOptions;
+use crate::fastembed::FastembedOptions;
 use crate::hub::{HubAccess, HubModel};
 use crate::remote::RemoteOptions;
 
@@ -32,6 +33,8 @@ pub enum ModelSource {
         /// How it is opened.
         options: DirectoryOptions,
     },
+    /// ONNX Runtime computes it. Only a program that is built with the feature `fastembed` can open it.
+    Fastembed(FastembedOptions),
 }
 
 impl ModelSource {

@@ -14,7 +14,7 @@ use autorag_store::VectorIndex;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-pub use model::{HUB, ModelSettings, hub_cache};
+pub use model::{FASTEMBED, HUB, ModelSettings, Provider, hub_cache};
 
 /// Prefix of the environment variables that set something.
 const ENV_PREFIX: &str = "AUTORAG_";

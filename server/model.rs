@@ -7,7 +7,7 @@ use anyhow::Context;
 use autorag_embedder::{Embedder, ModelSource};
 use autorag_store::ModelIdentity;
 
-use crate::config::{HUB, ModelSettings};
+use crate::config::{FASTEMBED, HUB, ModelSettings, Provider};
 
 /// The file of an index's folder that holds what `autorag model use` chose.
 const CHOICE: &str = "model.json";
@@ -18,7 +18,20 @@ const PACKED: &str = "models";
 /// # Errors
 /// When it is neither.
 pub fn of_argument(argument: &str) -> anyhow::Result<ModelSettings> {
-    let is_name = argument == ModelSource::BUILT_IN || argument.starts_with(HUB);
+    let graph = argument
+        .strip_prefix(FASTEMBED)
+        .filter(|folder| folder.contains(std::path::is_separator));
+    if let Some(folder) = graph {
+        let path = fs_err::canonicalize(folder)
+            .with_context(|| format!("{folder} is no folder that holds model.onnx"))?;
+        return Ok(ModelSettings {
+            provider: Some(Provider::Fastembed),
+            path: Some(path),
+            ..ModelSettings::default()
+        });
+    }
+    let is_name = [HUB, FASTEMBED].iter().any(|prefix| argument.starts_with(prefix))
+        || argument == ModelSource::BUILT_IN;
     if is_name {
         return Ok(ModelSettings {
             name: Some(argument.to_owned()),
@@ -27,7 +40,7 @@ pub fn of_argument(argument: &str) -> anyhow::Result<ModelSettings> {
     }
     let path = fs_err::canonicalize(argument).with_context(|| {
         format!(
-            "{argument} is neither {}, nor hub:OWNER/NAME, nor a folder that holds a model",
+            "{argument} is neither {}, nor hub:OWNER/NAME, nor fastembed:NAME, nor a folder that holds a model",
             ModelSource::BUILT_IN
         )
     })?;

@@ -144,6 +144,20 @@ pub(crate) fn open(dir: &Path, options: &DirectoryOptions) -> Result<Opened, Emb
     })
 }
 
+/// What the model in `dir`, known as `name`, was trained to see before questions and before passages.
+#[cfg(feature = "fastembed")]
+pub(crate) fn prefixes(dir: &Path, name: &str) -> Result<(String, String), EmbedError> {
+    let prompts = prompts::of(&Files::of(dir)?, name)?;
+    Ok((prompts.query, prompts.passage))
+}
+
+/// The name of the model in `dir`, and the pooling that its files name.
+#[cfg(feature = "fastembed")]
+pub(crate) fn name_and_pooling(dir: &Path) -> Result<(String, Pooling), EmbedError> {
+    let mut files = Files::of(dir)?;
+    Ok((files.name(), settings::pooling(&mut files)?))
+}
+
 fn read_tokenizer(files: &Files, settings: &Settings) -> Result<(Tokenizer, [u8; 32]), EmbedError> {
     if let Some((path, bytes)) = files.read("tokenizer.json", files::LARGEST_TOKENIZER)? {
         let digest = blake3::hash(&bytes).into();

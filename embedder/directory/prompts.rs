@@ -53,6 +53,14 @@ const KNOWN: &[(&str, &str, &str, &str)] = &[
         "Represent this sentence for searching relevant passages: ",
         "",
     ),
+    ("nomic-embed-text-", "", "search_query: ", "search_document: "),
+    ("modernbert-embed-", "", "search_query: ", "search_document: "),
+    (
+        "embeddinggemma-",
+        "",
+        "task: search result | query: ",
+        "title: none | text: ",
+    ),
 ];
 
 /// The prefixes of the model called `name`.

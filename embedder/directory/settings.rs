@@ -78,7 +78,7 @@ struct TokenizerConfig {
 impl Settings {
     /// Reads and checks them; `files` looks for the encoder's files where `modules.json` says afterwards.
     pub(super) fn read(files: &mut Files) -> Result<Self, EmbedError> {
-        let pooling = modules(files)?;
+        let pooling = pooling(files)?;
         let unusable = |reason: String| EmbedError::unusable(files.dir(), reason);
         let config: Config = files.encoder_json("config.json")?.ok_or_else(|| {
             unusable(
@@ -143,7 +143,7 @@ impl Settings {
 }
 
 /// Reads `modules.json`, and the pooling that it leads to. A model without one is an encoder alone, whose tokens are averaged.
-fn modules(files: &mut Files) -> Result<Pooling, EmbedError> {
+pub(super) fn pooling(files: &mut Files) -> Result<Pooling, EmbedError> {
     let Some(modules): Option<Vec<Module>> = files.json("modules.json")? else {
         return match files.json::<PoolingConfig>("1_Pooling/config.json")? {
             Some(config) => pooling_of(files, &config),

@@ -19,17 +19,35 @@ use client::Client;
 /// Where the hub is, unless a test or a mirror stands in for it.
 pub const HUB_ENDPOINT: &str = "https://huggingface.co";
 
-/// The files of a model that are read, how long each may be, and whether it must be there.
-const FILES: [(&str, u64, bool); 9] = [
-    ("config.json", 4 << 20, true),
-    ("modules.json", 4 << 20, false),
-    ("1_Pooling/config.json", 4 << 20, false),
-    ("sentence_bert_config.json", 4 << 20, false),
-    ("config_sentence_transformers.json", 4 << 20, false),
-    ("tokenizer_config.json", 4 << 20, false),
-    ("tokenizer.json", 256 << 20, false),
-    ("vocab.txt", 256 << 20, false),
-    ("model.safetensors", 16 << 30, true),
+/// A file of a model, how long it may be, and whether it must be there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HubFile<'a> {
+    path: &'a str,
+    longest: u64,
+    is_needed: bool,
+}
+
+impl<'a> HubFile<'a> {
+    pub(crate) const fn new(path: &'a str, longest: u64, is_needed: bool) -> Self {
+        Self {
+            path,
+            longest,
+            is_needed,
+        }
+    }
+}
+
+/// The files of a model that our own encoder reads.
+const FILES: [HubFile<'static>; 9] = [
+    HubFile::new("config.json", 4 << 20, true),
+    HubFile::new("modules.json", 4 << 20, false),
+    HubFile::new("1_Pooling/config.json", 4 << 20, false),
+    HubFile::new("sentence_bert_config.json", 4 << 20, false),
+    HubFile::new("config_sentence_transformers.json", 4 << 20, false),
+    HubFile::new("tokenizer_config.json", 4 << 20, false),
+    HubFile::new("tokenizer.json", 256 << 20, false),
+    HubFile::new("vocab.txt", 256 << 20, false),
+    HubFile::new("model.safetensors", 16 << 30, true),
 ];
 
 /// The name of a model on the hub.
@@ -96,9 +114,19 @@ impl fmt::Display for HubModel {
 ///
 /// A revision is looked up once, and the files stay those of the commit it named then; deleting the folder asks anew.
 pub(crate) fn fetch(model: &HubModel, access: &HubAccess) -> Result<PathBuf, EmbedError> {
+    fetch_files(model, access, "", &FILES)
+}
+
+/// The same for other files of it, the first of which every model has. `variant` tells them from those of other calls.
+pub(crate) fn fetch_files(
+    model: &HubModel,
+    access: &HubAccess,
+    variant: &str,
+    files: &[HubFile<'_>],
+) -> Result<PathBuf, EmbedError> {
     let folder = access.cache.join(format!("{}--{}", model.owner, model.name));
     // Written last: where it is, the files it leads to are whole.
-    let reference = folder.join(format!("{}.commit", model.revision));
+    let reference = folder.join(format!("{}{variant}.commit", model.revision));
     if let Ok(commit) = fs_err::read_to_string(&reference)
         && is_commit(&commit)
         && folder.join(&commit).is_dir()
@@ -107,17 +135,23 @@ pub(crate) fn fetch(model: &HubModel, access: &HubAccess) -> Result<PathBuf, Emb
     }
     let client = Client::new(model, access)?;
     // All files are taken from the commit that the revision names at this moment.
-    let first = client.find(&model.revision, FILES[0].0)?;
+    let first = match files.first() {
+        Some(first) => client.find(&model.revision, first.path)?,
+        None => None,
+    };
     let commit = first.and_then(|found| found.commit);
     let revision = commit.unwrap_or_else(|| model.revision.clone());
     let snapshot = folder.join(&revision);
-    for (file, longest, needed) in FILES {
-        match client.find(&revision, file)? {
-            Some(found) => download::file(&client, &found, &snapshot.join(file), longest)?,
-            None if needed => {
-                return Err(client.failed(format!(
-                    "has no {file}: only models in the safetensors format can be used"
-                )));
+    for file in files {
+        let path = file.path;
+        match client.find(&revision, path)? {
+            Some(found) => download::file(&client, &found, &snapshot.join(path), file.longest)?,
+            None if file.is_needed => {
+                let reason = match path {
+                    "model.safetensors" => "only models in the safetensors format can be used",
+                    _ => "it cannot be used without",
+                };
+                return Err(client.failed(format!("has no {path}: {reason}")));
             }
             None => {}
         }

@@ -39,7 +39,8 @@ struct List {
 
 #[derive(Debug, Args)]
 struct Use {
-    /// A folder that holds a model, hub:OWNER/NAME[@REVISION], all-MiniLM-L6-v2 (built in), or default (that of the settings)
+    /// A folder that holds a model, hub:OWNER/NAME[@REVISION], fastembed:NAME, fastembed:./FOLDER of an ONNX graph, all-MiniLM-L6-v2
+    /// (built in), or default (that of the settings)
     #[arg(value_name = "MODEL")]
     model: String,
     /// Folders of the index

@@ -1,10 +1,12 @@
-//! Which model embeds: the built-in one, one in a folder, one of the hub, or one that another process computes.
+//! Which model embeds: the built-in one, one in a folder, one of the hub, one that ONNX Runtime computes, or one that another process
+//! does.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use autorag_embedder::{
-    DirectoryOptions, EmbedError, HUB_ENDPOINT, HubAccess, HubModel, Key, ModelSource, RemoteOptions,
+    DirectoryOptions, EmbedError, FastembedModel, FastembedOptions, HUB_ENDPOINT, HubAccess, HubModel, Key,
+    ModelSource, RemoteOptions,
 };
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +14,10 @@ use super::ConfigError;
 
 /// Before the name of a model of the hub.
 pub const HUB: &str = "hub:";
+/// Before the name of a model of the catalogue of fastembed.
+pub const FASTEMBED: &str = "fastembed:";
+/// The variable that has the shared library of ONNX Runtime; the crate ort and others read it too.
+const RUNTIME_VARIABLE: &str = "ORT_DYLIB_PATH";
 /// The variable that has the key, unless `model.key_env` names another.
 pub(super) const KEY_VARIABLE: &str = "AUTORAG_EMBEDDING_KEY";
 
@@ -22,7 +28,7 @@ pub struct ModelSettings {
     /// How another process is asked for vectors; the built-in model where not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<Provider>,
-    /// `all-MiniLM-L6-v2`, which is built in; `hub:OWNER/NAME`, with or without `@REVISION`; or as the provider has it.
+    /// `all-MiniLM-L6-v2`, which is built in; `hub:OWNER/NAME`, with or without `@REVISION`; `fastembed:NAME`; or as the provider has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// A folder that holds a model.
@@ -73,6 +79,8 @@ pub enum Provider {
     /// `POST /embeddings`, as OpenAI has it and most servers of models do.
     #[serde(rename = "openai")]
     OpenAi,
+    /// ONNX Runtime in this process, for a graph in the folder `path`.
+    Fastembed,
 }
 
 impl ModelSettings {
@@ -81,7 +89,7 @@ impl ModelSettings {
     /// # Errors
     /// Where a variable is named that is not there, or holds what cannot be sent.
     pub fn take_key(&mut self, variable: impl Fn(&str) -> Option<String>) -> Result<(), ConfigError> {
-        if self.provider.is_none() {
+        if self.provider != Some(Provider::OpenAi) {
             return Ok(());
         }
         let name = self.key_env.as_deref().unwrap_or(KEY_VARIABLE);
@@ -104,10 +112,13 @@ impl ModelSettings {
     /// # Errors
     /// Where settings are missing, contradict each other or cannot be used; the error names one.
     pub fn source(&self, packed: Option<&Path>) -> Result<ModelSource, ConfigError> {
-        if self.provider.is_some() {
+        if self.provider == Some(Provider::OpenAi) {
             return self.remote();
         }
         self.refuse_remote_settings()?;
+        if self.provider == Some(Provider::Fastembed) {
+            return self.graph();
+        }
         let options = DirectoryOptions {
             query_prefix: self.query_prefix.clone(),
             passage_prefix: self.passage_prefix.clone(),
@@ -125,11 +136,19 @@ impl ModelSettings {
                 options,
             }),
             (None | Some(ModelSource::BUILT_IN), None) => self.built_in(),
+            (Some(name), None) if name.starts_with(FASTEMBED) => {
+                let name = name[FASTEMBED.len()..].to_owned();
+                let access = HubAccess {
+                    cache: cache("fastembed")?,
+                    ..hub_access()?
+                };
+                Ok(self.fastembed(FastembedModel::Catalogue { name, access }))
+            }
             (Some(name), None) => {
                 let Some(hub) = name.strip_prefix(HUB) else {
                     let message = format!(
-                        "{name:?} is not built in, only {} is; a model of the hub is named \"hub:OWNER/NAME\", a folder that holds \
-                         one goes in model.path, and for a model of a server set model.provider and model.base_url",
+                        "{name:?} is not built in, only {} is; a model of the hub is named \"hub:OWNER/NAME\", one of \
+                         fastembed \"fastembed:NAME\", a folder that holds one goes in model.path, and for a model of a server set model.provider and model.base_url",
                         ModelSource::BUILT_IN
                     );
                     return Err(invalid("model.name", message));
@@ -143,6 +162,31 @@ impl ModelSettings {
                 })
             }
         }
+    }
+
+    /// A graph in a folder.
+    fn graph(&self) -> Result<ModelSource, ConfigError> {
+        if self.name.is_some() {
+            let message = "is not for model.provider = \"fastembed\", which takes a folder; leave model.provider out for a model of its \
+                           catalogue, \"fastembed:NAME\"";
+            return Err(invalid("model.name", message.to_owned()));
+        }
+        let path = self.path.clone().ok_or_else(|| {
+            let message = "is missing; model.provider = \"fastembed\" needs the folder that holds model.onnx";
+            invalid("model.path", message.to_owned())
+        })?;
+        Ok(self.fastembed(FastembedModel::Folder(path)))
+    }
+
+    fn fastembed(&self, model: FastembedModel) -> ModelSource {
+        let runtime = std::env::var_os(RUNTIME_VARIABLE).filter(|path| !path.is_empty());
+        ModelSource::Fastembed(FastembedOptions {
+            model,
+            runtime: runtime.map(PathBuf::from),
+            query_prefix: self.query_prefix.clone(),
+            passage_prefix: self.passage_prefix.clone(),
+            max_tokens: self.max_tokens,
+        })
     }
 
     /// The built-in model is what it is.
@@ -231,6 +275,10 @@ impl ModelSettings {
 /// # Errors
 /// When the environment does not say where.
 pub fn hub_cache() -> Result<PathBuf, ConfigError> {
+    cache("hub")
+}
+
+fn cache(folder: &str) -> Result<PathBuf, ConfigError> {
     let variable = |name| {
         std::env::var_os(name)
             .map(PathBuf::from)
@@ -238,7 +286,7 @@ pub fn hub_cache() -> Result<PathBuf, ConfigError> {
     };
     variable("XDG_CACHE_HOME")
         .or_else(|| Some(variable("HOME")?.join(".cache")))
-        .map(|cache| cache.join("autorag").join("hub"))
+        .map(|cache| cache.join("autorag").join(folder))
         .ok_or_else(|| {
             let message = "neither XDG_CACHE_HOME nor HOME is set, and a model of the hub has no place";
             invalid("model.name", message.to_owned())

@@ -10,6 +10,7 @@ mod architecture;
 mod cli;
 mod crash;
 mod damage;
+mod fastembed;
 mod formats;
 mod harness;
 mod hostile;
@@ -25,6 +26,10 @@ mod remote_embedder;
 mod rerank;
 mod results;
 mod shape;
+#[cfg(feature = "fastembed")]
+#[path = "../../embedder/golden/tiny_graph.rs"]
+#[allow(dead_code, reason = "the tests of the embedder look at its rows too")]
+mod tiny_graph;
 #[path = "../../embedder/golden/tiny_model.rs"]
 #[allow(
     dead_code,

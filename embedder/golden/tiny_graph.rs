@@ -1,0 +1,149 @@
+//! A graph for ONNX Runtime that is small enough to write by hand: each token has a row of a table, and a text is the mean of its rows.
+//! Written by the tests that need it, in the format of ONNX, which is protobuf (<https://onnx.ai/onnx/intro/>).
+
+use std::path::Path;
+
+/// Length of a row.
+pub const DIMENSIONS: usize = 8;
+/// Tokens of the longest text.
+pub const MAX_TOKENS: usize = 32;
+/// Token 4 and those after it are words.
+pub const WORDS: [&str; 14] = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "penguins",
+    "live",
+    "in",
+    "the",
+    "southern",
+    "hemisphere",
+    "where",
+    "do",
+    "backup",
+    "water",
+];
+
+/// The row of a token.
+pub fn row(token: usize) -> [f32; DIMENSIONS] {
+    std::array::from_fn(|dimension| {
+        // Special tokens say little, and every word something of its own.
+        let scale = if token < 4 { 0.01 } else { 1.0 };
+        scale * ((token * 37 + dimension * 11) % 19) as f32 - 9.0 * scale
+    })
+}
+
+/// Writes the model's folder: the graph, its tokenizer, and their settings.
+pub fn write(dir: &Path) {
+    let write = |name: &str, bytes: &[u8]| fs_err::write(dir.join(name), bytes).unwrap();
+    fs_err::create_dir_all(dir).unwrap();
+    write("model.onnx", &graph());
+    write("tokenizer.json", tokenizer().as_bytes());
+    write(
+        "config.json",
+        format!(r#"{{"model_type": "bert", "pad_token_id": 0, "max_position_embeddings": {MAX_TOKENS}}}"#)
+            .as_bytes(),
+    );
+    write(
+        "tokenizer_config.json",
+        br#"{"model_max_length": 1000000000000000019884624838656, "pad_token": "[PAD]"}"#,
+    );
+}
+
+fn tokenizer() -> String {
+    let vocabulary: Vec<String> = WORDS
+        .iter()
+        .enumerate()
+        .map(|(id, word)| format!("\"{word}\": {id}"))
+        .collect();
+    let added: Vec<String> = WORDS[..4]
+        .iter()
+        .enumerate()
+        .map(|(id, word)| {
+            format!(
+                r#"{{"id": {id}, "content": "{word}", "special": true, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false}}"#
+            )
+        })
+        .collect();
+    format!(
+        r###"{{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [{}],
+        "normalizer": {{"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null, "lowercase": true}},
+        "pre_tokenizer": {{"type": "BertPreTokenizer"}},
+        "post_processor": {{"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}},
+        "decoder": null,
+        "model": {{"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
+        "vocab": {{{}}}}}}}"###,
+        added.join(", "),
+        vocabulary.join(", ")
+    )
+}
+
+fn graph() -> Vec<u8> {
+    const FLOAT: u64 = 1;
+    const INT64: u64 = 7;
+    let table: Vec<u8> = (0..WORDS.len())
+        .flat_map(row)
+        .flat_map(f32::to_le_bytes)
+        .collect();
+    let tensor = [
+        number(1, WORDS.len() as u64),
+        number(1, DIMENSIONS as u64),
+        number(2, FLOAT),
+        bytes(8, b"table"),
+        bytes(9, &table),
+    ]
+    .concat();
+    let node = [
+        bytes(1, b"table"),
+        bytes(1, b"input_ids"),
+        bytes(2, b"last_hidden_state"),
+        bytes(4, b"Gather"),
+    ]
+    .concat();
+    let value = |name: &str, kind: u64, last: &[Vec<u8>]| {
+        let named = |name: &str| bytes(1, &bytes(2, name.as_bytes()));
+        let shape = [vec![named("texts"), named("tokens")], last.to_vec()]
+            .concat()
+            .concat();
+        let of_tensor = [number(1, kind), bytes(2, &shape)].concat();
+        [bytes(1, name.as_bytes()), bytes(2, &bytes(1, &of_tensor))].concat()
+    };
+    let graph = [
+        bytes(1, &node),
+        bytes(2, b"tiny"),
+        bytes(5, &tensor),
+        bytes(11, &value("input_ids", INT64, &[])),
+        bytes(11, &value("attention_mask", INT64, &[])),
+        bytes(
+            12,
+            &value(
+                "last_hidden_state",
+                FLOAT,
+                &[bytes(1, &number(1, DIMENSIONS as u64))],
+            ),
+        ),
+    ]
+    .concat();
+    [number(1, 8), bytes(7, &graph), bytes(8, &number(2, 17))].concat()
+}
+
+/// A field of protobuf that is a number.
+fn number(field: u64, value: u64) -> Vec<u8> {
+    [varint(field << 3), varint(value)].concat()
+}
+
+/// A field of protobuf that is bytes, text or a message.
+fn bytes(field: u64, value: &[u8]) -> Vec<u8> {
+    [varint(field << 3 | 2), varint(value.len() as u64), value.to_vec()].concat()
+}
+
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut written = Vec::new();
+    while value >= 0x80 {
+        written.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    written.push(value as u8);
+    written
+}

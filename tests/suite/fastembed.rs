@@ -1,0 +1,179 @@
+//! Models that ONNX Runtime computes. With the feature `fastembed`, and all of it where `ORT_DYLIB_PATH` says where ONNX Runtime is.
+
+use std::process::Output;
+
+use crate::harness::Sandbox;
+
+/// Chooses a model for the sandbox, with a library of ONNX Runtime or with none that is there.
+fn choose(sandbox: &Sandbox, model: &str, runtime: Option<&str>) -> Output {
+    let mut run = sandbox.bare_command();
+    match runtime {
+        Some(runtime) => run.env("ORT_DYLIB_PATH", runtime),
+        None => run.env_remove("ORT_DYLIB_PATH"),
+    };
+    run.args(["model", "use", model])
+        .arg(sandbox.docs())
+        .arg("--data-dir")
+        .arg(sandbox.data())
+        .output()
+        .unwrap()
+}
+
+#[track_caller]
+fn assert_refused(output: &Output, parts: &[&str]) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+    for part in parts {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+}
+
+#[cfg(not(feature = "fastembed"))]
+#[test]
+fn a_program_without_it_says_how_to_build_one_with_it() {
+    let sandbox = Sandbox::with_handbook();
+    let refused = choose(&sandbox, "fastembed:BGESmallENV15", None);
+    assert_refused(&refused, &["model.name", "--features fastembed"]);
+    let refused = choose(&sandbox, "fastembed:./docs", None);
+    assert_refused(&refused, &["model.provider", "--features fastembed"]);
+}
+
+#[cfg(feature = "fastembed")]
+mod with_the_feature {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::path::Path;
+
+    use super::*;
+    use crate::harness::{paths, stdout_of_success};
+    use crate::tiny_graph;
+
+    #[test]
+    fn a_library_that_is_missing_or_another_is_an_error_that_names_it() {
+        let sandbox = Sandbox::with_handbook();
+        let graph = sandbox.docs().parent().unwrap().join("graph");
+        tiny_graph::write(&graph);
+        let refused = choose(&sandbox, "fastembed:./graph", Some("/nowhere/libonnxruntime.so"));
+        assert_refused(
+            &refused,
+            &["/nowhere/libonnxruntime.so is not there", "ORT_DYLIB_PATH"],
+        );
+        let no_library = graph.join("config.json");
+        let refused = choose(&sandbox, "fastembed:./graph", no_library.to_str());
+        assert_refused(
+            &refused,
+            &["config.json cannot be used as ONNX Runtime", "ORT_DYLIB_PATH"],
+        );
+    }
+
+    /// Stands in for the hub: any model has the files of a folder.
+    fn hub(folder: &Path) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let folder = folder.to_owned();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                // A client that hangs up is its own business.
+                let _ = answer(stream.unwrap(), &folder);
+            }
+        });
+        endpoint
+    }
+
+    fn answer(mut stream: TcpStream, folder: &Path) -> std::io::Result<()> {
+        let mut lines = BufReader::new(stream.try_clone()?).lines();
+        let request = lines.next().unwrap_or_else(|| Ok(String::new()))?;
+        for line in lines {
+            if line?.is_empty() {
+                break;
+            }
+        }
+        let mut words = request.split(' ');
+        let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let Ok(bytes) = fs_err::read(folder.join(name)) else {
+            return stream
+                .write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        };
+        let length = bytes.len();
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nETag: \"{length}\"\r\nX-Repo-Commit: 0123abcd\r\nConnection: close\r\n\r\n"
+        )?;
+        if method == "GET" {
+            stream.write_all(&bytes)?;
+        }
+        stream.flush()
+    }
+
+    #[test]
+    fn a_model_of_the_catalogue_is_downloaded_once_and_only_when_named() {
+        let Ok(runtime) = std::env::var("ORT_DYLIB_PATH") else {
+            eprintln!("not run: ORT_DYLIB_PATH does not say where ONNX Runtime is");
+            return;
+        };
+        let sandbox = Sandbox::with_handbook();
+        let graph = sandbox.docs().parent().unwrap().join("graph");
+        tiny_graph::write(&graph);
+        let name = |endpoint: &str| {
+            let mut run = sandbox.bare_command();
+            run.env("ORT_DYLIB_PATH", &runtime)
+                .env("HF_ENDPOINT", endpoint)
+                .env_remove("XDG_CACHE_HOME")
+                .args(["model", "use", "fastembed:bgesmallenv15q"])
+                .arg(sandbox.docs())
+                .arg("--data-dir")
+                .arg(sandbox.data());
+            run.output().unwrap()
+        };
+        fs_err::rename(graph.join("model.onnx"), graph.join("model_optimized.onnx")).unwrap();
+        let said = stdout_of_success(&name(&hub(&graph)));
+        assert!(
+            said.contains("BGESmallENV15Q") && said.contains("8 dimensions"),
+            "{said}"
+        );
+        // Nothing answers at that address, and no one asks.
+        let again = stdout_of_success(&name("http://127.0.0.1:9"));
+        assert_eq!(again, said);
+        let mut info = sandbox.bare_command();
+        info.env("ORT_DYLIB_PATH", &runtime)
+            .env("HF_ENDPOINT", "http://127.0.0.1:9")
+            .env_remove("XDG_CACHE_HOME")
+            .args(["model", "info"])
+            .arg(sandbox.docs())
+            .arg("--data-dir")
+            .arg(sandbox.data());
+        let info = stdout_of_success(&info.output().unwrap());
+        assert!(
+            info.contains("cls") && info.contains("Represent this sentence"),
+            "{info}"
+        );
+    }
+
+    #[test]
+    fn an_index_is_made_and_asked_with_a_graph() {
+        let Ok(runtime) = std::env::var("ORT_DYLIB_PATH") else {
+            eprintln!("not run: ORT_DYLIB_PATH does not say where ONNX Runtime is");
+            return;
+        };
+        let sandbox = Sandbox::with_handbook();
+        let graph = sandbox.docs().parent().unwrap().join("graph");
+        tiny_graph::write(&graph);
+        let refused = choose(&sandbox, "fastembed:NoSuchModel", Some(&runtime));
+        assert_refused(&refused, &["model.name", "NoSuchModel", "BGESmallENV15"]);
+        let refused = choose(&sandbox, "fastembed:./docs", Some(&runtime));
+        assert_refused(&refused, &["docs has no model.onnx"]);
+
+        let said = stdout_of_success(&choose(&sandbox, "fastembed:./graph", Some(&runtime)));
+        assert!(said.contains("graph") && said.contains("8 dimensions"), "{said}");
+        sandbox.index();
+        let output = sandbox.command("status").arg("--json").output().unwrap();
+        let status: serde_json::Value = serde_json::from_str(&stdout_of_success(&output)).unwrap();
+        assert_eq!(status["model"]["id"], "graph", "{status}");
+        assert_eq!(status["index_state"]["complete"], true, "{status}");
+        let answer = sandbox.search("penguins live in the southern hemisphere", &["--mode", "dense"]);
+        assert_eq!(answer["degraded"], serde_json::json!([]), "{answer}");
+        assert_eq!(paths(&answer)[0], "site/index.html", "{answer}");
+    }
+}
