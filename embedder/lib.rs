@@ -31,9 +31,9 @@ pub mod encoder;
 #[cfg(not(feature = "pack"))]
 mod encoder;
 mod error;
+mod fastembed;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod fastembed;
 mod golden;
 mod hub;
 mod model;
