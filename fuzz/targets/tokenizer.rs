@@ -18,19 +18,31 @@ fuzz_target!(
             }
         }));
     },
-    |input: &[u8]| {
-    let Some((kind, input)) = input.split_first() else { return };
+    |input: &[u8]| check(input)
+);
+
+fn check(input: &[u8]) {
+    let Some((kind, input)) = input.split_first() else {
+        return;
+    };
     let at = input.iter().position(|byte| *byte == 0xff).unwrap_or_default();
-    let (text, file) = (String::from_utf8_lossy(&input[..at]), input.get(at + 1..).unwrap_or_default());
+    let (text, file) = (
+        String::from_utf8_lossy(&input[..at]),
+        input.get(at + 1..).unwrap_or_default(),
+    );
     let tokenizer = match kind % 4 {
         0 => fuzzing::read_vocabulary(file.to_vec(), true),
         1 => fuzzing::read_vocabulary(file.to_vec(), false),
         _ => fuzzing::read_published(file),
     };
     if let Ok(tokenizer) = tokenizer {
-        for text in ["", "a", "The cat\u{301} \u{ac01} [CLS] <s> 東京\0\u{1f980}", &text] {
+        for text in [
+            "",
+            "a",
+            "The cat\u{301} \u{ac01} [CLS] <s> 東京\0\u{1f980}",
+            &text,
+        ] {
             spans::check(&tokenizer, text);
         }
     }
-    }
-);
+}
