@@ -1,3 +1,5 @@
+use autorag_embedder::FastembedModel;
+
 use super::*;
 
 fn load(file: &str, environment: &[(&str, &str)], flags: Vec<Override>) -> Result<Settings, String> {
@@ -147,6 +149,26 @@ fn settings_of_a_model_that_do_not_go_together_are_named() {
     assert!(said(&format!("{REMOTE}key = \"sk-1\"\n"), &[]).contains("unknown field `key`"));
     assert!(said(&format!("{REMOTE}concurrency = 0\n"), &[]).starts_with("model.concurrency: "));
     assert!(said(&format!("{REMOTE}[index]\nchunk_tokens = 511\n"), &[]).starts_with("index.chunk_tokens: "));
+}
+
+#[test]
+fn a_graph_is_named_by_its_folder_or_from_the_catalogue() {
+    let source = |file: &str| load(file, &[], vec![]).unwrap().model.source(None).unwrap();
+    let graph = "[model]\nprovider = \"fastembed\"\n";
+    let ModelSource::Fastembed(options) = source(&format!("{graph}path = \"/m\"\nmax_tokens = 300\n")) else {
+        panic!("not fastembed");
+    };
+    assert_eq!(options.model, FastembedModel::Folder("/m".into()));
+    assert_eq!(options.max_tokens, Some(300));
+    let ModelSource::Fastembed(options) = source("[model]\nname = \"fastembed:BGEM3\"\n") else {
+        panic!("not fastembed");
+    };
+    assert!(matches!(options.model, FastembedModel::Catalogue { name, .. } if name == "BGEM3"));
+
+    let said = |more: &str| load(&format!("{graph}{more}"), &[], vec![]).unwrap_err();
+    assert!(said("").starts_with("model.path: "));
+    assert!(said("path = \"/m\"\nname = \"m\"\n").starts_with("model.name: "));
+    assert!(said("path = \"/m\"\ndimensions = 8\n").starts_with("model.dimensions: "));
 }
 
 #[test]
