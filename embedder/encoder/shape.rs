@@ -24,6 +24,7 @@ pub struct Shape {
 /// Widths of a head that the kernels are compiled for.
 pub const HEAD_WIDTHS: [usize; 2] = [32, 64];
 /// The widest of them.
+#[cfg(target_arch = "x86_64")]
 pub const MAX_HEAD: usize = 64;
 /// The widest layer that the kernels have room for.
 pub const MAX_WIDTH: usize = 4096;
