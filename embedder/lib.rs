@@ -35,6 +35,7 @@ mod fastembed;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod golden;
+pub mod http;
 mod hub;
 mod model;
 #[cfg(feature = "pack")]

@@ -3,18 +3,23 @@
 //! Every layer is a TOML table of the same shape, laid over the one before, so that a setting has one name, one type
 //! and one check wherever it comes from.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use autorag_embedder::ModelSource;
-use autorag_indexer::{IndexOptions, WatchMode, WatchOptions};
-use autorag_query::{MAX_RERANK_BUDGET, RerankApi, RerankerOptions};
-use autorag_store::VectorIndex;
+use autorag_indexer::IndexOptions;
+use autorag_query::MAX_RERANK_BUDGET;
 use serde::Deserialize;
 use toml::{Table, Value};
 
+mod model;
+mod rerank;
+mod sections;
+#[cfg(test)]
+mod tests;
+
 pub use model::{FASTEMBED, HUB, ModelSettings, Provider, hub_cache};
+pub use rerank::RerankSettings;
+pub use sections::{IndexSettings, LogFormat, LogSettings, SearchSettings, ServerSettings, VectorSettings};
 
 /// Prefix of the environment variables that set something.
 const ENV_PREFIX: &str = "AUTORAG_";
@@ -69,217 +74,6 @@ pub struct Settings {
     pub vectors: VectorSettings,
     /// What concerns logs.
     pub log: LogSettings,
-}
-
-/// What concerns HTTP.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ServerSettings {
-    /// Address to listen on; loopback only.
-    pub addr: SocketAddr,
-    /// Largest request body, bytes.
-    pub max_body_bytes: usize,
-    /// Requests worked on at once; more are turned away with 503.
-    pub max_concurrent: usize,
-    /// Longest a request may take, milliseconds.
-    pub timeout_ms: u64,
-}
-
-/// What concerns reading and cutting files.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct IndexSettings {
-    /// Only files that match one of these globs; all where empty.
-    pub include: Vec<String>,
-    /// No file that matches one of these globs.
-    pub exclude: Vec<String>,
-    /// Whether hidden files are read.
-    pub hidden: bool,
-    /// Whether `.gitignore`, `.ignore` and `.autoragignore` are honoured.
-    pub respect_ignore: bool,
-    /// Whether symbolic links are followed.
-    pub follow_links: bool,
-    /// Largest file that is read, bytes.
-    pub max_file_size: u64,
-    /// Most tokens in a passage.
-    pub chunk_tokens: usize,
-    /// How much of a passage its successor repeats, percent.
-    pub chunk_overlap_percent: u8,
-    /// Threads that parse and embed; 0 for one a core.
-    pub threads: usize,
-    /// How `serve` and `mcp` notice changes.
-    pub watch: Watch,
-    /// Seconds between walks that find what watching has missed; 0 for none.
-    pub reconcile_secs: u64,
-}
-
-/// What holds for a search that does not say otherwise.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SearchSettings {
-    /// Least score of a hit, from 0 (any) to 1.
-    pub score_threshold: f32,
-}
-
-/// Where a reranker is, for searches that want one.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RerankSettings {
-    /// Its whole address; no reranker where empty.
-    pub url: String,
-    /// What it speaks: `tei` or `cohere`.
-    pub api: String,
-    /// Name of the model, where the server has several.
-    pub model: String,
-    /// Name of the variable that holds the key; none where that is not set.
-    pub key_env: String,
-    /// How many of the best candidates are reranked.
-    pub candidates: usize,
-    /// How long reranking may take, milliseconds.
-    pub budget_ms: u64,
-}
-
-/// What concerns the search of vectors.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct VectorSettings {
-    /// How the nearest are found.
-    pub index: VectorChoice,
-}
-
-/// How the nearest vectors are found.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum VectorChoice {
-    /// By what was measured to win at the size of the index; so far flat at all of them.
-    #[default]
-    Auto,
-    /// By looking at every vector.
-    Flat,
-    /// By a graph at any size.
-    Hnsw,
-}
-
-/// How changes are noticed while the process runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Watch {
-    /// By events of the file system, or by polling where those cannot be had.
-    Auto,
-    /// By a walk every few seconds.
-    Poll,
-    /// Not at all: folders are read at start only.
-    Off,
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// What concerns logs.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LogSettings {
-    /// `error`, `warn`, `info`, `debug` or `trace` for what autorag itself says, or a filter of tracing's such as
-    /// `tantivy=info,autorag_store=debug`.
-    pub level: String,
-    /// How lines look.
-    pub format: LogFormat,
-}
-
-impl ServerSettings {
-    /// Longest a request may take.
-    pub fn timeout(&self) -> Duration {
-        Duration::from_millis(self.timeout_ms)
-    }
-}
-
-impl Default for ServerSettings {
-    fn default() -> Self {
-        ServerSettings {
-            addr: SocketAddr::from(([127, 0, 0, 1], 7878)),
-            max_body_bytes: 1 << 20,
-            max_concurrent: 64,
-            timeout_ms: 30_000,
-        }
-    }
-}
-
-impl Default for IndexSettings {
-    fn default() -> Self {
-        let options = IndexOptions::default();
-        IndexSettings {
-            include: options.include,
-            exclude: options.exclude,
-            hidden: options.hidden,
-            respect_ignore: options.respect_ignore,
-            follow_links: options.follow_links,
-            max_file_size: options.max_file_size,
-            chunk_tokens: options.chunk_tokens,
-            chunk_overlap_percent: options.chunk_overlap_percent,
-            threads: 0,
-            watch: Watch::Auto,
-            reconcile_secs: 300,
-        }
-    }
-}
-
-impl Default for RerankSettings {
-    fn default() -> Self {
-        RerankSettings {
-            url: String::new(),
-            api: RerankApi::default().as_str().to_owned(),
-            model: String::new(),
-            key_env: "RERANK_API_KEY".to_owned(),
-            candidates: 30,
-            budget_ms: 500,
-        }
-    }
-}
-
-impl RerankSettings {
-    /// What they come to; the key is asked of `variable`.
-    ///
-    /// # Errors
-    /// [`ConfigError::Invalid`] where the protocol is not known.
-    pub fn options(
-        &self,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<Option<RerankerOptions>, ConfigError> {
-        if self.url.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(RerankerOptions {
-            url: self.url.clone(),
-            api: self.api()?,
-            model: Some(self.model.clone()).filter(|model| !model.is_empty()),
-            key: variable(&self.key_env).filter(|key| !key.is_empty()),
-            candidates: self.candidates,
-            budget: Duration::from_millis(self.budget_ms),
-        }))
-    }
-
-    fn api(&self) -> Result<RerankApi, ConfigError> {
-        self.api.parse().map_err(|message| ConfigError::Invalid {
-            setting: "rerank.api",
-            message,
-        })
-    }
-}
-
-impl Default for LogSettings {
-    fn default() -> Self {
-        LogSettings {
-            level: "info".into(),
-            format: LogFormat::Text,
-        }
-    }
 }
 
 /// How a variable's or flag's text is read.
@@ -498,32 +292,6 @@ impl Settings {
     }
 }
 
-impl VectorSettings {
-    /// What the store needs of them.
-    pub fn index(&self) -> VectorIndex {
-        match self.index {
-            VectorChoice::Auto => VectorIndex::Auto,
-            VectorChoice::Flat => VectorIndex::Flat,
-            VectorChoice::Hnsw => VectorIndex::Hnsw,
-        }
-    }
-}
-
-impl IndexSettings {
-    /// How the folders are watched; `None` where they are not.
-    pub fn watch_options(&self) -> Option<WatchOptions> {
-        let mode = match self.watch {
-            Watch::Auto => WatchMode::Auto,
-            Watch::Poll => WatchMode::Poll,
-            Watch::Off => return None,
-        };
-        Some(WatchOptions {
-            mode,
-            reconcile: (self.reconcile_secs > 0).then(|| Duration::from_secs(self.reconcile_secs)),
-        })
-    }
-}
-
 fn settings_file(named: Option<&Path>, environment: &[(String, String)]) -> Option<PathBuf> {
     if let Some(named) = named {
         return Some(named.to_owned());
@@ -627,7 +395,3 @@ fn malformed(origin: &str, error: &toml::de::Error) -> ConfigError {
 fn one_line(error: &toml::de::Error) -> String {
     error.to_string().trim().to_owned()
 }
-
-mod model;
-#[cfg(test)]
-mod tests;

@@ -1,14 +1,13 @@
 //! Requests to the hub: where a file is, and its bytes from some place on.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::http::{Response, Uri};
-use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Body};
 
 use super::{HubAccess, HubModel};
 use crate::error::EmbedError;
+use crate::http::client_for;
 
 /// Most redirections of one request; the hub has one.
 const MOST_REDIRECTIONS: usize = 5;
@@ -46,23 +45,17 @@ impl Client {
         let endpoint: Uri = base
             .parse()
             .map_err(|_| failed(format!("HF_ENDPOINT {base:?} is no address")))?;
-        let mut config = Agent::config_builder()
-            .http_status_as_error(false)
-            // Followed by hand: the token stays with the hub, and what the hub says of a file comes with its first answer.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .timeout_connect(Some(PATIENCE))
-            .timeout_recv_response(Some(PATIENCE))
-            .user_agent(concat!("autorag/", env!("CARGO_PKG_VERSION")));
-        match endpoint.scheme_str() {
-            Some("https") => config = config.tls_config(tls().map_err(failed)?),
-            Some("http") => {}
-            _ => {
-                return Err(failed(format!(
-                    "HF_ENDPOINT {base:?} is no address that begins with https://"
-                )));
-            }
+        if !matches!(endpoint.scheme_str(), Some("http" | "https")) {
+            return Err(failed(format!(
+                "HF_ENDPOINT {base:?} is no address that begins with https://"
+            )));
         }
+        // Redirections are followed by hand: the token stays with the hub, and what the hub says of a file comes with its first
+        // answer.
+        let client = client_for(&endpoint).map_err(|error| failed(error.to_string()))?;
+        let config = client
+            .timeout_connect(Some(PATIENCE))
+            .timeout_recv_response(Some(PATIENCE));
         Ok(Self {
             agent: config.build().into(),
             endpoint,
@@ -173,24 +166,4 @@ impl Client {
             "the hub cannot be reached ({error}): go online once, or set model.path to a folder that holds the model"
         ))
     }
-}
-
-/// Certificates of the system.
-fn tls() -> Result<TlsConfig, String> {
-    let found = rustls_native_certs::load_native_certs();
-    if found.certs.is_empty() {
-        return Err(
-            "the system has no certificates to check https with: install ca-certificates, or set SSL_CERT_FILE".into(),
-        );
-    }
-    let certificates: Vec<Certificate<'static>> = found
-        .certs
-        .iter()
-        .map(|der| Certificate::from_der(der.as_ref()).to_owned())
-        .collect();
-    Ok(TlsConfig::builder()
-        .provider(TlsProvider::Rustls)
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .root_certs(RootCerts::new_with_certs(&certificates))
-        .build())
 }

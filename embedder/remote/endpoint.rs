@@ -1,18 +1,17 @@
 //! One request over HTTP.
 
-use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, SystemTime};
 
 use ureq::Agent;
 use ureq::http::header::{AUTHORIZATION, HeaderValue, LOCATION, RETRY_AFTER};
 use ureq::http::{HeaderMap, StatusCode, Uri};
-use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
 use super::answer;
 use super::options::{RemoteOptions, invalid};
 use super::retry::retry_after;
 use crate::error::EmbedError;
+use crate::http::{bearer, client_for};
 
 /// Bytes of an answer that are read for each text: a vector of 8192 numbers, written at length.
 const BYTES_A_TEXT: u64 = 256 << 10;
@@ -54,36 +53,20 @@ pub(super) struct Endpoint {
 impl Endpoint {
     pub(super) fn new(options: &RemoteOptions) -> Result<Endpoint, EmbedError> {
         let uri = options.endpoint()?;
-        let mut config = Agent::config_builder()
-            .http_status_as_error(false)
-            // The key and the texts go where the settings say, and nowhere that an answer or the environment says.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
+        let client = client_for(&uri).map_err(|error| invalid("model.base_url", error.to_string()))?;
+        let config = client
+            // The key and the texts go where the settings say, and nowhere that the environment says.
             .proxy(None)
-            .user_agent(concat!("autorag/", env!("CARGO_PKG_VERSION")))
             .max_idle_connections_per_host(options.concurrency.saturating_add(1));
-        if uri.scheme_str() == Some("https") {
-            config = config.tls_config(tls()?);
-        }
-        let authorization = match &options.key {
-            None => None,
-            Some(key) => {
-                let unsendable = |_| {
-                    invalid(
-                        "model.key_env",
-                        "the key has characters that cannot be sent".to_owned(),
-                    )
-                };
-                let mut value =
-                    HeaderValue::from_str(&format!("Bearer {}", key.secret())).map_err(unsendable)?;
-                value.set_sensitive(true);
-                Some(value)
-            }
+        let authorization = options.key.as_ref().map(|key| bearer(key.secret()));
+        let unsendable = |_| {
+            let message = "the key has characters that cannot be sent";
+            invalid("model.key_env", message.to_owned())
         };
         Ok(Endpoint {
             agent: config.build().new_agent(),
             uri,
-            authorization,
+            authorization: authorization.transpose().map_err(unsendable)?,
         })
     }
 
@@ -143,28 +126,6 @@ impl Endpoint {
             }
         }
     }
-}
-
-/// Certificates of the system, to which an administrator adds those of the house.
-fn tls() -> Result<TlsConfig, EmbedError> {
-    let found = rustls_native_certs::load_native_certs();
-    if found.certs.is_empty() {
-        let message =
-            "the system has no certificates to check https with; install its package of certificates, \
-                       ca-certificates on most Linux systems, or set SSL_CERT_FILE"
-                .to_owned();
-        return Err(invalid("model.base_url", message));
-    }
-    let certificates: Vec<Certificate<'static>> = found
-        .certs
-        .iter()
-        .map(|der| Certificate::from_der(der.as_ref()).to_owned())
-        .collect();
-    Ok(TlsConfig::builder()
-        .provider(TlsProvider::Rustls)
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .root_certs(RootCerts::new_with_certs(&certificates))
-        .build())
 }
 
 fn unsent(error: &ureq::Error, timeout: Duration) -> Failure {

@@ -1,12 +1,11 @@
 //! One request over HTTP.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use autorag_embedder::http::{bearer, client_for};
 use ureq::Agent;
 use ureq::http::header::{AUTHORIZATION, HeaderValue};
 use ureq::http::{StatusCode, Uri};
-use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
 use crate::QueryError;
 
@@ -28,36 +27,21 @@ impl Endpoint {
                 "{url:?} is not an address, such as http://127.0.0.1:8080/rerank"
             ))
         })?;
-        let scheme = uri.scheme_str().filter(|_| uri.host().is_some());
-        let mut config = Agent::config_builder()
-            .http_status_as_error(false)
-            // Passages and the key go where the settings say, and nowhere that an answer or the environment says.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(None)
-            .user_agent(concat!("autorag/", env!("CARGO_PKG_VERSION")));
-        match scheme {
-            Some("https") => config = config.tls_config(tls()?),
-            Some("http") => {}
-            _ => {
-                return Err(refused(format!(
-                    "{url:?} does not begin with http:// or https:// and a host"
-                )));
-            }
+        let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+        if !is_http || uri.host().is_none() {
+            return Err(refused(format!(
+                "{url:?} does not begin with http:// or https:// and a host"
+            )));
         }
-        let authorization = match key {
-            None => None,
-            Some(key) => {
-                let unsendable = |_| refused("the key has characters that cannot be sent".into());
-                let mut value = HeaderValue::from_str(&format!("Bearer {key}")).map_err(unsendable)?;
-                value.set_sensitive(true);
-                Some(value)
-            }
-        };
+        let client = client_for(&uri).map_err(|error| refused(error.to_string()))?;
+        // Passages and the key go where the settings say, and nowhere that the environment says.
+        let config = client.proxy(None);
+        let authorization = key.map(bearer).transpose();
+        let unsendable = |_| refused("the key has characters that cannot be sent".into());
         Ok(Endpoint {
             agent: config.build().new_agent(),
             uri,
-            authorization,
+            authorization: authorization.map_err(unsendable)?,
         })
     }
 
@@ -86,28 +70,6 @@ impl Endpoint {
             .read_to_vec();
         read.map_err(|error| unsent(&error))
     }
-}
-
-/// Certificates of the system, to which an administrator adds those of the house.
-fn tls() -> Result<TlsConfig, QueryError> {
-    let found = rustls_native_certs::load_native_certs();
-    if found.certs.is_empty() {
-        let message = "the system has no certificates to check https with; install its package of certificates, \
-                       ca-certificates on most Linux systems, or set SSL_CERT_FILE";
-        return Err(QueryError::Reranker {
-            message: message.into(),
-        });
-    }
-    let certificates: Vec<Certificate<'static>> = found
-        .certs
-        .iter()
-        .map(|der| Certificate::from_der(der.as_ref()).to_owned())
-        .collect();
-    Ok(TlsConfig::builder()
-        .provider(TlsProvider::Rustls)
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .root_certs(RootCerts::new_with_certs(&certificates))
-        .build())
 }
 
 fn unsent(error: &ureq::Error) -> String {

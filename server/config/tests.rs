@@ -1,5 +1,9 @@
 use autorag_embedder::FastembedModel;
 
+use std::time::Duration;
+
+use autorag_store::VectorIndex;
+
 use super::*;
 
 fn load(file: &str, environment: &[(&str, &str)], flags: Vec<Override>) -> Result<Settings, String> {

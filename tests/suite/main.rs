@@ -23,6 +23,7 @@ mod page;
 mod provider;
 mod quality;
 mod remote_embedder;
+mod remote_model;
 mod rerank;
 mod results;
 mod shape;
