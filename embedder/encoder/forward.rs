@@ -11,7 +11,7 @@ use super::aligned::AlignedVec;
 use super::format::PANEL;
 use super::kernels::{Activation, Arithmetic, HeadSpace, Quantised, Rows, RowsMut, TOGETHER_WIDTH};
 use super::shape::Shape;
-use super::weights::{Embeddings, Layer, Weights};
+use super::weights::{Embeddings, Layer, Linear, Weights};
 use crate::model::Pooling;
 
 /// Rows that go through the feed-forward part together: their widened form stays in the second-level cache.
@@ -198,71 +198,70 @@ fn add_attention(
     space: &mut BlockSpace,
 ) {
     let width = layer.attention_output.inputs;
-    let rows = hidden.len() / width;
     let context = Rows {
         values: context,
         stride: width,
     };
-    arithmetic.quantise(context, rows, layer.attention_output.smoothing, &mut space.codes);
-    let out = RowsMut {
+    let delta = RowsMut {
         values: &mut space.delta,
         stride: width,
     };
-    arithmetic.linear(
-        &layer.attention_output,
-        0..width / PANEL,
-        &space.codes,
-        rows,
+    let (project, rows) = (&layer.attention_output, hidden.len() / width);
+    let codes = &mut space.codes;
+    apply(
+        arithmetic,
+        project,
         Activation::Identity,
-        out,
+        context,
+        rows,
+        codes,
+        delta,
     );
     arithmetic.add_and_norm(hidden, &space.delta, &layer.attention_norm);
 }
 
 /// `hidden = norm(hidden + narrow(gelu(widen(hidden))))`
 fn feed_forward(arithmetic: &impl Arithmetic, layer: &Layer<'_>, hidden: &mut [f32], space: &mut BlockSpace) {
-    let (width, wide) = (layer.widen.inputs, layer.narrow.inputs);
-    let wide_stride = wide + WIDE_GAP;
+    let Layer { widen, narrow, .. } = layer;
+    let width = widen.inputs;
     let rows = hidden.len() / width;
-    arithmetic.quantise(
-        Rows {
-            values: hidden,
-            stride: width,
-        },
-        rows,
-        layer.widen.smoothing,
-        &mut space.codes,
-    );
-    let out = RowsMut {
+    let wide_stride = narrow.inputs + WIDE_GAP;
+    let input = Rows {
+        values: hidden,
+        stride: width,
+    };
+    let wide = RowsMut {
         values: &mut space.wide,
         stride: wide_stride,
     };
-    arithmetic.linear(
-        &layer.widen,
-        0..wide / PANEL,
-        &space.codes,
-        rows,
-        Activation::Gelu,
-        out,
-    );
-    let widened = Rows {
+    let codes = &mut space.codes;
+    apply(arithmetic, widen, Activation::Gelu, input, rows, codes, wide);
+    let wide = Rows {
         values: &space.wide,
         stride: wide_stride,
     };
-    arithmetic.quantise(widened, rows, layer.narrow.smoothing, &mut space.wide_codes);
-    let out = RowsMut {
+    let delta = RowsMut {
         values: &mut space.delta,
         stride: width,
     };
-    arithmetic.linear(
-        &layer.narrow,
-        0..width / PANEL,
-        &space.wide_codes,
-        rows,
-        Activation::Identity,
-        out,
-    );
+    let codes = &mut space.wide_codes;
+    apply(arithmetic, narrow, Activation::Identity, wide, rows, codes, delta);
     arithmetic.add_and_norm(hidden, &space.delta, &layer.feed_forward_norm);
+}
+
+/// A whole linear layer over the first `count` rows of `input`, which become `codes` on the way.
+fn apply(
+    arithmetic: &impl Arithmetic,
+    layer: &Linear<'_>,
+    activation: Activation,
+    input: Rows<'_>,
+    count: usize,
+    codes: &mut Quantised,
+    out: RowsMut<'_>,
+) {
+    arithmetic.quantise(input, count, layer.smoothing, codes);
+    let panels = 0..layer.scale.len() / PANEL;
+    arithmetic.linear(layer, panels, codes, count, activation, out);
 }
 
 /// The vectors of the tokens as one, at length one. The division of the mean by their number falls away in the normalisation.
