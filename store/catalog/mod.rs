@@ -74,7 +74,12 @@ impl Catalog {
             writer: None,
             readers: Mutex::default(),
         };
-        match catalog.read(format)? {
+        let found = match catalog.read(format) {
+            // It was being made when the process died. Who writes it next begins again.
+            Err(StoreError::Catalog { source, .. }) if is_half_made(&source) => 0,
+            found => found?,
+        };
+        match found {
             FORMAT => Ok(catalog),
             0 => Err(StoreError::NoStore { dir: dir.to_owned() }),
             found if found < FORMAT => Err(StoreError::OlderFormat {
@@ -149,6 +154,12 @@ impl Catalog {
             source,
         }
     }
+}
+
+/// Whether there is a journal to be rolled back, which only the making of a catalog leaves: it logs ahead from then on.
+fn is_half_made(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_READONLY_ROLLBACK)
 }
 
 fn format(connection: &Connection) -> rusqlite::Result<u32> {

@@ -21,6 +21,16 @@ pub(crate) struct Change<'a> {
     writer: MutexGuard<'a, Option<IndexWriter>>,
     /// By the code of their language.
     analyzers: HashMap<&'static str, TextAnalyzer>,
+    committed: bool,
+}
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        if !self.committed {
+            // What it has been given would be committed with the next change, so that one makes a writer of its own.
+            *self.writer = None;
+        }
+    }
 }
 
 impl<'a> Change<'a> {
@@ -29,6 +39,7 @@ impl<'a> Change<'a> {
             lexical,
             writer,
             analyzers: HashMap::new(),
+            committed: false,
         }
     }
 
@@ -94,11 +105,9 @@ impl<'a> Change<'a> {
             commit.set_payload(&seq.to_string());
             commit.commit()
         });
-        committed.map(drop).map_err(|source| {
-            // After a failed commit the writer cannot be relied on; the next change makes a new one.
-            *self.writer = None;
-            lexical.failed(source)
-        })
+        committed.map_err(|source| lexical.failed(source))?;
+        self.committed = true;
+        Ok(())
     }
 
     fn writer(&mut self) -> Result<&mut IndexWriter, StoreError> {

@@ -6,6 +6,7 @@ mod best;
 mod change;
 mod language;
 mod query;
+mod statistics;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use tantivy::schema::{
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyError};
 
 pub(crate) use change::Change;
+use statistics::SegmentCounts;
 pub use terms::TermMatch;
 pub(crate) use view::{LexicalView, Restriction};
 
@@ -72,6 +74,7 @@ pub(crate) struct Lexical {
     fields: Fields,
     reader: IndexReader,
     writer: Mutex<Option<IndexWriter>>,
+    counts: SegmentCounts,
 }
 
 impl Lexical {
@@ -123,6 +126,7 @@ impl Lexical {
             fields,
             reader,
             writer: Mutex::default(),
+            counts: SegmentCounts::default(),
         })
     }
 
@@ -140,7 +144,11 @@ impl Lexical {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if writer.is_none() {
             let made = self.index.writer_with_num_threads(1, WRITER_BYTES);
-            *writer = Some(made.map_err(|source| self.failed(source))?);
+            let made = made.map_err(|source| self.failed(source))?;
+            // A change that the process died in has left files. Their names can be those of the next one.
+            let cleaned = made.garbage_collect_files().wait();
+            cleaned.map_err(|source| self.failed(source))?;
+            *writer = Some(made);
         }
         Ok(Change::new(self, writer))
     }
@@ -159,7 +167,9 @@ impl Lexical {
     /// A view of the last commit.
     pub(crate) fn view(&self) -> Result<LexicalView, StoreError> {
         self.reader.reload().map_err(|source| self.failed(source))?;
-        LexicalView::new(self.reader.searcher(), self.fields, &self.path)
+        let searcher = self.reader.searcher();
+        let statistics = self.counts.of(&searcher);
+        LexicalView::new(searcher, statistics, self.fields, &self.path)
     }
 
     fn failed(&self, source: TantivyError) -> StoreError {

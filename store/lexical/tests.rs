@@ -1,6 +1,6 @@
 //! Questions to a store of a few documents.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::{
@@ -202,4 +202,96 @@ fn terms_tell_what_they_are_worth_and_where_they_are() {
     );
     assert_eq!((terms[1].in_text, terms[1].passages), (1, 3));
     assert!(!terms[2].matches() && terms[0].matches());
+}
+
+/// Scores of a question by key, in a store that the batches were applied to one by one.
+fn scores(batches: &[ChangeBatch], question: &str) -> BTreeMap<String, f32> {
+    let dir = tempfile::tempdir().unwrap();
+    let model = ModelIdentity {
+        id: "none".into(),
+        version: "1".into(),
+        dimensions: 4,
+        ..ModelIdentity::default()
+    };
+    let sources = Vec::new();
+    let store = Store::open(dir.path(), StoreOptions { model, sources }).unwrap();
+    for batch in batches {
+        store.apply(batch).unwrap();
+        store.refresh_lexical().unwrap();
+    }
+    let snapshot = store.snapshot().unwrap();
+    let found = snapshot.lexical(question, Matching::Any, None, 500).unwrap();
+    let ids: Vec<_> = found.iter().map(|candidate| candidate.passage).collect();
+    let passages = snapshot.passages(&ids).unwrap().into_iter();
+    let keys = passages.map(|passage| snapshot.document_by_id(passage.document).unwrap().key.clone());
+    keys.zip(found.iter().map(|candidate| candidate.score)).collect()
+}
+
+#[test]
+fn scores_do_not_depend_on_what_there_was_before() {
+    let of_text = |number: usize, text: &str| {
+        document(&format!("{number}.md"), "markdown", "A report", &[("Part", text)])
+    };
+    let text = |number: usize| format!("harbour lantern {}copper", "orchard ".repeat(number % 7));
+    let now = ChangeBatch {
+        upserts: (0..200).map(|number| of_text(number, &text(number))).collect(),
+        ..ChangeBatch::default()
+    };
+    // A few that go from among many, as well as many from among few.
+    for gone in [3, 150] {
+        let mut before = now.clone();
+        before.upserts.drain(..gone);
+        before
+            .upserts
+            .extend((0..gone).map(|number| of_text(number, "harbour hafen")));
+        before
+            .upserts
+            .extend((200..200 + gone).map(|number| of_text(number, "lantern harbour copper hafen")));
+        let change = ChangeBatch {
+            upserts: now.upserts[..gone].to_vec(),
+            removals: (200..200 + gone).map(|number| format!("{number}.md")).collect(),
+            ..ChangeBatch::default()
+        };
+        let with_past = [before, change];
+        for question in ["lantern", "orchard copper", "harbour"] {
+            assert_eq!(
+                scores(&with_past, question),
+                scores(std::slice::from_ref(&now), question),
+                "{question}, {gone} gone"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_change_that_is_given_up_never_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let lexical = super::Lexical::open(&dir.path().join("lexical")).unwrap();
+    let new = document("a.md", "markdown", "", &[("", "giraffes")]);
+    let entry = crate::DocumentEntry {
+        id: crate::DocumentId(1),
+        key: new.key,
+        stat: new.stat,
+        source_hash: new.source_hash,
+        status: new.status,
+        reason: None,
+        kind: new.kind,
+        language: None,
+        title: None,
+        metadata: new.metadata,
+        passages: 1,
+    };
+    let row = crate::catalog::LexicalRow {
+        passage: crate::PassageId(1),
+        document: crate::DocumentId(1),
+        heading_path: Vec::new(),
+        text: "giraffes".into(),
+    };
+    let mut change = lexical.change().unwrap();
+    change.add(&entry, &[row]).unwrap();
+    drop(change);
+    lexical.change().unwrap().commit(5).unwrap();
+    let view = lexical.view().unwrap();
+    let found = view.search("giraffes", Matching::Any, None, 1, 5).unwrap();
+    assert!(found.is_empty());
 }

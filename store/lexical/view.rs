@@ -15,6 +15,7 @@ use tantivy::{DocAddress, Searcher, SegmentOrdinal, TantivyError, Term};
 use super::best::Best;
 use super::language::{self, Profile};
 use super::query::Searched;
+use super::statistics::Statistics;
 use super::typed::{Clause, Forms, Scope, Typed};
 use super::{Fields, analyzer};
 use crate::{Candidate, DocumentId, DocumentSet, Matching, PassageId, StoreError};
@@ -39,6 +40,7 @@ const K1: f32 = 1.2;
 #[derive(Clone)]
 pub(crate) struct LexicalView {
     searcher: Searcher,
+    statistics: Statistics,
     fields: Fields,
     path: PathBuf,
     /// Those that its texts were stemmed in; a query is stemmed in each.
@@ -61,13 +63,20 @@ pub(crate) struct Restriction {
 }
 
 impl LexicalView {
-    pub(super) fn new(searcher: Searcher, fields: Fields, path: &Path) -> Result<LexicalView, StoreError> {
-        let languages = languages(&searcher, fields.language).map_err(|source| StoreError::Lexical {
-            path: path.to_owned(),
-            source,
-        })?;
+    pub(super) fn new(
+        searcher: Searcher,
+        statistics: Statistics,
+        fields: Fields,
+        path: &Path,
+    ) -> Result<LexicalView, StoreError> {
+        let languages =
+            languages(&searcher, &statistics, fields.language).map_err(|source| StoreError::Lexical {
+                path: path.to_owned(),
+                source,
+            })?;
         Ok(LexicalView {
             searcher,
+            statistics,
             fields,
             path: path.to_owned(),
             languages,
@@ -97,13 +106,13 @@ impl LexicalView {
             within,
             &Arc::new(barred),
             limit,
-            &self.searcher,
+            &self.statistics,
         )?;
         let Some(whole) = typed.any_of(fields.whole) else {
             return Ok(found);
         };
         let counted = WholeDocuments {
-            searcher: &self.searcher,
+            passages: &self.statistics,
             count: documents,
         };
         let depth = limit * DOCUMENTS;
@@ -149,7 +158,7 @@ impl LexicalView {
         let mut with = 0;
         for form in forms {
             let term = Term::from_field_text(field, form);
-            let found = self.searcher.doc_freq(&term);
+            let found = self.statistics.doc_freq(&term);
             with = with.max(found.map_err(|source| self.failed(source))?);
         }
         Ok(with)
@@ -323,13 +332,13 @@ fn settled(score: f32) -> f32 {
 /// The statistics of whole documents, which are indexed with their first passages: there are as many as documents, not as
 /// passages.
 struct WholeDocuments<'a> {
-    searcher: &'a Searcher,
+    passages: &'a Statistics,
     count: u64,
 }
 
 impl Bm25StatisticsProvider for WholeDocuments<'_> {
     fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
-        self.searcher.total_num_tokens(field)
+        self.passages.total_num_tokens(field)
     }
 
     fn total_num_docs(&self) -> tantivy::Result<u64> {
@@ -337,13 +346,17 @@ impl Bm25StatisticsProvider for WholeDocuments<'_> {
     }
 
     fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
-        // Documents that are deleted, and not merged away yet, count here and not there.
-        Ok(self.searcher.doc_freq(term)?.min(self.count))
+        // The documents of a follower may be a step behind its passages.
+        Ok(self.passages.doc_freq(term)?.min(self.count))
     }
 }
 
 /// The languages of an index, English always among them.
-fn languages(searcher: &Searcher, field: Field) -> tantivy::Result<Vec<&'static Profile>> {
+fn languages(
+    searcher: &Searcher,
+    statistics: &Statistics,
+    field: Field,
+) -> tantivy::Result<Vec<&'static Profile>> {
     let mut codes = BTreeSet::new();
     for segment in searcher.segment_readers() {
         let inverted = segment.inverted_index(field)?;
@@ -352,8 +365,13 @@ fn languages(searcher: &Searcher, field: Field) -> tantivy::Result<Vec<&'static 
             codes.insert(String::from_utf8_lossy(terms.key()).into_owned());
         }
     }
+    codes.remove(language::ENGLISH.code);
     let mut languages = vec![language::ENGLISH];
-    let others = codes.iter().filter(|code| *code != language::ENGLISH.code);
-    languages.extend(others.filter_map(|code| language::by_code(code)));
+    for code in codes {
+        // Documents that are deleted leave theirs behind.
+        if statistics.doc_freq(&Term::from_field_text(field, &code))? > 0 {
+            languages.extend(language::by_code(&code));
+        }
+    }
     Ok(languages)
 }

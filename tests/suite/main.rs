@@ -8,7 +8,6 @@
 
 mod architecture;
 mod cli;
-mod crash;
 mod damage;
 mod fastembed;
 mod formats;
@@ -22,6 +21,7 @@ mod model;
 mod page;
 mod provider;
 mod quality;
+mod random;
 mod remote_embedder;
 mod remote_model;
 mod rerank;
@@ -37,4 +37,5 @@ mod tiny_graph;
     reason = "the tests of the embedder write other kinds of numbers too"
 )]
 mod tiny_model;
+mod torture;
 mod two_processes;

@@ -1,0 +1,144 @@
+//! What BM25 counts: the passages that are there. Those that were deleted stay in tantivy's segments, and in its own counts, until
+//! a merge; with them a score would hang on what the folder once was.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use tantivy::index::SegmentId;
+use tantivy::postings::Postings;
+use tantivy::query::Bm25StatisticsProvider;
+use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::{DocId, DocSet, Searcher, SegmentReader, TERMINATED, Term};
+
+/// One of so many postings has to be deleted for all to be looked at, in place of each deletion among them.
+const SPARSE: usize = 8;
+
+/// Counts of segments, kept from one commit to the next.
+#[derive(Default)]
+pub(super) struct SegmentCounts(Mutex<HashMap<(SegmentId, u32), Arc<Counts>>>);
+
+/// Counts of one segment in one state of its deletions.
+#[derive(Default)]
+struct Counts {
+    deleted: OnceLock<Vec<DocId>>,
+    tokens: Mutex<HashMap<Field, u64>>,
+}
+
+/// Statistics of one commit.
+#[derive(Clone)]
+pub(super) struct Statistics {
+    searcher: Searcher,
+    /// By segment, as the searcher has them.
+    counts: Vec<Arc<Counts>>,
+}
+
+impl SegmentCounts {
+    /// The statistics of what `searcher` sees.
+    pub(super) fn of(&self, searcher: &Searcher) -> Statistics {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let segments = searcher.segment_readers().iter();
+        let segments: Vec<_> = segments
+            .map(|segment| (segment.segment_id(), segment.num_deleted_docs()))
+            .collect();
+        kept.retain(|state, _| segments.contains(state));
+        let counts = segments
+            .into_iter()
+            .map(|state| Arc::clone(kept.entry(state).or_default()))
+            .collect();
+        Statistics {
+            searcher: searcher.clone(),
+            counts,
+        }
+    }
+}
+
+impl Statistics {
+    fn segments(&self) -> impl Iterator<Item = (&SegmentReader, &Counts)> {
+        self.searcher
+            .segment_readers()
+            .iter()
+            .zip(self.counts.iter().map(AsRef::as_ref))
+    }
+}
+
+impl Bm25StatisticsProvider for Statistics {
+    /// Lengths are added up as they are scored with, rounded, since after a merge no others are left.
+    fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
+        let mut total = 0;
+        for (segment, counts) in self.segments() {
+            let mut known = counts.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+            total += match known.entry(field) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(place) => *place.insert(tokens(segment, field)?),
+            };
+        }
+        Ok(total)
+    }
+
+    fn total_num_docs(&self) -> tantivy::Result<u64> {
+        Ok(self.searcher.num_docs())
+    }
+
+    fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
+        let mut total = 0;
+        for (segment, counts) in self.segments() {
+            let inverted = segment.inverted_index(term.field())?;
+            let Some(found) = inverted.get_term_info(term)? else {
+                continue;
+            };
+            let with = found.doc_freq as usize;
+            if !segment.has_deletes() {
+                total += with as u64;
+                continue;
+            }
+            let deleted = counts.deleted.get_or_init(|| deleted(segment));
+            let mut postings = inverted.read_postings_from_terminfo(&found, IndexRecordOption::Basic)?;
+            let gone = match deleted.len() * SPARSE < with {
+                true => among(&mut postings, deleted),
+                false => {
+                    let alive = segment.alive_bitset();
+                    let mut gone = 0;
+                    while postings.doc() != TERMINATED {
+                        gone += usize::from(alive.is_some_and(|alive| alive.is_deleted(postings.doc())));
+                        postings.advance();
+                    }
+                    gone
+                }
+            };
+            total += with.saturating_sub(gone) as u64;
+        }
+        Ok(total)
+    }
+}
+
+/// How many of `sought`, which are in order, are in `postings`.
+fn among(postings: &mut impl Postings, sought: &[DocId]) -> usize {
+    let mut found = 0;
+    for &place in sought {
+        let at = match postings.doc() < place {
+            true => postings.seek(place),
+            false => postings.doc(),
+        };
+        found += usize::from(at == place);
+    }
+    found
+}
+
+fn deleted(segment: &SegmentReader) -> Vec<DocId> {
+    let Some(alive) = segment.alive_bitset() else {
+        return Vec::new();
+    };
+    (0..segment.max_doc())
+        .filter(|&place| alive.is_deleted(place))
+        .collect()
+}
+
+/// The lengths of a field in all passages of a segment that are there.
+fn tokens(segment: &SegmentReader, field: Field) -> tantivy::Result<u64> {
+    let lengths = segment.get_fieldnorms_reader(field)?;
+    let all = segment
+        .doc_ids_alive()
+        .map(|place| u64::from(lengths.fieldnorm(place)));
+    Ok(all.sum())
+}

@@ -1,0 +1,59 @@
+//! Faults of a disk, from a library that is put between the program and the C library.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use crate::harness::root;
+
+/// What goes wrong. `faults.c` says what each is.
+pub const KINDS: [&str; 6] = ["kill", "torn", "power", "eio", "full", "short"];
+/// Of those, what the process does not survive.
+pub const FATAL: [&str; 3] = ["kill", "torn", "power"];
+
+static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
+    let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("faults-{}.so", std::process::id()));
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"])
+        .arg(&library)
+        .arg(root().join("tests/suite/torture/faults.c"))
+        .args(["-ldl", "-lpthread"])
+        .output()
+        .unwrap();
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    library
+});
+
+/// A disk below a folder, on which one call goes wrong.
+pub struct Faults {
+    count: PathBuf,
+}
+
+impl Faults {
+    /// Counts in a file of this name.
+    pub fn counted_in(count: PathBuf) -> Faults {
+        Faults { count }
+    }
+
+    /// Has `command` run on it: of the calls that change something below `dir`, number `at` goes wrong (0: none).
+    pub fn set(&self, command: &mut Command, dir: &Path, kind: &str, at: u64) {
+        File::create(&self.count).unwrap().set_len(8).unwrap();
+        command
+            .env("LD_PRELOAD", &*LIBRARY)
+            .env("FAULTS_DIR", dir)
+            .env("FAULTS_COUNT", &self.count)
+            .env("FAULTS_KIND", kind)
+            .env("FAULTS_AT", at.to_string());
+    }
+
+    /// How many such calls the last command made.
+    pub fn calls(&self) -> u64 {
+        let bytes = fs_err::read(&self.count).unwrap();
+        u64::from_ne_bytes(bytes.try_into().unwrap())
+    }
+}

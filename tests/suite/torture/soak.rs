@@ -1,0 +1,112 @@
+//! A server over a folder that never rests, asked by eight clients.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::folder::Folder;
+use super::{seed, truth};
+use crate::harness::{Sandbox, Server};
+use crate::random::Random;
+
+const CLIENTS: u64 = 8;
+/// How long it lasts where nothing else is said.
+const SECONDS: u64 = 8;
+/// Longest rest between two changes, milliseconds.
+const REST: u64 = 300;
+/// What is measured at the end is held against what was after this share of the time, when caches are warm.
+const WARM: f64 = 0.25;
+/// Descriptors that may be open at one moment and not at another.
+const DESCRIPTORS: usize = 24;
+/// By how much memory may differ: an allocator keeps what it may need again.
+const MEMORY_SHARE: f64 = 1.25;
+const MEMORY_KB: u64 = 32 << 10;
+
+fn memory_kb(server: &Server) -> u64 {
+    let status = fs_err::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
+    line.trim_end_matches("kB").trim().parse().unwrap()
+}
+
+fn descriptors(server: &Server) -> usize {
+    fs_err::read_dir(format!("/proc/{}/fd", server.pid()))
+        .unwrap()
+        .count()
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "looks at the process through /proc")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the figures of a long one are what it is run for"
+)]
+fn while_the_folder_changes_no_answer_is_wrong() {
+    let given = std::env::var("AUTORAG_SOAK_SECONDS").ok();
+    let lasts = Duration::from_secs(given.map_or(SECONDS, |seconds| seconds.parse().unwrap()));
+    let sandbox = Sandbox::empty();
+    let folder = Mutex::new(Folder::new(&sandbox.docs(), seed(), 40));
+    let held = || folder.lock().unwrap_or_else(PoisonError::into_inner);
+    let server = sandbox.serve();
+    server.wait_until_complete();
+    let (over, asked, changes) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+    let mut warm = None;
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| {
+                let (server, held, over, asked) = (&server, &held, &over, &asked);
+                scope.spawn(move || {
+                    let mut random = Random::new(seed() + client);
+                    while !over.load(Ordering::Relaxed) {
+                        let word = held().live().values().next().cloned().unwrap_or_default();
+                        let query = match random.next(3) {
+                            0 => word.as_str(),
+                            _ => *random.of(&truth::QUERIES),
+                        };
+                        let mode = *random.of(&["lexical", "dense", "hybrid"]);
+                        let since = Instant::now();
+                        let answer = server.search(&json!({"query": query, "mode": mode}));
+                        truth::check_hits(&answer, &held(), since);
+                        asked.fetch_add(1, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        let started = Instant::now();
+        let mut random = Random::new(seed());
+        while started.elapsed() < lasts && clients.iter().all(|client| !client.is_finished()) {
+            held().change();
+            changes.fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(random.next(REST)));
+            if warm.is_none() && started.elapsed() > lasts.mul_f64(WARM) {
+                warm = Some((memory_kb(&server), descriptors(&server)));
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    let folder = held();
+    crate::harness::wait_for("the last changes", || {
+        let mut words = folder.live().values();
+        let found = words.all(|word| {
+            let answer = server.search(&json!({"query": word, "mode": "lexical"}));
+            answer["hits"][0]["freshness"] == "current"
+        });
+        found.then_some(())
+    });
+    server.wait_until_complete();
+    truth::check_complete(&folder, |query, mode| {
+        server.search(&json!({"query": query, "mode": mode}))
+    });
+    let ((memory, open), (memory_now, open_now)) =
+        (warm.unwrap(), (memory_kb(&server), descriptors(&server)));
+    eprintln!(
+        "{changes:?} changes and {asked:?} answers in {lasts:?}; memory {memory} to {memory_now} KB, descriptors {open} to {open_now}"
+    );
+    assert!(open_now <= open + DESCRIPTORS, "{open} to {open_now} descriptors");
+    let most = (memory as f64 * MEMORY_SHARE) as u64 + MEMORY_KB;
+    assert!(memory_now <= most, "{memory} to {memory_now} KB");
+}
