@@ -11,6 +11,7 @@ use crate::chunk::Chunker;
 use crate::compare::{Job, is_unread, unread_hash};
 use crate::input::embedding_input;
 use crate::parse::{Parsed, Refusal, contained, is_risky, parse};
+use crate::source::stat_of;
 
 /// What came of a file.
 pub(crate) enum Outcome {
@@ -24,9 +25,9 @@ impl Indexer {
     /// Reads and parses one file. Whatever is wrong with it becomes an item.
     pub(crate) fn process(&self, job: Job, same_recipe: bool) -> Outcome {
         let Job { key, found, known } = job;
-        let stat = found.stat;
+        let mut stat = found.stat;
         let is_known = known.is_some();
-        let refused = |key: String, hash: ContentHash, refusal: Refusal| {
+        let refused = |key: String, stat: FileStat, hash: ContentHash, refusal: Refusal| {
             let as_before = known.as_ref().is_some_and(|known| {
                 known.source_hash == hash
                     && known.status == refusal.status
@@ -41,11 +42,12 @@ impl Indexer {
             }
         };
         if let Some(refusal) = found.refusal {
-            return refused(key, unread_hash(), refusal);
+            return refused(key, stat, unread_hash(), refusal);
         }
-        let bytes = match read(&found.path, self.options.max_file_size) {
-            Ok(bytes) => bytes,
-            Err(refusal) => return refused(key, unread_hash(), refusal),
+        let bytes;
+        (bytes, stat) = match read(&found.path, self.options.max_file_size) {
+            Ok(read) => read,
+            Err(refusal) => return refused(key, stat, unread_hash(), refusal),
         };
         let hash = ContentHash::of(&bytes);
         let known_bytes = known
@@ -65,7 +67,7 @@ impl Indexer {
                 document: Box::new(document),
                 known: is_known,
             },
-            Err(refusal) => refused(key, hash, refusal),
+            Err(refusal) => refused(key, stat, hash, refusal),
         }
     }
 
@@ -116,12 +118,16 @@ impl Indexer {
     }
 }
 
-/// The bytes of a file, unless it has grown past `limit` since it was found.
-fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Refusal> {
+/// The bytes of a file, unless it has grown past `limit` since it was found, and what the system says of the file that they are of:
+/// by now it may be another than the walk found.
+fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, FileStat), Refusal> {
     let failed = |error: std::io::Error| Refusal::error(cause(&error));
-    let file = fs_err::File::open(path).map_err(failed)?;
+    let mut file = fs_err::File::open(path).map_err(failed)?;
+    // From before: what is written while it is read then shows as a change, to the next walk.
+    let stat = stat_of(&file.metadata().map_err(failed)?);
     let mut bytes = Vec::new();
-    file.take(limit.saturating_add(1))
+    file.by_ref()
+        .take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(failed)?;
     if bytes.len() as u64 > limit {
@@ -129,7 +135,7 @@ fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Refusal> {
             "it grew past index.max_file_size while it was being read",
         ));
     }
-    Ok(bytes)
+    Ok((bytes, stat))
 }
 
 fn without_text(key: String, stat: FileStat, hash: ContentHash, refusal: Refusal) -> NewDocument {

@@ -28,31 +28,39 @@ impl Freshness {
     }
 }
 
-/// Compares the file at `path` with what was indexed: size and time first, the hash only when just the time moved.
-/// `root` is the source's folder; a file is only called deleted while that is there, since an unmounted folder
-/// says nothing about its files.
+/// Compares the file at `path` with what was indexed: what the system says of it first, the hash only where it is a file of that
+/// size with another time or number. `root` is the source's folder; a file is only called deleted while that is there, since an
+/// unmounted folder says nothing about its files.
 pub(crate) fn check(root: &Path, path: &Path, entry: &DocumentEntry) -> Freshness {
-    let meta = match fs_err::metadata(path) {
-        Ok(meta) => meta,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return if root.is_dir() {
-                Freshness::Deleted
-            } else {
-                Freshness::Stale
-            };
-        }
-        Err(_) => return Freshness::Stale,
-    };
-    if !meta.is_file() || meta.len() != entry.stat.size {
-        return Freshness::Stale;
-    }
-    if modified_ns(&meta) == Some(entry.stat.modified_ns) {
-        return Freshness::Current;
-    }
-    match fs_err::read(path) {
-        Ok(bytes) if ContentHash::of(&bytes) == entry.source_hash => Freshness::Current,
+    compare(path, entry).unwrap_or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound if root.is_dir() => Freshness::Deleted,
         _ => Freshness::Stale,
+    })
+}
+
+fn compare(path: &Path, entry: &DocumentEntry) -> io::Result<Freshness> {
+    let meta = fs_err::metadata(path)?;
+    if !meta.is_file() || meta.len() != entry.stat.size {
+        return Ok(Freshness::Stale);
     }
+    if modified_ns(&meta) == Some(entry.stat.modified_ns) && inode(&meta) == entry.stat.inode {
+        return Ok(Freshness::Current);
+    }
+    let bytes = fs_err::read(path)?;
+    Ok(match ContentHash::of(&bytes) == entry.source_hash {
+        true => Freshness::Current,
+        false => Freshness::Stale,
+    })
+}
+
+#[cfg(unix)]
+fn inode(meta: &std::fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(meta)
+}
+
+#[cfg(not(unix))]
+fn inode(_: &std::fs::Metadata) -> u64 {
+    0
 }
 
 fn modified_ns(meta: &std::fs::Metadata) -> Option<i64> {

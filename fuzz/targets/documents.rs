@@ -4,13 +4,12 @@
 
 #![no_main]
 
-use std::sync::LazyLock;
+#[path = "../../indexer/parse/fixtures.rs"]
+#[allow(dead_code, reason = "the tests of the indexer have more")]
+mod fixtures;
+mod parsed;
 
-use autorag_embedder::Embedder;
-use autorag_indexer::{Chunker, parse};
 use libfuzzer_sys::fuzz_target;
-
-static EMBEDDER: LazyLock<Embedder> = LazyLock::new(|| Embedder::built_in().unwrap());
 
 /// Kinds that are told apart by the name.
 const ENDINGS: [&str; 32] = [
@@ -21,35 +20,23 @@ const ENDINGS: [&str; 32] = [
 
 fuzz_target!(
     init: {
-        // What other people's parsers panic of costs the document, as it does in a run; a panic of ours ends the process.
-        std::panic::set_hook(Box::new(|panic| {
-            if !panic.location().is_some_and(|location| location.file().contains("/registry/")) {
-                eprintln!("{panic}");
-                std::process::abort();
-            }
-        }));
+        parsed::end_at_panics();
+        for (name, file) in [
+            ("docx", fixtures::docx()),
+            ("pptx", fixtures::pptx()),
+            ("xlsx", fixtures::xlsx()),
+            ("odt", fixtures::odt()),
+            ("odp", fixtures::odp()),
+            ("epub", fixtures::epub()),
+            ("pdf", fixtures::pdf(&["# One\nText", "Two"])),
+        ] {
+            parsed::seed("documents", name, &[&[31, 4], file.as_slice()].concat());
+        }
     },
-    |input: &[u8]| check(input)
-);
-
-fn check(input: &[u8]) {
-    let [ending, tokens, bytes @ ..] = input else {
-        return;
-    };
-    let name = format!("folder/name.{}", ENDINGS[usize::from(*ending) % ENDINGS.len()]);
-    let Ok(Ok(parsed)) = std::panic::catch_unwind(|| parse(&name, bytes)) else {
-        return;
-    };
-    let text = &parsed.text;
-    assert!(text.is_char_boundary(parsed.body_start));
-    let tokens = 8 + usize::from(*tokens);
-    let mut last = 0;
-    for piece in Chunker::new(EMBEDDER.tokenizer(), tokens, 10).chunk(&parsed) {
-        let range = piece.span.start_byte..piece.span.end_byte;
-        let passage = text.get(range.clone()).expect("spans slice back");
-        assert!(!passage.trim().is_empty());
-        assert!(range.start >= last, "{range:?} after {last}");
-        assert!(EMBEDDER.tokenizer().count(passage) <= tokens);
-        last = range.start;
+    |input: &[u8]| {
+        if let [ending, tokens, bytes @ ..] = input {
+            let name = format!("folder/name.{}", ENDINGS[usize::from(*ending) % ENDINGS.len()]);
+            parsed::check(&name, bytes, 8 + usize::from(*tokens));
+        }
     }
-}
+);

@@ -18,6 +18,8 @@ const SECONDS: u64 = 8;
 const REST: u64 = 300;
 /// What is measured at the end is held against what was after this share of the time, when caches are warm.
 const WARM: f64 = 0.25;
+/// How often memory is looked at.
+const MEASUREMENTS: f64 = 12.0;
 /// Descriptors that may be open at one moment and not at another.
 const DESCRIPTORS: usize = 24;
 /// By how much memory may differ: an allocator keeps what it may need again.
@@ -54,7 +56,8 @@ fn while_the_folder_changes_no_answer_is_wrong() {
     let server = sandbox.serve();
     server.wait_until_complete();
     let (over, asked, changes) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
-    let mut warm = None;
+    // Memory and descriptors, from time to time.
+    let mut measured = Vec::new();
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|client| {
@@ -82,8 +85,8 @@ fn while_the_folder_changes_no_answer_is_wrong() {
             held().change();
             changes.fetch_add(1, Ordering::Relaxed);
             std::thread::sleep(Duration::from_millis(random.next(REST)));
-            if warm.is_none() && started.elapsed() > lasts.mul_f64(WARM) {
-                warm = Some((memory_kb(&server), descriptors(&server)));
+            if started.elapsed() > lasts.mul_f64(measured.len() as f64 / MEASUREMENTS) {
+                measured.push((memory_kb(&server), descriptors(&server)));
             }
         }
         over.store(true, Ordering::Relaxed);
@@ -101,11 +104,12 @@ fn while_the_folder_changes_no_answer_is_wrong() {
     truth::check_complete(&folder, |query, mode| {
         server.search(&json!({"query": query, "mode": mode}))
     });
-    let ((memory, open), (memory_now, open_now)) =
-        (warm.unwrap(), (memory_kb(&server), descriptors(&server)));
+    measured.push((memory_kb(&server), descriptors(&server)));
     eprintln!(
-        "{changes:?} changes and {asked:?} answers in {lasts:?}; memory {memory} to {memory_now} KB, descriptors {open} to {open_now}"
+        "{changes:?} changes and {asked:?} answers in {lasts:?}; KB of memory and descriptors: {measured:?}"
     );
+    let (memory, open) = measured[(MEASUREMENTS * WARM) as usize];
+    let (memory_now, open_now) = measured[measured.len() - 1];
     assert!(open_now <= open + DESCRIPTORS, "{open} to {open_now} descriptors");
     let most = (memory as f64 * MEMORY_SHARE) as u64 + MEMORY_KB;
     assert!(memory_now <= most, "{memory} to {memory_now} KB");
