@@ -55,6 +55,11 @@ impl Schedule {
         self.routine = Some(at);
     }
 
+    /// A walk is wanted at `at` at the latest.
+    pub(super) fn no_later_than(&mut self, at: Instant) {
+        self.routine = Some(self.routine.map_or(at, |planned| planned.min(at)));
+    }
+
     /// When the next walk is due, and why. `None` where only a change will bring one about.
     pub(super) fn next(&self) -> Option<(Instant, Reason)> {
         let change = self.changes.map(|(first, last)| {
@@ -139,5 +144,9 @@ mod tests {
         assert_eq!(schedule.next(), None, "the walk has failed");
         schedule.retry(start + ms(700));
         assert_eq!(schedule.next(), Some((start + ms(700), Reason::Routine)));
+        schedule.no_later_than(start + ms(900));
+        assert_eq!(schedule.next(), Some((start + ms(700), Reason::Routine)));
+        schedule.no_later_than(start + ms(600));
+        assert_eq!(schedule.next(), Some((start + ms(600), Reason::Routine)));
     }
 }
