@@ -115,6 +115,9 @@ fn keep_up_to_date(corpus: &Corpus, watching: Option<WatchOptions>, show: Show, 
     if let Some(unembedded) = &unembedded {
         tracing::warn!("{}", progress::without_vectors(unembedded));
     }
+    if let Err(error) = &outcome {
+        put_off(watcher.as_ref(), error);
+    }
     let mut failure = outcome.err().filter(|error| !was_asked_for(error));
     if let Some(error) = &failure {
         tracing::error!("indexing stopped: {error}");
@@ -199,6 +202,13 @@ fn rest(corpus: &Corpus, cancel: &Cancel) -> bool {
     true
 }
 
+/// A job that someone has ended is not begun anew for changes that were noticed meanwhile.
+fn put_off(watcher: Option<&Watcher>, error: &IndexError) {
+    if let (Some(watcher), IndexError::JobCancelled) = (watcher, error) {
+        watcher.forget();
+    }
+}
+
 /// Whether someone wanted the run to end.
 fn was_asked_for(error: &IndexError) -> bool {
     matches!(
@@ -237,7 +247,10 @@ fn update(
             }
             (None, report.unembedded)
         }
-        Err(error) if was_asked_for(&error) => (failure, None),
+        Err(error) if was_asked_for(&error) => {
+            put_off(watcher, &error);
+            (failure, None)
+        }
         Err(error) => {
             let known = failure.is_some_and(|known| known.to_string() == error.to_string());
             if !known {

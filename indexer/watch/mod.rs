@@ -113,6 +113,11 @@ impl Watcher {
         lock(&self.shared.schedule).retry(Instant::now() + after);
     }
 
+    /// Has what was noticed so far wait for the next walk: someone has ended the last one, and it would begin anew at once.
+    pub fn forget(&self) {
+        lock(&self.shared.schedule).forget();
+    }
+
     /// Whether the folders are to be walked now.
     pub(crate) fn is_due(&self) -> bool {
         let next = lock(&self.shared.schedule).next();

@@ -38,6 +38,11 @@ impl Schedule {
         self.changes = Some((first, now));
     }
 
+    /// What has changed so far is no reason to walk.
+    pub(super) fn forget(&mut self) {
+        self.changes = None;
+    }
+
     /// A walk begins.
     pub(super) fn walking(&mut self) {
         self.changes = None;
