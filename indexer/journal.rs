@@ -22,6 +22,8 @@ pub struct Journal {
     control: Control,
     cause: JobCause,
     job: Mutex<Option<JobId>>,
+    /// Files that the job dealt with before it was held. To its second run they are unchanged.
+    before: u64,
 }
 
 impl Journal {
@@ -30,6 +32,7 @@ impl Journal {
     /// # Errors
     /// When the catalog cannot be read or written.
     pub fn new(store: Arc<Store>, cause: JobCause) -> Result<Journal, StoreError> {
+        store.end_lost_jobs(None)?;
         let control = Control::of(store.dir());
         let mut held = store.open_job()?.filter(|job| job.state == JobState::Paused);
         if let Some(job) = held.take_if(|job| control.is_cancelled(job.id)) {
@@ -42,6 +45,7 @@ impl Journal {
                 control,
                 cause,
                 job: Mutex::default(),
+                before: 0,
             }),
         }
     }
@@ -51,12 +55,15 @@ impl Journal {
     /// # Errors
     /// When the catalog cannot be written.
     pub fn of(store: Arc<Store>, job: JobId) -> Result<Journal, StoreError> {
+        store.end_lost_jobs(Some(job))?;
         store.take_up_job(job)?;
+        let done = store.job(job)?.map(|job| job.counts).unwrap_or_default();
         Ok(Journal {
             control: Control::of(store.dir()),
             store,
             cause: JobCause::Request,
             job: Some(job).into(),
+            before: done.added + done.changed + done.failed + done.skipped,
         })
     }
 
@@ -118,7 +125,9 @@ impl Journal {
 
     fn report(&self, progress: &Progress) {
         let Some(job) = self.job() else { return };
-        if let Err(error) = self.store.report_job(job, &told(&progress.snapshot())) {
+        let mut told = told(&progress.snapshot());
+        told.unchanged = told.unchanged.saturating_sub(self.before);
+        if let Err(error) = self.store.report_job(job, &told) {
             // A run that cannot write ends by itself.
             tracing::debug!("the progress of job {job} was not written down: {error}");
         }

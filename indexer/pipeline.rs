@@ -205,7 +205,7 @@ impl Indexer {
         for removals in changes.removed.chunks(BATCH_REMOVALS) {
             self.store.apply(&ChangeBatch {
                 removals: removals.to_vec(),
-                log: removals.iter().map(removed).collect(),
+                log: removals.iter().map(|key| removed(key)).collect(),
                 ..ChangeBatch::default()
             })?;
         }
@@ -370,9 +370,9 @@ fn logged(document: &NewDocument, known: bool, took: Duration) -> NewJobItem {
     }
 }
 
-fn removed(key: &String) -> NewJobItem {
+fn removed(key: &str) -> NewJobItem {
     NewJobItem {
-        key: key.clone(),
+        key: key.to_owned(),
         action: ItemAction::Removed,
         reason: None,
         passages: 0,

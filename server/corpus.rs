@@ -209,8 +209,9 @@ impl Corpus {
     /// The job of the next run, or the way to one.
     fn journal(&self, cause: JobCause) -> Result<Journal, IndexError> {
         let store = Arc::clone(self.engine.store());
-        let requested = self.requested().take();
-        Ok(match requested {
+        // Held to the end, so that no job is asked for that would pass for one of before.
+        let mut requested = self.requested();
+        Ok(match requested.take() {
             Some(job) => Journal::of(store, job)?,
             None => Journal::new(store, cause)?,
         })
@@ -344,6 +345,7 @@ impl Corpus {
         // What passages wait for may be another model's provider.
         let embedder = serving.unwrap_or_else(|| self.engine.embedder());
         let reembedding = self.engine.store().reembedding()?;
+        let (open, state) = (self.engine.store().open_job()?, self.index_state()?);
         Ok(StatusWire {
             version: env!("CARGO_PKG_VERSION"),
             sources: self
@@ -368,8 +370,9 @@ impl Corpus {
                 done: reembedding.done,
                 passages: snapshot.counts().passages,
             }),
-            job: self.engine.store().open_job()?.as_ref().map(JobWire::from),
-            index_state: self.index_state()?.into(),
+            // A job that has done all and is only to be noted down as ended is not of interest.
+            job: open.filter(|_| !state.complete).as_ref().map(JobWire::from),
+            index_state: state.into(),
             uptime_s: self.opened.elapsed().as_secs(),
         })
     }

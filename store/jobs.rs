@@ -5,6 +5,9 @@ use std::sync::atomic::Ordering;
 use crate::catalog::{self, Catalog};
 use crate::{Store, StoreError, lock};
 
+/// What is said of a job whose end is not known.
+const LOST: &str = "its end could not be written down; the next job goes on from there";
+
 /// A job's number; later jobs have greater ones.
 pub type JobId = u64;
 
@@ -221,6 +224,21 @@ impl Store {
         self.catalog
             .write(|transaction| catalog::set_job_state(transaction, job, JobState::Running))?;
         self.job.store(job, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Ends what passes for running and cannot be, since a run is about to begin: the catalog could not be told of its end. The job
+    /// `except` is the one of that run.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read or written.
+    pub fn end_lost_jobs(&self, except: Option<JobId>) -> Result<(), StoreError> {
+        let open = self.catalog.read(catalog::open_jobs)?;
+        for job in open {
+            if job.state == JobState::Running && Some(job.id) != except {
+                self.leave_job(job.id, JobState::Failed, Some(LOST))?;
+            }
+        }
         Ok(())
     }
 

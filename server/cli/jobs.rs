@@ -268,7 +268,10 @@ pub fn what(job: &JobWire) -> String {
             "embedding" => (now.embedded, now.to_embed, "passages"),
             _ => (now.files_done, now.files_to_index, "files"),
         };
-        let left = job.eta_seconds.map(|seconds| format!(", about {seconds} s left"));
+        let left = job.eta_seconds.map(|seconds| match seconds {
+            0..=180 => format!(", about {seconds} s left"),
+            _ => format!(", about {} min left", seconds.div_ceil(60)),
+        });
         parts.push(match now.stage {
             "" | "scanning" => "looking through the folders".to_owned(),
             stage => format!("{stage} {done} of {all} {unit}{}", left.unwrap_or_default()),

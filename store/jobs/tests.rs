@@ -109,6 +109,17 @@ fn a_job_whose_process_is_gone_was_interrupted_and_a_held_one_stays_held() {
 }
 
 #[test]
+fn a_job_whose_end_could_not_be_written_is_not_taken_for_running_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let lost = store.begin_job(JobCause::Change, None).unwrap();
+    let next = store.register_job(JobCause::Request, None).unwrap();
+    store.end_lost_jobs(Some(next)).unwrap();
+    assert_eq!(store.job(lost).unwrap().unwrap().state, JobState::Failed);
+    assert_eq!(store.open_job().unwrap().unwrap().id, next);
+}
+
+#[test]
 fn a_look_that_came_to_nothing_leaves_no_trace() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());

@@ -239,6 +239,11 @@ fn a_pause_holds_a_run_over_restarts_until_it_is_resumed() {
         in_state(&job, "completed").map(|()| job)
     });
     assert_eq!(ended["counts"]["embedded"], ended["counts"]["passages"]);
+    assert_eq!(
+        (&ended["counts"]["added"], &ended["counts"]["unchanged"]),
+        (&json!(5), &json!(0)),
+        "{ended}"
+    );
     assert_eq!(listed(&sandbox).len(), 1, "it was one job all along");
 }
 
