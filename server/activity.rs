@@ -29,6 +29,7 @@ pub fn of(
             Stage::Scanning => Phase::Scanning,
             Stage::Indexing => Phase::Indexing,
             Stage::Embedding => Phase::Embedding,
+            Stage::Done if paused => Phase::Paused,
             Stage::Done | Stage::Checking => Phase::Ready,
         };
     } else if paused {

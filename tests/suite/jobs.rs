@@ -267,7 +267,15 @@ fn a_cancelled_job_ends_and_the_next_one_takes_up_what_is_left() {
         (status, &open["already_open"], &open["job"]["id"]),
         (202, &json!(true), &job["id"])
     );
-    assert_eq!(patch(&server, &job["id"], "cancel").0, 202);
+    // Whoever follows the index can say so too.
+    let follower = Server::start(&mut remote(sandbox.command("serve"), &provider));
+    let (status, refused) = post(&follower, &json!({}));
+    assert_eq!(
+        (status, &refused["error"]["code"]),
+        (409, &json!("not_the_writer"))
+    );
+    assert_eq!(follower.get_json("/v1/status")["job"]["id"], job["id"]);
+    assert_eq!(patch(&follower, &job["id"], "cancel").0, 202);
     wait_for("the job to end", || {
         in_state(&server.get_json(&format!("/v1/jobs/{}", job["id"])), "cancelled")
     });
@@ -304,6 +312,32 @@ fn a_paused_job_can_be_cancelled_by_whoever_is_there() {
     provider.always(Behaviour::Good);
     stdout_of_success(&remote(sandbox.command("index"), &provider).output().unwrap());
     assert_eq!(shown(&sandbox).0["state"], "completed");
+}
+
+#[test]
+fn a_server_that_is_paused_at_rest_follows_changes_after() {
+    let sandbox = Sandbox::with_handbook();
+    let mut server = sandbox.serve();
+    server.wait_until_complete();
+    stdout_of_success(&jobs(&sandbox, "pause", &[]));
+    wait_for("the walk under way, if there is one", || {
+        let state = server.get_json("/v1/status")["index_state"].clone();
+        (state["phase"] == "paused").then_some(())
+    });
+    sandbox.write("new.md", "# New\n\nOstriches run fast.\n");
+    stdout_of_success(&jobs(&sandbox, "resume", &[]));
+    wait_for("the new file", || {
+        let answer = server.search(&json!({"query": "ostriches", "mode": "lexical"}));
+        (paths(&answer) == ["new.md"]).then_some(())
+    });
+    server.wait_until_complete();
+
+    stdout_of_success(&jobs(&sandbox, "pause", &[]));
+    let pid = server.pid().to_string();
+    let sent = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+    assert!(sent.success());
+    let ended = wait_for("the server to end", || server.child().try_wait().unwrap());
+    assert!(ended.success(), "{ended}");
 }
 
 #[test]
