@@ -301,17 +301,36 @@ fn a_cancelled_job_ends_and_the_next_one_takes_up_what_is_left() {
 fn a_paused_job_can_be_cancelled_by_whoever_is_there() {
     let sandbox = Sandbox::with_handbook();
     let provider = Provider::start();
-    let mut run = held_run(&sandbox, &provider);
-    stdout_of_success(&jobs(&sandbox, "pause", &[]));
-    wait_for("the run to end", || run.try_wait().unwrap());
+    let hold = || {
+        let mut run = held_run(&sandbox, &provider);
+        stdout_of_success(&jobs(&sandbox, "pause", &[]));
+        wait_for("the run to end", || run.try_wait().unwrap());
+    };
+    // No process has the index.
+    hold();
     stdout_of_success(&jobs(&sandbox, "cancel", &[]));
     assert_eq!(shown(&sandbox).0["state"], "cancelled");
-    let output = jobs(&sandbox, "cancel", &[]);
-    assert!(!output.status.success());
+    assert!(!jobs(&sandbox, "cancel", &[]).status.success());
     stdout_of_success(&jobs(&sandbox, "resume", &[]));
+
+    // A server has it, and indexes nothing meanwhile.
+    hold();
     provider.always(Behaviour::Good);
-    stdout_of_success(&remote(sandbox.command("index"), &provider).output().unwrap());
-    assert_eq!(shown(&sandbox).0["state"], "completed");
+    let server = Server::start(&mut remote(sandbox.command("serve"), &provider));
+    wait_for("the index to open", || {
+        (server.get_json("/v1/status")["index_state"]["phase"] == "paused").then_some(())
+    });
+    stdout_of_success(&jobs(&sandbox, "cancel", &[]));
+    let ended = wait_for("the job to end", || {
+        let job = shown(&sandbox).0;
+        (job["state"] != "paused").then_some(job)
+    });
+    assert_eq!(ended["state"], "cancelled");
+    assert_eq!(ended["counts"]["embedded"], 0);
+    stdout_of_success(&jobs(&sandbox, "resume", &[]));
+    server.wait_until_complete();
+    wait_for("another job", || in_state(&shown(&sandbox).0, "completed"));
+    assert_eq!(listed(&sandbox).len(), 3);
 }
 
 #[test]
