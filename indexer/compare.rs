@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use autorag_store::{ContentHash, FileState, ItemStatus};
+use autorag_store::{ContentHash, FileState, ItemStatus, UnixMs};
 
+use crate::retry::{self, is_due};
 use crate::source::{Found, Listing};
 
 /// A file to be read, and what is known of it.
-pub(crate) struct Job {
+pub(crate) struct Task {
     pub key: String,
     pub found: Found,
     pub known: Option<FileState>,
@@ -16,7 +17,7 @@ pub(crate) struct Job {
 /// What the catalog lacks.
 pub(crate) struct Changes {
     /// Files that are new or look changed.
-    pub jobs: Vec<Job>,
+    pub tasks: Vec<Task>,
     /// Keys of documents whose file is gone.
     pub removed: Vec<String>,
     /// Files as they were.
@@ -32,18 +33,19 @@ impl Changes {
         mut known: HashMap<String, FileState>,
         same_recipe: bool,
     ) -> Changes {
-        let (mut jobs, mut unchanged) = (Vec::new(), 0);
+        let (mut tasks, mut unchanged) = (Vec::new(), 0);
         let seen = listing.files.len() as u64;
+        let now = retry::now();
         for (key, found) in listing.files {
             let known = known.remove(&key);
-            if same_recipe && known.as_ref().is_some_and(|known| is_settled(known, &found)) {
+            if same_recipe && known.as_ref().is_some_and(|known| is_settled(known, &found, now)) {
                 unchanged += 1;
             } else {
-                jobs.push(Job { key, found, known });
+                tasks.push(Task { key, found, known });
             }
         }
         Changes {
-            jobs,
+            tasks,
             removed: vanished(known, &listing.unreadable),
             unchanged,
             seen,
@@ -51,26 +53,31 @@ impl Changes {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.jobs.is_empty() && self.removed.is_empty()
+        self.tasks.is_empty() && self.removed.is_empty()
     }
 }
 
-/// Whether nothing can have come of a file but what is known. One that could not be read may come right without a change of
-/// its own, by other permissions say.
-fn is_settled(known: &FileState, found: &Found) -> bool {
+/// Whether nothing can have come of a file but what is known. One that could not be opened may come right without a change of
+/// its own, by other permissions say; one that could not be read for another reason is tried again after a while.
+fn is_settled(known: &FileState, found: &Found, now: UnixMs) -> bool {
     let still_unread = || match &found.refusal {
         Some(refusal) => known.reason.as_ref() == Some(&refusal.reason),
         None => fs_err::File::open(&found.path).is_err(),
     };
-    known.stat == found.stat && (!is_unread(known) || still_unread())
+    known.stat == found.stat && !is_due(known, now) && (!is_unread(known) || still_unread())
 }
 
-/// Stands for the bytes of a file that could not be read.
+/// Stands for the bytes of a file that could not be opened.
 pub(crate) fn unread_hash() -> ContentHash {
     ContentHash::of(b"")
 }
 
-/// Whether a file could not be read last time.
+/// Stands for the bytes of a file that could be opened and not read to its end.
+pub(crate) fn half_read_hash() -> ContentHash {
+    ContentHash::of(b"not read to its end")
+}
+
+/// Whether a file could not be opened last time.
 pub(crate) fn is_unread(known: &FileState) -> bool {
     known.status == ItemStatus::Error && known.source_hash == unread_hash()
 }

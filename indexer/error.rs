@@ -28,6 +28,12 @@ pub enum IndexError {
     /// The run was asked to stop. Everything up to there is kept.
     #[error("stopped before the end; the next run goes on from here")]
     Cancelled,
+    /// Someone has indexing rest. Everything up to there is kept.
+    #[error("indexing is paused; `autorag jobs resume` goes on with it")]
+    Paused,
+    /// Someone has ended the job. Everything up to there is kept.
+    #[error("the job was cancelled; what it left undone is for the next one")]
+    JobCancelled,
     /// The store could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),

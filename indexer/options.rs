@@ -1,5 +1,7 @@
 //! How files are chosen and cut.
 
+use std::time::Duration;
+
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::{IndexError, ParserCommand};
@@ -25,6 +27,9 @@ pub struct IndexOptions {
     pub chunk_overlap_percent: u8,
     /// Threads that parse and embed.
     pub threads: usize,
+    /// How long to wait before a file that could not be read, for a reason that may pass, is tried again: once for each. After
+    /// the last it is tried when it has changed.
+    pub retry_after: Vec<Duration>,
     /// How to start a process that parses what parsers may crash on; in this process where there is none.
     pub parser: Option<ParserCommand>,
 }
@@ -41,6 +46,7 @@ impl Default for IndexOptions {
             chunk_tokens: 220,
             chunk_overlap_percent: 10,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
+            retry_after: [60, 300, 1800, 7200].map(Duration::from_secs).into(),
             parser: None,
         }
     }

@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use autorag_embedder::Embedder;
-use autorag_store::{ChangeBatch, ItemStatus, ModelIdentity, NewDocument, Store};
+use autorag_store::{ChangeBatch, ItemAction, ItemStatus, ModelIdentity, NewDocument, NewJobItem, Store};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use crate::compare::{Changes, Job};
+use crate::compare::{Changes, Task};
 use crate::embedding::{Embedded, embed_for_next_model, embed_pending};
 use crate::options::Globs;
 use crate::progress::{Cancel, Progress, Stage};
 use crate::reading::Outcome;
 use crate::source::{Listing, list};
 use crate::worker::ParserPool;
-use crate::{IndexError, IndexOptions, RunReport, Watcher};
+use crate::{IndexError, IndexOptions, Journal, RunReport, Watcher};
 
 /// Documents in a transaction, at most …
 const BATCH_DOCUMENTS: usize = 256;
@@ -84,10 +84,10 @@ impl Indexer {
     /// Brings the store up to date with its folders. Text is searchable before its vectors are built.
     ///
     /// With a `watcher`, files that change meanwhile need not wait for the vectors: as soon as it says so, embedding pauses for
-    /// another walk. It is told which folders to watch.
+    /// another walk. It is told which folders to watch. The `journal` has what was done, if anything was.
     ///
     /// # Errors
-    /// [`IndexError::Root`] where a folder is gone, [`IndexError::Cancelled`] when asked to stop, and whatever the store or the
+    /// [`IndexError::Root`] where a folder is gone, [`IndexError::Cancelled`] and its like when asked to stop, and whatever the store or the
     /// model says. What was done up to there is kept. A remote model whose provider fails is no error: the report has the
     /// passages that wait for it.
     pub fn run(
@@ -95,13 +95,14 @@ impl Indexer {
         progress: &Progress,
         cancel: &Cancel,
         watcher: Option<&Watcher>,
+        journal: &Journal,
     ) -> Result<RunReport, IndexError> {
         let started = Instant::now();
         let mut report = RunReport::default();
         let mut unchanged = None;
-        while let Some(seen) = self.update_text(progress, cancel, watcher, &mut report)? {
+        while let Some(seen) = self.update_text(progress, cancel, watcher, journal, &mut report)? {
             // To a later walk, what the run has added is unchanged as well.
-            unchanged.get_or_insert(report.unchanged);
+            progress.set_unchanged(*unchanged.get_or_insert(report.unchanged));
             progress.enter(Stage::Embedding);
             let embedding = Instant::now();
             let threads = self.options.threads.max(1);
@@ -119,6 +120,7 @@ impl Indexer {
             }
         }
         report.unchanged = unchanged.unwrap_or(report.unchanged);
+        progress.set_unchanged(report.unchanged);
         report.took_total = started.elapsed();
         progress.enter(Stage::Done);
         Ok(report)
@@ -155,6 +157,7 @@ impl Indexer {
         progress: &Progress,
         cancel: &Cancel,
         watcher: Option<&Watcher>,
+        journal: &Journal,
         report: &mut RunReport,
     ) -> Result<Option<u64>, IndexError> {
         let scanning = Instant::now();
@@ -175,18 +178,25 @@ impl Indexer {
         let changes = Changes::between(listing, known, same_recipe);
         report.unchanged = changes.unchanged;
         report.took_scan += scanning.elapsed();
-        // Walks that nothing asked for come often; they leave no trace where there is nothing to do.
-        if watcher.is_some() && same_recipe && changes.is_empty() && self.store.run_state()?.finished {
+        if same_recipe && changes.is_empty() && self.store.run_state()?.finished {
             let counts = self.store.snapshot()?.counts();
             let only_vectors = counts.embedded < counts.passages || self.store.reembedding()?.is_some();
-            return Ok(only_vectors.then_some(changes.seen));
+            if only_vectors {
+                journal.begin()?;
+            }
+            // Walks that nothing asked for come often; they leave no trace where there is nothing to do.
+            if watcher.is_some() {
+                return Ok(only_vectors.then_some(changes.seen));
+            }
+        } else {
+            journal.begin()?;
         }
 
         self.store.begin_run()?;
         progress.enter(Stage::Indexing);
-        progress.set_files_to_index(changes.jobs.len());
+        progress.set_files_to_index(changes.tasks.len());
         let indexing = Instant::now();
-        let indexed = self.index(changes.jobs, same_recipe, progress, cancel, report);
+        let indexed = self.index(changes.tasks, same_recipe, progress, cancel, report);
         if let Some(parsers) = &self.parsers {
             parsers.rest();
         }
@@ -195,6 +205,7 @@ impl Indexer {
         for removals in changes.removed.chunks(BATCH_REMOVALS) {
             self.store.apply(&ChangeBatch {
                 removals: removals.to_vec(),
+                log: removals.iter().map(|key| removed(key)).collect(),
                 ..ChangeBatch::default()
             })?;
         }
@@ -234,16 +245,16 @@ impl Indexer {
     /// Parses on several threads and stores on this one.
     fn index(
         &self,
-        jobs: Vec<Job>,
+        tasks: Vec<Task>,
         same_recipe: bool,
         progress: &Progress,
         cancel: &Cancel,
         report: &mut RunReport,
     ) -> Result<(), IndexError> {
-        if jobs.is_empty() {
+        if tasks.is_empty() {
             return Ok(());
         }
-        let (give, take) = bounded::<Job>(WAITING);
+        let (give, take) = bounded::<Task>(WAITING);
         let (done, parsed) = bounded::<Outcome>(WAITING);
         std::thread::scope(|scope| {
             for _ in 0..self.options.threads.max(1) {
@@ -252,9 +263,9 @@ impl Indexer {
             }
             drop((take, done));
             scope.spawn(move || {
-                for job in jobs {
+                for task in tasks {
                     // The receivers are gone only when the run is over.
-                    if give.send(job).is_err() || cancel.is_cancelled() {
+                    if give.send(task).is_err() || cancel.is_cancelled() {
                         break;
                     }
                 }
@@ -264,9 +275,9 @@ impl Indexer {
         })
     }
 
-    fn work(&self, jobs: &Receiver<Job>, done: &Sender<Outcome>, same_recipe: bool, cancel: &Cancel) {
-        for job in jobs {
-            if cancel.is_cancelled() || done.send(self.process(job, same_recipe)).is_err() {
+    fn work(&self, tasks: &Receiver<Task>, done: &Sender<Outcome>, same_recipe: bool, cancel: &Cancel) {
+        for task in tasks {
+            if cancel.is_cancelled() || done.send(self.process(task, same_recipe)).is_err() {
                 break;
             }
         }
@@ -302,9 +313,16 @@ impl Indexer {
                         report.unchanged += 1;
                         batch.touched.push((key, stat));
                     }
-                    Outcome::New { document, known } => {
+                    Outcome::New {
+                        document,
+                        known,
+                        took,
+                        retry,
+                    } => {
                         count(report, &document, known);
                         bytes += document.text.len();
+                        batch.log.push(logged(&document, known, took));
+                        batch.retries.extend(retry);
                         batch.upserts.push(*document);
                     }
                 }
@@ -334,5 +352,30 @@ fn count(report: &mut RunReport, document: &NewDocument, known: bool) {
         ItemStatus::Completed => report.passages += document.passages.len() as u64,
         ItemStatus::Error => report.errors += 1,
         ItemStatus::Skipped => report.skipped += 1,
+    }
+}
+
+fn logged(document: &NewDocument, known: bool, took: Duration) -> NewJobItem {
+    NewJobItem {
+        key: document.key.clone(),
+        action: match (document.status, known) {
+            (ItemStatus::Completed, false) => ItemAction::Added,
+            (ItemStatus::Completed, true) => ItemAction::Changed,
+            (ItemStatus::Error, _) => ItemAction::Failed,
+            (ItemStatus::Skipped, _) => ItemAction::Skipped,
+        },
+        reason: document.reason.clone(),
+        passages: document.passages.len() as u64,
+        milliseconds: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+fn removed(key: &str) -> NewJobItem {
+    NewJobItem {
+        key: key.to_owned(),
+        action: ItemAction::Removed,
+        reason: None,
+        passages: 0,
+        milliseconds: 0,
     }
 }

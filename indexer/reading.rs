@@ -3,14 +3,16 @@
 use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use autorag_store::{ContentHash, FileStat, ItemStatus, Metadata, NewDocument, NewPassage};
+use autorag_store::{ContentHash, FileStat, ItemStatus, Metadata, NewDocument, NewPassage, Retry};
 
 use crate::Indexer;
 use crate::chunk::Chunker;
-use crate::compare::{Job, is_unread, unread_hash};
+use crate::compare::{Task, half_read_hash, is_unread, unread_hash};
 use crate::input::embedding_input;
 use crate::parse::{Parsed, Refusal, contained, is_risky, parse};
+use crate::retry;
 use crate::source::stat_of;
 
 /// What came of a file.
@@ -18,13 +20,19 @@ pub(crate) enum Outcome {
     /// The same bytes as before.
     Same { key: String, stat: FileStat },
     /// Something to store.
-    New { document: Box<NewDocument>, known: bool },
+    New {
+        document: Box<NewDocument>,
+        known: bool,
+        took: Duration,
+        retry: Option<Retry>,
+    },
 }
 
 impl Indexer {
     /// Reads and parses one file. Whatever is wrong with it becomes an item.
-    pub(crate) fn process(&self, job: Job, same_recipe: bool) -> Outcome {
-        let Job { key, found, known } = job;
+    pub(crate) fn process(&self, task: Task, same_recipe: bool) -> Outcome {
+        let begun = Instant::now();
+        let Task { key, found, known } = task;
         let mut stat = found.stat;
         let is_known = known.is_some();
         let refused = |key: String, stat: FileStat, hash: ContentHash, refusal: Refusal| {
@@ -33,12 +41,18 @@ impl Indexer {
                     && known.status == refusal.status
                     && known.reason.as_ref() == Some(&refusal.reason)
             });
-            if as_before && same_recipe {
+            if as_before && same_recipe && !refusal.may_pass {
                 return Outcome::Same { key, stat };
             }
+            let waits = &self.options.retry_after;
+            let retry = refusal
+                .may_pass
+                .then(|| retry::next(&key, stat, known.as_ref(), waits, retry::now()));
             Outcome::New {
                 document: Box::new(without_text(key, stat, hash, refusal)),
                 known: is_known,
+                took: begun.elapsed(),
+                retry,
             }
         };
         if let Some(refusal) = found.refusal {
@@ -47,12 +61,12 @@ impl Indexer {
         let bytes;
         (bytes, stat) = match read(&found.path, self.options.max_file_size) {
             Ok(read) => read,
-            Err(refusal) => return refused(key, stat, unread_hash(), refusal),
+            Err((hash, refusal)) => return refused(key, stat, hash, refusal),
         };
         let hash = ContentHash::of(&bytes);
         let known_bytes = known
             .as_ref()
-            .is_some_and(|known| known.source_hash == hash && !is_unread(known));
+            .is_some_and(|known| known.source_hash == hash && !is_unread(known) && known.attempts == 0);
         if same_recipe && known_bytes {
             return Outcome::Same { key, stat };
         }
@@ -66,6 +80,8 @@ impl Indexer {
             Ok(document) => Outcome::New {
                 document: Box::new(document),
                 known: is_known,
+                took: begun.elapsed(),
+                retry: None,
             },
             Err(refusal) => refused(key, stat, hash, refusal),
         }
@@ -119,21 +135,20 @@ impl Indexer {
 }
 
 /// The bytes of a file, unless it has grown past `limit` since it was found, and what the system says of the file that they are of:
-/// by now it may be another than the walk found.
-fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, FileStat), Refusal> {
-    let failed = |error: std::io::Error| Refusal::error(cause(&error));
-    let mut file = fs_err::File::open(path).map_err(failed)?;
+/// by now it may be another than the walk found. What stands for the bytes says how far it came where they cannot be had.
+fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, FileStat), (ContentHash, Refusal)> {
+    let failed = |hash| move |error: std::io::Error| (hash, Refusal::for_now(cause(&error)));
+    let mut file = fs_err::File::open(path).map_err(failed(unread_hash()))?;
     // From before: what is written while it is read then shows as a change, to the next walk.
-    let stat = stat_of(&file.metadata().map_err(failed)?);
+    let stat = stat_of(&file.metadata().map_err(failed(unread_hash()))?);
     let mut bytes = Vec::new();
     file.by_ref()
         .take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
-        .map_err(failed)?;
+        .map_err(failed(half_read_hash()))?;
     if bytes.len() as u64 > limit {
-        return Err(Refusal::error(
-            "it grew past index.max_file_size while it was being read",
-        ));
+        let refusal = Refusal::error("it grew past index.max_file_size while it was being read");
+        return Err((unread_hash(), refusal));
     }
     Ok((bytes, stat))
 }

@@ -17,6 +17,8 @@ pub enum Phase {
     Embedding,
     /// The last run has finished.
     Ready,
+    /// Someone has indexing rest; changes are not followed.
+    Paused,
     /// No run has finished, and none is under way.
     Incomplete,
     /// The last run failed; the index is as it was before or as far as it came.
@@ -28,7 +30,7 @@ impl Phase {
     pub(crate) fn may_miss_documents(self) -> bool {
         match self {
             Phase::Opening | Phase::Scanning | Phase::Indexing | Phase::Incomplete => true,
-            Phase::Embedding | Phase::Ready | Phase::Failed => false,
+            Phase::Embedding | Phase::Ready | Phase::Paused | Phase::Failed => false,
         }
     }
 
@@ -40,6 +42,7 @@ impl Phase {
             Phase::Indexing => "indexing",
             Phase::Embedding => "embedding",
             Phase::Ready => "ready",
+            Phase::Paused => "paused",
             Phase::Incomplete => "incomplete",
             Phase::Failed => "failed",
         }

@@ -16,6 +16,7 @@ pub(crate) fn degraded(
     let mut parts = Vec::new();
     let reason = match activity.phase {
         Phase::Opening | Phase::Scanning | Phase::Indexing => Some("files are still being read".to_owned()),
+        Phase::Paused => Some("indexing is paused; `autorag jobs resume` goes on with it".to_owned()),
         Phase::Incomplete => Some("no indexing run has finished yet".to_owned()),
         Phase::Failed => Some(match &activity.failure {
             Some(why) => format!("the last indexing run failed: {why}"),

@@ -5,8 +5,14 @@ use autorag_query::{Activity, Phase};
 use autorag_store::RunState;
 
 /// What is being done to the index. `under_way` are the counters of this process's run; `failure` is why its last one
-/// failed; `writes` is false where another process fills the index.
-pub fn of(state: &RunState, under_way: Option<&Progress>, failure: Option<&str>, writes: bool) -> Activity {
+/// failed; `writes` is false where another process fills the index; `paused` is whether indexing is to rest.
+pub fn of(
+    state: &RunState,
+    under_way: Option<&Progress>,
+    failure: Option<&str>,
+    writes: bool,
+    paused: bool,
+) -> Activity {
     let mut activity = Activity {
         phase: Phase::Ready,
         files_seen: state.files_seen,
@@ -23,8 +29,11 @@ pub fn of(state: &RunState, under_way: Option<&Progress>, failure: Option<&str>,
             Stage::Scanning => Phase::Scanning,
             Stage::Indexing => Phase::Indexing,
             Stage::Embedding => Phase::Embedding,
+            Stage::Done if paused => Phase::Paused,
             Stage::Done | Stage::Checking => Phase::Ready,
         };
+    } else if paused {
+        activity.phase = Phase::Paused;
     } else if failure.is_some() {
         activity.phase = Phase::Failed;
     } else if !state.finished {

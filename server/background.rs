@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use autorag_embedder::EmbedError;
-use autorag_indexer::{Cancel, IndexError, Progress, Reason, Unembedded, WatchOptions, Watcher};
+use autorag_indexer::{Cancel, IndexError, Progress, Reason, Unembedded, WatchOptions, Watcher, end_held};
+use autorag_store::{Control, JobCause};
 use tokio::sync::watch;
 
 use crate::corpus::{Access, Corpus, Plan};
@@ -20,6 +21,10 @@ const RETRY_ROOT: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_secs(30);
 /// How soon passages that the model's provider does not take, while it takes others, are offered to it again.
 const RETRY_REFUSED: Duration = Duration::from_secs(300);
+/// How soon a file is tried again that should have been and was not.
+const RETRY_FILE: Duration = Duration::from_secs(60);
+/// How often the thread that waits looks for what other processes and requests want of it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Added to the time after which the provider is worth asking, so that it is over then.
 const MARGIN: Duration = Duration::from_millis(50);
 
@@ -96,8 +101,13 @@ fn open(plan: &Plan, opening: &watch::Sender<Opening>, cancel: &Cancel) -> Optio
 
 fn keep_up_to_date(corpus: &Corpus, watching: Option<WatchOptions>, show: Show, cancel: &Cancel) {
     let watcher = watching.map(Watcher::new);
+    if corpus.is_paused() && !rest(corpus, cancel) {
+        return;
+    }
     let first = Arc::new(Progress::default());
-    let outcome = progress::watched(show, &first, || corpus.update(&first, cancel, watcher.as_ref()));
+    let outcome = progress::watched(show, &first, || {
+        corpus.update(&first, cancel, watcher.as_ref(), JobCause::Start)
+    });
     if let Ok(report) = &outcome {
         progress::say(show, &progress::summary(report));
     }
@@ -105,58 +115,129 @@ fn keep_up_to_date(corpus: &Corpus, watching: Option<WatchOptions>, show: Show, 
     if let Some(unembedded) = &unembedded {
         tracing::warn!("{}", progress::without_vectors(unembedded));
     }
-    let mut failure = outcome.err();
-    if let Some(error) = &failure
-        && !matches!(error, IndexError::Cancelled)
-    {
+    if let Err(error) = &outcome {
+        put_off(watcher.as_ref(), error);
+    }
+    let mut failure = outcome.err().filter(|error| !was_asked_for(error));
+    if let Some(error) = &failure {
         tracing::error!("indexing stopped: {error}");
     }
     loop {
         let again = failure.as_ref().map(retry_after);
         let again = again.or_else(|| Some(embed_after(corpus, unembedded.as_ref()?)));
-        let reason = match &watcher {
-            Some(watcher) => {
-                if let Some(after) = again {
-                    watcher.retry(after);
-                }
-                watcher.wait(cancel)
-            }
-            // Without a watcher, only passages that wait for a provider are a reason to go on.
-            None => again
-                .filter(|_| failure.is_none())
-                .and_then(|after| wait(after, cancel)),
+        if let (Some(watcher), Some(after)) = (&watcher, again) {
+            watcher.retry(after);
+        }
+        // Without a watcher, a run that failed is not tried again.
+        let again = again.filter(|_| failure.is_none());
+        let file = retry_file_after(corpus);
+        if let (Some(watcher), Some(after)) = (&watcher, file) {
+            watcher.no_later_than(after);
+        }
+        let due = again
+            .into_iter()
+            .chain(file)
+            .min()
+            .map(|after| Instant::now() + after);
+        let Some(cause) = wait(corpus, watcher.as_ref(), due, cancel) else {
+            return;
         };
-        let Some(reason) = reason else { return };
-        (failure, unembedded) = update(corpus, watcher.as_ref(), reason, failure, cancel);
+        (failure, unembedded) = update(corpus, watcher.as_ref(), cause, failure, cancel);
     }
 }
 
-/// Waits, unless asked to stop.
-fn wait(after: Duration, cancel: &Cancel) -> Option<Reason> {
-    let until = Instant::now() + after;
+/// Waits until there is a reason for a run: the watcher's, or where there is none, that it is `due`; that someone asks for one; or
+/// that indexing goes on after a rest. `None` when asked to stop.
+fn wait(
+    corpus: &Corpus,
+    watcher: Option<&Watcher>,
+    due: Option<Instant>,
+    cancel: &Cancel,
+) -> Option<JobCause> {
     while !cancel.is_cancelled() {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Some(Reason::Routine);
+        if corpus.is_paused() {
+            return rest(corpus, cancel).then_some(JobCause::Request);
         }
-        std::thread::park_timeout(left);
+        if corpus.has_request() {
+            return Some(JobCause::Request);
+        }
+        let reason = match watcher {
+            Some(watcher) => watcher.wait(cancel, LOOK_EVERY),
+            None => {
+                let left = due.map_or(LOOK_EVERY, |due| due.saturating_duration_since(Instant::now()));
+                std::thread::park_timeout(left.min(LOOK_EVERY));
+                left.is_zero().then_some(Reason::Routine)
+            }
+        };
+        match reason {
+            Some(Reason::Change) => return Some(JobCause::Change),
+            Some(Reason::Routine) => return Some(JobCause::Schedule),
+            None => {}
+        }
     }
     None
+}
+
+/// Waits while indexing is to rest. `false` when asked to stop.
+fn rest(corpus: &Corpus, cancel: &Cancel) -> bool {
+    tracing::warn!("indexing is paused; `autorag jobs resume` goes on with it");
+    let store = corpus.engine().store();
+    let control = Control::of(store.dir());
+    let mut told = false;
+    while control.is_paused() {
+        if cancel.is_cancelled() {
+            return false;
+        }
+        let seen_to = corpus.hold_request().and_then(|()| {
+            let held = store.open_job()?.filter(|job| control.is_cancelled(job.id));
+            held.map_or(Ok(()), |job| end_held(store, &control, job.id))
+        });
+        if let (Err(error), false) = (seen_to, told) {
+            tracing::error!("a job that is held could not be seen to: {error}");
+            told = true;
+        }
+        std::thread::park_timeout(LOOK_EVERY);
+    }
+    tracing::info!("indexing goes on");
+    true
+}
+
+/// A job that someone has ended is not begun anew for changes that were noticed meanwhile.
+fn put_off(watcher: Option<&Watcher>, error: &IndexError) {
+    if let (Some(watcher), IndexError::JobCancelled) = (watcher, error) {
+        watcher.forget();
+    }
+}
+
+/// Whether someone wanted the run to end.
+fn was_asked_for(error: &IndexError) -> bool {
+    matches!(
+        error,
+        IndexError::Cancelled | IndexError::Paused | IndexError::JobCancelled
+    )
+}
+
+/// How soon a file that could not be read is tried again.
+fn retry_file_after(corpus: &Corpus) -> Option<Duration> {
+    let at = corpus.engine().store().next_retry().ok()??;
+    let at = UNIX_EPOCH + Duration::from_millis(u64::try_from(at).ok()?);
+    // What is over has just been tried, or no walk comes to the file.
+    Some(at.duration_since(SystemTime::now()).unwrap_or(RETRY_FILE) + MARGIN)
 }
 
 /// One update after the first run. Why it failed, which is told once and not at each attempt, and what a provider left out.
 fn update(
     corpus: &Corpus,
     watcher: Option<&Watcher>,
-    reason: Reason,
+    cause: JobCause,
     failure: Option<IndexError>,
     cancel: &Cancel,
 ) -> (Option<IndexError>, Option<Unembedded>) {
-    let progress = Arc::new(match reason {
-        Reason::Change => Progress::default(),
-        Reason::Routine => Progress::routine(),
+    let progress = Arc::new(match cause {
+        JobCause::Schedule => Progress::routine(),
+        _ => Progress::default(),
     });
-    match corpus.update(&progress, cancel, watcher) {
+    match corpus.update(&progress, cancel, watcher, cause) {
         Ok(report) => {
             if failure.is_some() {
                 tracing::info!("indexing works again");
@@ -166,7 +247,10 @@ fn update(
             }
             (None, report.unembedded)
         }
-        Err(IndexError::Cancelled) => (failure, None),
+        Err(error) if was_asked_for(&error) => {
+            put_off(watcher, &error);
+            (failure, None)
+        }
         Err(error) => {
             let known = failure.is_some_and(|known| known.to_string() == error.to_string());
             if !known {

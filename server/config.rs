@@ -105,6 +105,7 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("index.threads", Kind::Number),
     ("index.watch", Kind::Text),
     ("index.reconcile_secs", Kind::Number),
+    ("index.retry_secs", Kind::Number),
     ("search.score_threshold", Kind::Decimal),
     ("rerank.url", Kind::Text),
     ("rerank.api", Kind::Text),
@@ -267,6 +268,15 @@ impl Settings {
                 ),
             );
         }
+        if self.index.retry_secs > LONGEST_RECONCILE {
+            return invalid(
+                "index.retry_secs",
+                format!(
+                    "{} is over {LONGEST_RECONCILE}, a week; 0 turns it off",
+                    self.index.retry_secs
+                ),
+            );
+        }
         Ok(())
     }
 
@@ -287,6 +297,7 @@ impl Settings {
             } else {
                 self.index.threads
             },
+            retry_after: self.index.retry_after(),
             parser: None,
         }
     }

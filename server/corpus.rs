@@ -6,14 +6,15 @@ use std::time::Instant;
 
 use autorag_embedder::Embedder;
 use autorag_indexer::{
-    Cancel, GivenDocument, IndexError, IndexOptions, Indexer, Progress, RunReport, Watcher,
+    Cancel, GivenDocument, IndexError, IndexOptions, Indexer, Journal, Progress, RunReport, Watcher,
 };
 use autorag_query::{
     Activity, Answer, DocumentText, Engine, IndexState, LineRange, QueryError, Request, Reranker,
     RerankerOptions,
 };
 use autorag_store::{
-    DocumentEntry, DocumentQuery, ModelIdentity, SourceRoot, Store, StoreError, StoreOptions, VectorIndex,
+    DocumentEntry, DocumentQuery, JobCause, JobId, JobState, ModelIdentity, SourceRoot, Store, StoreError,
+    StoreOptions, VectorIndex,
 };
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -21,7 +22,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::activity;
 use crate::config::SearchSettings;
 use crate::model::Models;
-use crate::wire::{ModelWire, OutageWire, ReembeddingWire, SourceWire, StatusWire};
+use crate::wire::{JobWire, ModelWire, OutageWire, ReembeddingWire, SourceWire, StatusWire};
 
 /// One in so many tokens of a passage is left to its headings.
 const HEADINGS_SHARE: usize = 8;
@@ -62,6 +63,8 @@ pub struct Corpus {
     plan: Plan,
     writes: bool,
     run: Mutex<Run>,
+    /// A job that someone has asked for and that no run has taken up yet.
+    requested: Mutex<Option<JobId>>,
     opened: Instant,
 }
 
@@ -141,6 +144,7 @@ impl Corpus {
             plan,
             writes,
             run: Mutex::default(),
+            requested: Mutex::default(),
             opened: Instant::now(),
         })
     }
@@ -156,7 +160,7 @@ impl Corpus {
     }
 
     /// Brings the index up to date with the folders. Answers keep coming meanwhile, and say how far it is. With a `watcher`,
-    /// as [`Indexer::run`] has it.
+    /// as [`Indexer::run`] has it. What is done is a job, for this `cause` unless it was asked for or goes on with one.
     ///
     /// # Errors
     /// When the run cannot start or go on; what was indexed before stays.
@@ -165,13 +169,18 @@ impl Corpus {
         progress: &Arc<Progress>,
         cancel: &Cancel,
         watcher: Option<&Watcher>,
+        cause: JobCause,
     ) -> Result<RunReport, IndexError> {
         self.run().under_way = Some(Arc::clone(progress));
-        let outcome = self.run_indexer(progress, cancel, watcher);
+        let outcome = self.journal(cause).and_then(|journal| {
+            journal.keep(progress, cancel, |cancel| {
+                self.run_indexer(progress, cancel, watcher, &journal)
+            })
+        });
         let mut run = self.run();
         run.under_way = None;
         run.failure = match &outcome {
-            Ok(_) | Err(IndexError::Cancelled) => None,
+            Ok(_) | Err(IndexError::Cancelled | IndexError::Paused | IndexError::JobCancelled) => None,
             Err(error) => Some(error.to_string()),
         };
         if outcome.is_ok() {
@@ -179,6 +188,38 @@ impl Corpus {
             run.ended = now.ok().and_then(|now| now.format(&Rfc3339).ok());
         }
         outcome
+    }
+
+    /// Whether a job was asked for that no run has taken up yet.
+    pub fn has_request(&self) -> bool {
+        self.requested().is_some()
+    }
+
+    /// Indexing rests: so does what was asked for, until it goes on.
+    ///
+    /// # Errors
+    /// When the catalog cannot be written.
+    pub fn hold_request(&self) -> Result<(), StoreError> {
+        let requested = self.requested().take();
+        requested.map_or(Ok(()), |job| {
+            self.engine.store().leave_job(job, JobState::Paused, None)
+        })
+    }
+
+    /// The job of the next run, or the way to one.
+    fn journal(&self, cause: JobCause) -> Result<Journal, IndexError> {
+        let store = Arc::clone(self.engine.store());
+        // Held to the end, so that no job is asked for that would pass for one of before.
+        let mut requested = self.requested();
+        Ok(match requested.take() {
+            Some(job) => Journal::of(store, job)?,
+            None => Journal::new(store, cause)?,
+        })
+    }
+
+    /// A job that was asked for.
+    pub(crate) fn requested(&self) -> MutexGuard<'_, Option<JobId>> {
+        self.requested.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts documents that no folder holds into the index.
@@ -200,12 +241,13 @@ impl Corpus {
         progress: &Progress,
         cancel: &Cancel,
         watcher: Option<&Watcher>,
+        journal: &Journal,
     ) -> Result<RunReport, IndexError> {
         let tokens = self.passage_options()?.1.chunk_tokens;
-        let mut report = self.indexer()?.run(progress, cancel, watcher)?;
+        let mut report = self.indexer()?.run(progress, cancel, watcher, journal)?;
         if self.passage_options()?.1.chunk_tokens != tokens {
             let embedded = report.embedded;
-            report = self.indexer()?.run(progress, cancel, watcher)?;
+            report = self.indexer()?.run(progress, cancel, watcher, journal)?;
             report.embedded += embedded;
         }
         Ok(report)
@@ -248,6 +290,7 @@ impl Corpus {
             run.under_way.as_deref(),
             run.failure.as_deref(),
             self.writes,
+            self.is_paused(),
         );
         if run.ended.is_some() {
             activity.last_run.clone_from(&run.ended);
@@ -302,6 +345,7 @@ impl Corpus {
         // What passages wait for may be another model's provider.
         let embedder = serving.unwrap_or_else(|| self.engine.embedder());
         let reembedding = self.engine.store().reembedding()?;
+        let (open, state) = (self.engine.store().open_job()?, self.index_state()?);
         Ok(StatusWire {
             version: env!("CARGO_PKG_VERSION"),
             sources: self
@@ -326,7 +370,9 @@ impl Corpus {
                 done: reembedding.done,
                 passages: snapshot.counts().passages,
             }),
-            index_state: self.index_state()?.into(),
+            // A job that has done all and is only to be noted down as ended is not of interest.
+            job: open.filter(|_| !state.complete).as_ref().map(JobWire::from),
+            index_state: state.into(),
             uptime_s: self.opened.elapsed().as_secs(),
         })
     }

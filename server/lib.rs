@@ -11,6 +11,7 @@ mod config;
 mod corpus;
 mod data_dir;
 mod http;
+mod jobs;
 mod mcp;
 mod model;
 mod progress;

@@ -5,9 +5,11 @@
 //! indexes record how far they have got, and catch up on opening, so that a process may die at any moment.
 
 mod catalog;
+mod control;
 mod documents;
 mod error;
 mod filter;
+mod jobs;
 mod lexical;
 mod lock;
 mod model;
@@ -17,9 +19,14 @@ mod snapshot;
 mod store;
 mod vectors;
 
+pub use control::Control;
 pub use documents::{DocumentQuery, DocumentSet};
 pub use error::StoreError;
 pub use filter::{DocumentField, Filter, FilterError};
+pub use jobs::{
+    ItemAction, Job, JobCause, JobCounts, JobId, JobItem, JobProgress, JobState, NewJobItem, UnixMs,
+    cancel_held_job,
+};
 pub use lexical::TermMatch;
 pub use model::{
     Candidate, ContentHash, Counts, DocumentEntry, DocumentId, FileStat, FileState, ItemStatus, Matching,
@@ -28,5 +35,5 @@ pub use model::{
 };
 pub use run::RunState;
 pub use snapshot::Snapshot;
-pub use store::{ChangeBatch, Store, StoreOptions, model_of};
+pub use store::{ChangeBatch, Retry, Store, StoreOptions, model_of};
 pub use vectors::BareVectors;

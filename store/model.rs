@@ -198,6 +198,10 @@ pub struct FileState {
     pub status: ItemStatus,
     /// Why it has no text.
     pub reason: Option<String>,
+    /// How often it could not be read as it is, for a reason that may pass.
+    pub attempts: u32,
+    /// When it is to be tried again though it has not changed, milliseconds since the Unix epoch.
+    pub retry_at: Option<i64>,
 }
 
 /// A folder that documents come from.

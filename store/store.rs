@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::catalog::{self, Catalog, Codes};
@@ -10,8 +11,8 @@ use crate::lock::{self, Lock};
 use crate::publish::{Published, Publisher};
 use crate::vectors::quantize;
 use crate::{
-    ContentHash, FileStat, FileState, ModelIdentity, NewDocument, PassageId, PendingPassage, Reembedding,
-    RunState, Seq, Snapshot, SourceRoot, StoreError, VectorIndex, run,
+    ContentHash, FileStat, FileState, JobId, ModelIdentity, NewDocument, NewJobItem, PassageId,
+    PendingPassage, Reembedding, RunState, Seq, Snapshot, SourceRoot, StoreError, VectorIndex, run,
 };
 
 /// Keys of the table `meta`.
@@ -38,6 +39,21 @@ pub struct ChangeBatch {
     pub removals: Vec<String>,
     /// Files whose bytes did not change, with what the file system says of them now.
     pub touched: Vec<(String, FileStat)>,
+    /// Of the documents above, those that are to be tried again though they may not change.
+    pub retries: Vec<Retry>,
+    /// What to say of all this in the log of the job under way.
+    pub log: Vec<NewJobItem>,
+}
+
+/// A file that could not be read, for a reason that may pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retry {
+    /// Key of its document.
+    pub key: String,
+    /// How often it was tried as it is.
+    pub attempts: u32,
+    /// When it is tried again, milliseconds since the Unix epoch; only when it has changed where there is no time.
+    pub at: Option<i64>,
 }
 
 impl ChangeBatch {
@@ -51,7 +67,9 @@ impl ChangeBatch {
 pub struct Store {
     dir: PathBuf,
     sources: Vec<SourceRoot>,
-    catalog: Arc<Catalog>,
+    pub(crate) catalog: Arc<Catalog>,
+    /// The job that changes are the doing of; 0 where there is none.
+    pub(crate) job: AtomicU64,
     publisher: Mutex<Publisher>,
     published: Published,
     lock: Option<Lock>,
@@ -69,6 +87,9 @@ impl Store {
         let lock = lock::acquire(dir)?;
         let catalog = Arc::new(Catalog::open(dir)?);
         pin(&catalog, &options)?;
+        if catalog.read(catalog::has_running_jobs)? {
+            catalog.write(|transaction| catalog::interrupt_jobs(transaction))?;
+        }
         let model = catalog.read(catalog::serving)?.unwrap_or(options.model);
         let lexical = Lexical::open(&dir.join(LEXICAL))?;
         let mut publisher = Publisher::new(dir, Arc::clone(&catalog), Some(lexical), model);
@@ -79,6 +100,7 @@ impl Store {
             dir: dir.to_owned(),
             sources,
             catalog,
+            job: AtomicU64::default(),
             publisher: publisher.into(),
             published,
             lock: Some(lock),
@@ -104,6 +126,7 @@ impl Store {
             dir: dir.to_owned(),
             sources,
             catalog,
+            job: AtomicU64::default(),
             publisher: publisher.into(),
             published,
             lock: None,
@@ -197,6 +220,12 @@ impl Store {
             for (key, stat) in &batch.touched {
                 catalog::touch(transaction, seq, key, stat)?;
             }
+            for Retry { key, attempts, at } in &batch.retries {
+                catalog::set_retry(transaction, key, *attempts, *at)?;
+            }
+            if let Some(job) = self.job_under_way() {
+                catalog::log_items(transaction, job, &batch.log)?;
+            }
             Ok(seq)
         })
     }
@@ -232,8 +261,13 @@ impl Store {
     pub fn put_embeddings(&self, embeddings: &[(ContentHash, Vec<f32>)]) -> Result<usize, StoreError> {
         let expected = self.published.current().model().dimensions;
         let coded = coded(embeddings, expected)?;
-        self.catalog
-            .write(|transaction| catalog::put_embeddings(transaction, &coded))
+        self.catalog.write(|transaction| {
+            let marked = catalog::put_embeddings(transaction, &coded)?;
+            if let Some(job) = self.job_under_way() {
+                catalog::count_embedded(transaction, job, marked)?;
+            }
+            Ok(marked)
+        })
     }
 
     /// Brings the vectors up to the catalog and publishes the state.
@@ -284,8 +318,13 @@ impl Store {
         dimensions: usize,
     ) -> Result<(), StoreError> {
         let coded = coded(embeddings, dimensions)?;
-        self.catalog
-            .write(|transaction| catalog::put_next(transaction, &coded))
+        self.catalog.write(|transaction| {
+            catalog::put_next(transaction, &coded)?;
+            if let Some(job) = self.job_under_way() {
+                catalog::count_embedded(transaction, job, coded.len())?;
+            }
+            Ok(())
+        })
     }
 
     /// Puts the next model in the place of the one whose vectors are searched: in one transaction, and in one publication. What was
@@ -349,6 +388,10 @@ impl Store {
     /// When the catalog cannot be read.
     pub fn run_state(&self) -> Result<RunState, StoreError> {
         self.catalog.read(run::state)
+    }
+
+    fn job_under_way(&self) -> Option<JobId> {
+        Some(self.job.load(Ordering::Relaxed)).filter(|job| *job != 0)
     }
 
     fn publisher(&self) -> MutexGuard<'_, Publisher> {

@@ -89,6 +89,9 @@ pub struct Refusal {
     pub status: ItemStatus,
     /// Why, for a reader.
     pub reason: String,
+    /// Whether the same bytes may give text another time.
+    #[serde(skip)]
+    pub may_pass: bool,
 }
 
 impl Refusal {
@@ -97,6 +100,7 @@ impl Refusal {
         Refusal {
             status: ItemStatus::Error,
             reason: reason.into(),
+            may_pass: false,
         }
     }
 
@@ -105,6 +109,15 @@ impl Refusal {
         Refusal {
             status: ItemStatus::Skipped,
             reason: reason.into(),
+            may_pass: false,
+        }
+    }
+
+    /// It should have given text, and may another time.
+    pub(crate) fn for_now(reason: impl Into<String>) -> Refusal {
+        Refusal {
+            may_pass: true,
+            ..Refusal::error(reason)
         }
     }
 }

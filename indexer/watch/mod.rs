@@ -84,27 +84,38 @@ impl Watcher {
         }
     }
 
-    /// Waits until the folders are to be walked. `None` when asked to stop.
-    pub fn wait(&self, cancel: &Cancel) -> Option<Reason> {
-        loop {
-            if cancel.is_cancelled() {
+    /// Waits until the folders are to be walked, `at_most` so long. `None` when that is over, or when asked to stop.
+    pub fn wait(&self, cancel: &Cancel, at_most: Duration) -> Option<Reason> {
+        let end = Instant::now() + at_most;
+        while !cancel.is_cancelled() {
+            let now = Instant::now();
+            let next = lock(&self.shared.schedule).next();
+            if let Some((_, reason)) = next.filter(|(at, _)| *at <= now) {
+                return Some(reason);
+            }
+            let until = next.map_or(end, |(at, _)| at.min(end));
+            let left = until.saturating_duration_since(now);
+            if left.is_zero() {
                 return None;
             }
-            let next = lock(&self.shared.schedule).next();
-            let Some((at, reason)) = next else {
-                std::thread::park();
-                continue;
-            };
-            match at.checked_duration_since(Instant::now()) {
-                Some(left) if !left.is_zero() => std::thread::park_timeout(left),
-                _ => return Some(reason),
-            }
+            std::thread::park_timeout(left);
         }
+        None
+    }
+
+    /// Has the folders walked after a while at the latest.
+    pub fn no_later_than(&self, after: Duration) {
+        lock(&self.shared.schedule).no_later_than(Instant::now() + after);
     }
 
     /// Has the folders walked after a while, since the last run failed.
     pub fn retry(&self, after: Duration) {
         lock(&self.shared.schedule).retry(Instant::now() + after);
+    }
+
+    /// Has what was noticed so far wait for the next walk: someone has ended the last one, and it would begin anew at once.
+    pub fn forget(&self) {
+        lock(&self.shared.schedule).forget();
     }
 
     /// Whether the folders are to be walked now.
@@ -204,7 +215,9 @@ mod tests {
         watcher.walked(&folders, Duration::ZERO);
         assert_eq!(planned(&watcher), None);
         fs_err::write(dir.path().join("a.md"), "text").unwrap();
-        assert_eq!(watcher.wait(&Cancel::default()), Some(Reason::Change));
+        let long = Duration::from_secs(60);
+        assert_eq!(watcher.wait(&Cancel::default(), Duration::ZERO), None);
+        assert_eq!(watcher.wait(&Cancel::default(), long), Some(Reason::Change));
         assert!(watcher.is_due());
     }
 
@@ -237,6 +250,6 @@ mod tests {
             stop.cancel();
             waiter.unpark();
         });
-        assert_eq!(watcher.wait(&cancel), None);
+        assert_eq!(watcher.wait(&cancel, Duration::from_secs(60)), None);
     }
 }

@@ -38,6 +38,11 @@ impl Schedule {
         self.changes = Some((first, now));
     }
 
+    /// What has changed so far is no reason to walk.
+    pub(super) fn forget(&mut self) {
+        self.changes = None;
+    }
+
     /// A walk begins.
     pub(super) fn walking(&mut self) {
         self.changes = None;
@@ -53,6 +58,11 @@ impl Schedule {
     /// The run has failed and is to be tried again at `at`.
     pub(super) fn retry(&mut self, at: Instant) {
         self.routine = Some(at);
+    }
+
+    /// A walk is wanted at `at` at the latest.
+    pub(super) fn no_later_than(&mut self, at: Instant) {
+        self.routine = Some(self.routine.map_or(at, |planned| planned.min(at)));
     }
 
     /// When the next walk is due, and why. `None` where only a change will bring one about.
@@ -139,5 +149,9 @@ mod tests {
         assert_eq!(schedule.next(), None, "the walk has failed");
         schedule.retry(start + ms(700));
         assert_eq!(schedule.next(), Some((start + ms(700), Reason::Routine)));
+        schedule.no_later_than(start + ms(900));
+        assert_eq!(schedule.next(), Some((start + ms(700), Reason::Routine)));
+        schedule.no_later_than(start + ms(600));
+        assert_eq!(schedule.next(), Some((start + ms(600), Reason::Routine)));
     }
 }

@@ -56,7 +56,7 @@ impl ParserPool {
         }
         let fresh = self.start().map_err(|error| {
             let program = self.command.program.display();
-            Refusal::error(format!(
+            Refusal::for_now(format!(
                 "the process that parses could not be started ({program}): {error}"
             ))
         })?;
@@ -137,16 +137,15 @@ impl ParserPool {
 
     fn explained(&self, outcome: Result<Result<Parsed, Refusal>, Failure>) -> Result<Parsed, Refusal> {
         outcome.unwrap_or_else(|failure| {
-            let reason = match failure {
+            let refusal = match failure {
                 Failure::TookTooLong => {
-                    format!(
-                        "parsing it took longer than {} s",
-                        self.command.patience.as_secs()
-                    )
+                    let patience = self.command.patience.as_secs();
+                    // The machine may have been busy.
+                    Refusal::for_now(format!("parsing it took longer than {patience} s"))
                 }
-                Failure::Ended(status) => status.map_or_else(|| CRASHED.to_owned(), explain),
+                Failure::Ended(status) => status.map_or_else(|| Refusal::error(CRASHED), explain),
             };
-            Err(Refusal::error(reason))
+            Err(refusal)
         })
     }
 }
@@ -163,21 +162,23 @@ const CRASHED: &str = "the parser crashed on this file";
 
 /// What it means that a process ended so.
 #[cfg(unix)]
-fn explain(status: ExitStatus) -> String {
+fn explain(status: ExitStatus) -> Refusal {
     use std::os::unix::process::ExitStatusExt;
     const SIGABRT: i32 = 6;
     const SIGXCPU: i32 = 24;
     match status.signal() {
         // Rust ends a process so when there is no memory, and when the stack is full.
-        Some(SIGABRT) => "parsing it needs more than 512 MB of memory, or it is nested too deep".to_owned(),
-        Some(SIGXCPU) => "parsing it took longer than 30 s".to_owned(),
-        _ => CRASHED.to_owned(),
+        Some(SIGABRT) => {
+            Refusal::error("parsing it needs more than 512 MB of memory, or it is nested too deep")
+        }
+        Some(SIGXCPU) => Refusal::for_now("parsing it took longer than 30 s"),
+        _ => Refusal::error(CRASHED),
     }
 }
 
 #[cfg(not(unix))]
-fn explain(_: ExitStatus) -> String {
-    CRASHED.to_owned()
+fn explain(_: ExitStatus) -> Refusal {
+    Refusal::error(CRASHED)
 }
 
 #[cfg(test)]
@@ -186,28 +187,30 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn reason(program: &str, arguments: &[&str], patience: Duration) -> String {
+    fn refused(program: &str, arguments: &[&str], patience: Duration) -> (String, bool) {
         let pool = ParserPool::new(ParserCommand {
             program: program.into(),
             arguments: arguments.iter().map(Into::into).collect(),
             patience,
         });
-        pool.parse("a.pdf", &vec![0; 1 << 20]).unwrap_err().reason
+        let refusal = pool.parse("a.pdf", &vec![0; 1 << 20]).unwrap_err();
+        (refusal.reason, refusal.may_pass)
     }
 
     #[test]
     fn whatever_becomes_of_the_process_costs_the_file_alone() {
         let long = Duration::from_secs(60);
-        let late = reason("/bin/sleep", &["1000"], Duration::from_millis(100));
-        assert_eq!(late, "parsing it took longer than 0 s");
-        assert_eq!(reason("/bin/true", &[], long), CRASHED);
+        let late = refused("/bin/sleep", &["1000"], Duration::from_millis(100));
+        assert_eq!(late, ("parsing it took longer than 0 s".to_owned(), true));
+        let crashed = (CRASHED.to_owned(), false);
+        assert_eq!(refused("/bin/true", &[], long), crashed);
         let noise = "head -c 1000 >/dev/null; echo abcdefgh";
-        assert_eq!(reason("/bin/sh", &["-c", noise], long), CRASHED);
-        let aborts = reason("/bin/sh", &["-c", "kill -ABRT $$"], long);
+        assert_eq!(refused("/bin/sh", &["-c", noise], long), crashed);
+        let (aborts, _) = refused("/bin/sh", &["-c", "kill -ABRT $$"], long);
         assert!(aborts.contains("memory"), "{aborts}");
-        let missing = reason("/nonexistent", &[], long);
+        let (missing, may_pass) = refused("/nonexistent", &[], long);
         assert!(
-            missing.contains("could not be started (/nonexistent)"),
+            may_pass && missing.contains("could not be started (/nonexistent)"),
             "{missing}"
         );
     }

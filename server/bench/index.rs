@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use autorag_indexer::{Cancel, IndexOptions, Progress};
 use autorag_query::{Mode, Request};
-use autorag_store::{SourceRoot, VectorIndex};
+use autorag_store::{JobCause, SourceRoot, VectorIndex};
 
 use super::prose::Prose;
 use super::timing::resident_mib;
@@ -67,7 +67,12 @@ pub fn index(
     let done = AtomicBool::new(false);
     let (report, first, all) = std::thread::scope(|scope| -> anyhow::Result<_> {
         let watcher = scope.spawn(|| watch(&corpus, bench.files, started, &done));
-        let report = corpus.update(&Arc::new(Progress::default()), &Cancel::default(), None);
+        let report = corpus.update(
+            &Arc::new(Progress::default()),
+            &Cancel::default(),
+            None,
+            JobCause::Command,
+        );
         done.store(true, Ordering::Release);
         let (first, all) = watcher
             .join()
@@ -95,7 +100,12 @@ pub fn index(
     )?;
 
     let again = Instant::now();
-    let unchanged = corpus.update(&Arc::new(Progress::default()), &Cancel::default(), None)?;
+    let unchanged = corpus.update(
+        &Arc::new(Progress::default()),
+        &Cancel::default(),
+        None,
+        JobCause::Command,
+    )?;
     let seconds = again.elapsed().as_secs_f64();
     line(
         out,

@@ -9,6 +9,7 @@ use anyhow::Context;
 use autorag_indexer::{Cancel, GivenDocument, Progress};
 use autorag_query::evaluation::{Collection, Measures, Run, known_items};
 use autorag_query::{Mode, QueryError, Request};
+use autorag_store::JobCause;
 use autorag_store::{DocumentQuery, ItemStatus};
 use clap::Args;
 
@@ -245,7 +246,12 @@ fn indexed(setup: &Setup, folder: &Path, collection: &Collection, scratch: &Path
     let progress = Arc::new(Progress::default());
     if collection.documents.is_empty() {
         let corpus = Corpus::open(setup.plan(&[folder.to_owned()])?, Access::Write)?;
-        progress::watched(setup.show, &progress, || corpus.update(&progress, &cancel, None))?;
+        // Where indexing rests, the index is measured as it is.
+        if !corpus.is_paused() {
+            progress::watched(setup.show, &progress, || {
+                corpus.update(&progress, &cancel, None, JobCause::Command)
+            })?;
+        }
         return Ok(corpus);
     }
     let plan = Plan {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use autorag_indexer::{Cancel, IndexError, Progress};
+use autorag_store::JobCause;
 use clap::Args;
 
 use super::interrupt::cancel_on_signal;
@@ -33,10 +34,15 @@ impl Index {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let setup = self.common.setup(&self.walk, Vec::new())?;
         let corpus = Corpus::open(setup.plan(&self.folders)?, Access::Write)?;
+        if corpus.is_paused() {
+            return Err(IndexError::Paused.into());
+        }
         let cancel = Cancel::default();
         cancel_on_signal(&cancel)?;
         let progress = Arc::new(Progress::default());
-        let outcome = progress::watched(setup.show, &progress, || corpus.update(&progress, &cancel, None));
+        let outcome = progress::watched(setup.show, &progress, || {
+            corpus.update(&progress, &cancel, None, JobCause::Command)
+        });
         match outcome {
             Ok(report) => {
                 writeln!(std::io::stdout(), "{}", progress::summary(&report))?;

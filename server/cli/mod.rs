@@ -6,6 +6,7 @@ mod eval;
 mod explanation;
 mod index;
 mod interrupt;
+mod jobs;
 mod mcp;
 mod model;
 mod options;
@@ -55,6 +56,8 @@ enum Command {
     Mcp(mcp::Mcp),
     /// Say what is indexed, how far, and which files could not be read
     Status(status::Status),
+    /// List what was and is being done to an index; pause, resume or end that
+    Jobs(jobs::Jobs),
     /// List models, choose one for a folder's index, or say what it has
     Model(model::Model),
     /// Measure how good the rankings are, on a collection or on questions of your own
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Search(command) => command.run(),
         Command::Mcp(command) => command.run(),
         Command::Status(command) => command.run(),
+        Command::Jobs(command) => command.run(),
         Command::Model(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Bench(command) => command.run(),

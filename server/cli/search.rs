@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use autorag_indexer::{Cancel, IndexError, Progress};
 use autorag_query::Request;
+use autorag_store::JobCause;
 use clap::Args;
 
 use super::interrupt::cancel_on_signal;
@@ -93,12 +94,16 @@ impl Search {
             Access::WriteOrFollow
         };
         let corpus = Corpus::open(plan, access)?;
-        if corpus.writes() {
+        // Where indexing rests, the answer says so.
+        if corpus.writes() && !corpus.is_paused() {
             let cancel = Cancel::default();
             cancel_on_signal(&cancel)?;
             let progress = Arc::new(Progress::default());
-            match progress::watched(setup.show, &progress, || corpus.update(&progress, &cancel, None)) {
-                Ok(_) => {}
+            let updated = progress::watched(setup.show, &progress, || {
+                corpus.update(&progress, &cancel, None, JobCause::Command)
+            });
+            match updated {
+                Ok(_) | Err(IndexError::Paused | IndexError::JobCancelled) => {}
                 Err(IndexError::Cancelled) => return Ok(ExitCode::from(INTERRUPTED)),
                 Err(error) => return Err(error.into()),
             }

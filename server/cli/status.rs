@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use autorag_store::{DocumentQuery, ItemStatus};
 use clap::{Args, ValueEnum};
 
+use super::jobs::what;
 use super::options::{CommonFlags, WalkFlags};
 use crate::corpus::{Access, Corpus};
 use crate::wire::{DocumentWire, StatusWire};
@@ -102,6 +103,9 @@ fn print(out: &mut impl Write, status: &StatusWire) -> std::io::Result<()> {
             ", not complete"
         }
     )?;
+    if let Some(job) = &status.job {
+        writeln!(out, "job        {} ({}): {}", job.id, job.state, what(job))?;
+    }
     writeln!(out, "documents  {}", state.documents)?;
     writeln!(
         out,

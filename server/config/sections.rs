@@ -47,6 +47,9 @@ pub struct IndexSettings {
     pub watch: Watch,
     /// Seconds between walks that find what watching has missed; 0 for none.
     pub reconcile_secs: u64,
+    /// Seconds until a file that could not be read, for a reason that may pass, is tried again; then 5, 30 and 120 times as long; 0 for
+    /// not at all.
+    pub retry_secs: u64,
 }
 
 /// What holds for a search that does not say otherwise.
@@ -144,6 +147,7 @@ impl Default for IndexSettings {
             threads: 0,
             watch: Watch::Auto,
             reconcile_secs: 300,
+            retry_secs: 60,
         }
     }
 }
@@ -168,7 +172,18 @@ impl VectorSettings {
     }
 }
 
+/// How much longer each wait for another attempt at a file is than the first.
+const RETRIES: [u64; 4] = [1, 5, 30, 120];
+
 impl IndexSettings {
+    /// How long to wait before each attempt at a file that could not be read.
+    pub fn retry_after(&self) -> Vec<Duration> {
+        let waits = RETRIES.iter().filter(|_| self.retry_secs > 0);
+        waits
+            .map(|times| Duration::from_secs(self.retry_secs * times))
+            .collect()
+    }
+
     /// How the folders are watched; `None` where they are not.
     pub fn watch_options(&self) -> Option<WatchOptions> {
         let mode = match self.watch {

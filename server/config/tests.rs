@@ -47,6 +47,7 @@ fn errors_name_the_setting() {
     assert!(said("[rerank]\ncandidates = 0\n", &[]).starts_with("rerank.candidates: "));
     assert!(said("[search]\nscore_threshold = 2\n", &[]).starts_with("search.score_threshold: "));
     assert!(said("[index]\nreconcile_secs = 9000000\n", &[]).starts_with("index.reconcile_secs: "));
+    assert!(said("[index]\nretry_secs = 9000000\n", &[]).starts_with("index.retry_secs: "));
 }
 
 #[test]

@@ -134,6 +134,7 @@ pub(super) async fn count(State(state): State<AppState>, request: Request, next:
     let method = match request.method().as_str() {
         "GET" => "GET",
         "POST" => "POST",
+        "PATCH" => "PATCH",
         "DELETE" => "DELETE",
         _ => "other",
     };

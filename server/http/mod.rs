@@ -5,6 +5,7 @@ mod error;
 mod extract;
 mod guard;
 mod health;
+mod jobs;
 mod metrics;
 mod openapi;
 mod page;
@@ -63,6 +64,9 @@ fn router(service: Service, settings: &ServerSettings, stopping: CancellationTok
         .route("/v1/search", post(search::search))
         .route("/v1/documents", get(documents::list))
         .route("/v1/documents/{*key}", get(documents::read))
+        .route("/v1/jobs", get(jobs::list).post(jobs::create))
+        .route("/v1/jobs/{id}", get(jobs::read).patch(jobs::change))
+        .route("/v1/jobs/{id}/logs", get(jobs::logs))
         .route("/v1/status", get(status::status))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))

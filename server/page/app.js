@@ -194,11 +194,11 @@ function clearFilters() {
   box.focus();
 }
 
-function showIndex(state) {
+function showIndex(state, job) {
   const bar = byId("index-progress");
   byId("index").dataset.phase = state.phase;
   byId("index").dataset.complete = state.complete;
-  byId("index-words").textContent = indexWords(state);
+  byId("index-words").textContent = indexWords(state, job);
   bar.hidden = !["opening", "scanning", "indexing", "embedding"].includes(state.phase);
   // How many files or passages are to come is only known once they are found and cut: until then it just moves.
   bar.max = Math.max(1, state.passages);
@@ -233,7 +233,7 @@ async function poll() {
   try {
     const now = await status();
     byId("banner").textContent = "";
-    showIndex(now.index_state);
+    showIndex(now.index_state, now.job);
     showAbout(now);
     if (now.index_state.complete) wait = POLL_IDLE_MS;
     if (retry) searchNow();

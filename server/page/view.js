@@ -93,18 +93,26 @@ function scoreItems({ score, scores }) {
 }
 
 /** Where the index stands, in a sentence. */
-export function indexWords(state) {
+/** Where the index stands, with the estimate of the job under way where it is known. */
+export function indexWords(state, job) {
   const { documents, passages, embedded, files_seen: seen } = state;
+  const left = timeLeft(job?.eta_seconds);
   const held = `${count(documents, "document")}, ${count(passages, "passage")}`;
   switch (state.phase) {
     case "opening": return "Opening the index…";
     case "scanning": return `Looking for files: ${seen.toLocaleString()} found so far`;
-    case "indexing": return `Reading files: ${documents.toLocaleString()} documents of ${count(seen, "file")} so far`;
-    case "embedding": return `Embedding ${embedded.toLocaleString()} of ${count(passages, "passage")}`;
+    case "indexing": return `Reading files: ${documents.toLocaleString()} documents of ${count(seen, "file")} so far${left}`;
+    case "embedding": return `Embedding ${embedded.toLocaleString()} of ${count(passages, "passage")}${left}`;
     case "failed": return `Indexing failed: ${state.failure ?? "the server's log says why"} (${held} searchable)`;
+    case "paused": return `Indexing is paused: ${held} are searchable, changes are not followed`;
     case "incomplete": return `The last indexing run did not finish: ${held} are searchable, others may be missing`;
     default: return `${held} indexed${state.complete ? "" : `, ${count(state.pending, "passage")} still to embed`}`;
   }
+}
+
+function timeLeft(seconds) {
+  if (!seconds) return "";
+  return seconds <= 180 ? `, about ${seconds} s left` : `, about ${Math.ceil(seconds / 60)} min left`;
 }
 
 export function timingWords(took) {

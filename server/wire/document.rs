@@ -98,7 +98,7 @@ impl From<DocumentText> for ReadWire {
 }
 
 /// Nanoseconds since the Unix epoch as RFC 3339, to the second.
-fn rfc3339(ns: i64) -> String {
+pub(super) fn rfc3339(ns: i64) -> String {
     let time = OffsetDateTime::from_unix_timestamp(ns.div_euclid(1_000_000_000));
     time.ok()
         .and_then(|time| time.format(&Rfc3339).ok())

@@ -4,6 +4,7 @@ mod answer;
 mod document;
 mod error;
 mod explanation;
+mod job;
 mod search;
 mod status;
 
@@ -11,5 +12,6 @@ pub use answer::{AnswerWire, BelowThresholdWire, DegradedWire, DuplicateWire, Fu
 pub use document::{DocumentPage, DocumentWire, ReadWire};
 pub use error::{ErrorBody, ErrorWire};
 pub use explanation::{ExplanationWire, TermWire};
+pub use job::{JobActionBody, JobItemWire, JobLogPage, JobPage, JobWire, NewJobBody, NewJobWire};
 pub use search::{BoostBody, SearchBody};
 pub use status::{IndexStateWire, ModelWire, OutageWire, ReembeddingWire, SourceWire, StatusWire};

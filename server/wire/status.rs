@@ -9,6 +9,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
+use super::JobWire;
+
 /// What this process serves.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 pub struct StatusWire {
@@ -23,6 +25,9 @@ pub struct StatusWire {
     /// The model that is to take its place, while passages are embedded anew with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reembedding: Option<ReembeddingWire>,
+    /// The job that is under way or paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobWire>,
     /// How much of the corpus is searchable.
     pub index_state: IndexStateWire,
     /// Seconds since this process opened the index.
@@ -97,7 +102,7 @@ pub struct ReembeddingWire {
 /// How much of the corpus an answer can see. "Nothing found" means little while `complete` is false.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 pub struct IndexStateWire {
-    /// `opening`, `scanning`, `indexing`, `embedding`, `ready`, `incomplete` or `failed`.
+    /// `opening`, `scanning`, `indexing`, `embedding`, `ready`, `paused`, `incomplete` or `failed`.
     pub phase: &'static str,
     /// Whether every file of the last walk is searchable by both retrievers.
     pub complete: bool,

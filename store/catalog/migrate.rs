@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::schema::{EMBEDDINGS, FORMAT};
+use super::schema::{EMBEDDINGS, FORMAT, JOBS};
 
 /// Version 1 had the embeddings of one model only, and kept that model in `meta`.
 const FROM_1: &str = "
@@ -13,6 +13,12 @@ DROP TABLE embeddings_of_one_model;
 DELETE FROM meta WHERE key = 'model';
 ";
 
+/// Version 2 knew no jobs, and did not count how often a file could not be read.
+const FROM_2: &str = "
+ALTER TABLE documents ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE documents ADD COLUMN retry_at INTEGER;
+";
+
 /// All of it or nothing.
 pub(super) fn from(connection: &mut Connection, found: u32) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
@@ -21,6 +27,8 @@ pub(super) fn from(connection: &mut Connection, found: u32) -> rusqlite::Result<
         transaction.execute_batch(EMBEDDINGS)?;
         transaction.execute_batch(FROM_1)?;
     }
+    transaction.execute_batch(FROM_2)?;
+    transaction.execute_batch(JOBS)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
 }
@@ -36,6 +44,7 @@ mod tests {
         let old = Connection::open(dir.path().join("catalog.sqlite")).unwrap();
         old.execute_batch(
             "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+             CREATE TABLE documents (id INTEGER PRIMARY KEY, key TEXT NOT NULL) STRICT;
              CREATE TABLE embeddings (hash BLOB PRIMARY KEY, scale REAL NOT NULL, codes BLOB NOT NULL) STRICT, WITHOUT ROWID;
              INSERT INTO meta VALUES ('model', '{\"id\":\"m\",\"version\":\"v\",\"dimensions\":3}'), ('seq', '7');
              INSERT INTO embeddings VALUES (x'01', 0.5, x'020304');
@@ -59,5 +68,37 @@ mod tests {
             ("m", "v", 3)
         );
         assert_eq!(kept, (1, 0.5, vec![2, 3, 4]));
+    }
+
+    #[test]
+    fn a_catalog_of_version_2_keeps_its_documents_and_has_jobs() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Catalog::open(dir.path()).unwrap());
+        let old = Connection::open(dir.path().join("catalog.sqlite")).unwrap();
+        old.execute_batch(
+            "DROP TABLE jobs;
+             DROP TABLE job_items;
+             DROP INDEX documents_to_retry;
+             ALTER TABLE documents DROP COLUMN attempts;
+             ALTER TABLE documents DROP COLUMN retry_at;
+             INSERT INTO documents VALUES (4, 'a.md', 1, 2, 3, x'00', 'error', 'why', 'text', NULL, NULL, '{}', 0, 1, NULL, NULL);
+             PRAGMA user_version = 2;",
+        )
+        .unwrap();
+        drop(old);
+        let catalog = Catalog::open(dir.path()).unwrap();
+        let (attempts, jobs): (i64, i64) = catalog
+            .read(|connection| {
+                let attempts =
+                    connection.query_row("SELECT attempts FROM documents WHERE key = 'a.md'", [], |row| {
+                        row.get(0)
+                    })?;
+                let jobs =
+                    connection.query_row("SELECT count(*) FROM jobs JOIN job_items", [], |row| row.get(0))?;
+                Ok((attempts, jobs))
+            })
+            .unwrap();
+        assert_eq!((attempts, jobs), (0, 0));
+        assert_eq!(catalog.read(super::super::format).unwrap(), FORMAT);
     }
 }

@@ -1,5 +1,6 @@
 //! The catalog: documents, texts, passages and embeddings in SQLite. The truth that every index is made from.
 
+mod jobs;
 mod migrate;
 mod models;
 mod read;
@@ -11,6 +12,10 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
+pub(crate) use jobs::{
+    count_embedded, end_job, forget_idle_job, has_running_jobs, insert_job, interrupt_jobs, job, job_items,
+    jobs as list_jobs, log_items, next_retry, open_jobs, prune_jobs, report_job, set_job_state, set_retry,
+};
 pub(crate) use models::{
     forget_others, next, pending_next, promote, put_next, ready_for_next, serving, want,
 };

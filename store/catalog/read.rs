@@ -64,7 +64,8 @@ pub(crate) fn retired(connection: &Connection, after: Seq, seq: Seq) -> rusqlite
 /// What is remembered of every file.
 pub(crate) fn known_files(connection: &Connection) -> rusqlite::Result<HashMap<String, FileState>> {
     let mut statement = connection.prepare_cached(
-        "SELECT key, size, modified_ns, inode, source_hash, status, reason FROM documents WHERE retired_seq IS NULL",
+        "SELECT key, size, modified_ns, inode, source_hash, status, reason, attempts, retry_at FROM documents
+         WHERE retired_seq IS NULL",
     )?;
     let states = statement.query_map([], |row| {
         let stat = FileStat {
@@ -79,6 +80,8 @@ pub(crate) fn known_files(connection: &Connection) -> rusqlite::Result<HashMap<S
                 source_hash: hash(row, 4)?,
                 status: status(row, 5)?,
                 reason: row.get(6)?,
+                attempts: row.get(7)?,
+                retry_at: row.get(8)?,
             },
         ))
     })?;

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// Version of the tables below and of the files beside them. A store of an older version is brought up, see `migrate`.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -25,7 +25,9 @@ CREATE TABLE documents (
     passages INTEGER NOT NULL,
     added_seq INTEGER NOT NULL,
     touched_seq INTEGER,
-    retired_seq INTEGER
+    retired_seq INTEGER,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    retry_at INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX live_documents ON documents (key) WHERE retired_seq IS NULL;
 CREATE INDEX added_documents ON documents (added_seq);
@@ -66,11 +68,53 @@ CREATE TABLE embeddings (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Jobs and their logs. Times are milliseconds since the Unix epoch.
+pub(super) const JOBS: &str = "
+CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    cause TEXT NOT NULL,
+    description TEXT,
+    state TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    last_seen_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    end_reason TEXT,
+    added INTEGER NOT NULL DEFAULT 0,
+    changed INTEGER NOT NULL DEFAULT 0,
+    removed INTEGER NOT NULL DEFAULT 0,
+    failed INTEGER NOT NULL DEFAULT 0,
+    skipped INTEGER NOT NULL DEFAULT 0,
+    unchanged INTEGER NOT NULL DEFAULT 0,
+    passages INTEGER NOT NULL DEFAULT 0,
+    embedded INTEGER NOT NULL DEFAULT 0,
+    items INTEGER NOT NULL DEFAULT 0,
+    stage TEXT NOT NULL DEFAULT '',
+    files_to_index INTEGER NOT NULL DEFAULT 0,
+    files_done INTEGER NOT NULL DEFAULT 0,
+    to_embed INTEGER NOT NULL DEFAULT 0,
+    embedded_of_stage INTEGER NOT NULL DEFAULT 0,
+    eta_seconds INTEGER
+) STRICT;
+CREATE TABLE job_items (
+    id INTEGER PRIMARY KEY,
+    job INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    action TEXT NOT NULL,
+    reason TEXT,
+    passages INTEGER NOT NULL,
+    milliseconds INTEGER NOT NULL
+) STRICT;
+CREATE INDEX items_of_job ON job_items (job);
+CREATE INDEX documents_to_retry ON documents (retry_at) WHERE retry_at IS NOT NULL;
+";
+
 /// Makes the tables, all or none.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(TABLES)?;
     transaction.execute_batch(EMBEDDINGS)?;
+    transaction.execute_batch(JOBS)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
 }

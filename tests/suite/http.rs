@@ -233,6 +233,9 @@ fn status_health_metrics_and_description() {
             "/readyz",
             "/v1/documents",
             "/v1/documents/{key}",
+            "/v1/jobs",
+            "/v1/jobs/{id}",
+            "/v1/jobs/{id}/logs",
             "/v1/search",
             "/v1/status"
         ]

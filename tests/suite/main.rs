@@ -15,6 +15,7 @@ mod harness;
 mod hostile;
 mod http;
 mod indexing;
+mod jobs;
 mod live;
 mod mcp;
 mod model;

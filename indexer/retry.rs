@@ -1,0 +1,80 @@
+//! When a file is tried again that could not be read for a reason that may pass.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use autorag_store::{FileStat, FileState, Retry, UnixMs};
+
+/// Milliseconds since the Unix epoch.
+pub(crate) fn now() -> UnixMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        UnixMs::try_from(since.as_millis()).unwrap_or(UnixMs::MAX)
+    })
+}
+
+/// Whether it is time to try a file again.
+pub(crate) fn is_due(known: &FileState, now: UnixMs) -> bool {
+    known.retry_at.is_some_and(|at| at <= now)
+}
+
+/// The next attempt at a file that has just failed once more, `waits` after the attempts as they come. After the last of them only
+/// a change of the file brings another one; and with a change, counting begins anew.
+pub(crate) fn next(
+    key: &str,
+    stat: FileStat,
+    known: Option<&FileState>,
+    waits: &[Duration],
+    now: UnixMs,
+) -> Retry {
+    let before = known
+        .filter(|known| known.stat == stat)
+        .map_or(0, |known| known.attempts);
+    let wait = waits.get(before as usize);
+    let wait = wait.map(|wait| UnixMs::try_from(wait.as_millis()).unwrap_or(UnixMs::MAX));
+    Retry {
+        key: key.to_owned(),
+        attempts: before.saturating_add(1),
+        at: wait.map(|wait| now.saturating_add(wait)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use autorag_store::{ContentHash, ItemStatus};
+
+    use super::*;
+
+    fn known(stat: FileStat, retry: &Retry) -> FileState {
+        FileState {
+            stat,
+            source_hash: ContentHash::of(b""),
+            status: ItemStatus::Error,
+            reason: None,
+            attempts: retry.attempts,
+            retry_at: retry.at,
+        }
+    }
+
+    #[test]
+    fn attempts_become_rare_and_end_until_the_file_changes() {
+        let waits = [60, 300].map(Duration::from_secs);
+        let stat = FileStat {
+            size: 1,
+            modified_ns: 2,
+            inode: 3,
+        };
+        let mut retry = next("a.md", stat, None, &waits, 1000);
+        assert_eq!((retry.attempts, retry.at), (1, Some(61_000)));
+        let first = known(stat, &retry);
+        assert!(!is_due(&first, 60_999) && is_due(&first, 61_000));
+        retry = next("a.md", stat, Some(&first), &waits, 61_000);
+        assert_eq!((retry.attempts, retry.at), (2, Some(361_000)));
+        let second = known(stat, &retry);
+        retry = next("a.md", stat, Some(&second), &waits, 361_000);
+        assert_eq!((retry.attempts, retry.at), (3, None));
+        let last = known(stat, &retry);
+        assert!(!is_due(&last, UnixMs::MAX));
+        let changed = FileStat { size: 2, ..stat };
+        assert_eq!(next("a.md", changed, Some(&last), &waits, 0).attempts, 1);
+    }
+}

@@ -1,0 +1,317 @@
+//! `autorag jobs`
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use autorag_store::{Control, Job, JobId, JobState, Store, cancel_held_job};
+use clap::{Args, Subcommand};
+
+use super::options::{CommonFlags, WalkFlags};
+use crate::jobs::{self, Action};
+use crate::wire::{JobItemWire, JobWire};
+
+/// Lines of a log asked for at a time.
+const PAGE: usize = 1000;
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Jobs {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    list: List,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List updates of the index, newest first, as `autorag jobs FOLDER` does
+    List(List),
+    /// Show a job with what became of each file
+    Show(Show),
+    /// Have indexing rest, over restarts too; searches go on
+    Pause(Pause),
+    /// Have indexing go on
+    Resume(Pause),
+    /// End a job; what it has not done is for the next one
+    Cancel(Cancel),
+}
+
+#[derive(Debug, Args)]
+struct List {
+    /// Folders of the index, as it was made
+    #[arg(required = true, value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+    /// How many
+    #[arg(short = 'n', long, default_value_t = 20)]
+    limit: usize,
+    /// Print JSON, one job a line, in the shape of the HTTP API
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+#[derive(Debug, Args)]
+struct Show {
+    /// Folders of the index, as it was made
+    #[arg(required = true, value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+    /// Which [default: the newest]
+    #[arg(long, value_name = "ID")]
+    job: Option<JobId>,
+    /// Print JSON, in the shapes of the HTTP API: the job on the first line, then a line for each file
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+#[derive(Debug, Args)]
+struct Pause {
+    /// Folders of the index, as it was made
+    #[arg(required = true, value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+#[derive(Debug, Args)]
+struct Cancel {
+    /// Folders of the index, as it was made
+    #[arg(required = true, value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+    /// Which [default: the one that is under way or paused]
+    #[arg(long, value_name = "ID")]
+    job: Option<JobId>,
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+impl Jobs {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let mut out = std::io::stdout().lock();
+        match self.command {
+            None => self.list.run(&mut out)?,
+            Some(Command::List(list)) => list.run(&mut out)?,
+            Some(Command::Show(show)) => show.run(&mut out)?,
+            Some(Command::Pause(pause)) => pause.pause(&mut out)?,
+            Some(Command::Resume(resume)) => resume.resume(&mut out)?,
+            Some(Command::Cancel(cancel)) => cancel.run(&mut out)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Where the index of `folders` is.
+fn index_of(folders: &[PathBuf], common: &CommonFlags) -> anyhow::Result<PathBuf> {
+    let setup = common.setup(&WalkFlags::default(), Vec::new())?;
+    let dir = setup.plan(folders)?.data_dir;
+    anyhow::ensure!(
+        dir.is_dir(),
+        "there is no index of this folder at {}; `autorag index` makes one",
+        dir.display()
+    );
+    Ok(dir)
+}
+
+impl List {
+    fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
+        let dir = index_of(&self.folders, &self.common)?;
+        let jobs = Store::open_read_only(&dir)?.jobs(None, self.limit)?;
+        if self.json {
+            for job in &jobs {
+                writeln!(out, "{}", serde_json::to_string(&JobWire::from(job))?)?;
+            }
+            return Ok(());
+        }
+        if jobs.is_empty() {
+            writeln!(out, "no job so far")?;
+        } else {
+            writeln!(
+                out,
+                "{:>5}  {:<20}  {:<11}  {:<8}  what",
+                "id", "started", "state", "cause"
+            )?;
+        }
+        for job in &jobs {
+            let wire = JobWire::from(job);
+            writeln!(
+                out,
+                "{:>5}  {:<20}  {:<11}  {:<8}  {}",
+                wire.id,
+                wire.started_at,
+                wire.state,
+                wire.cause,
+                what(&wire)
+            )?;
+        }
+        if Control::of(&dir).is_paused() {
+            writeln!(out, "indexing is paused; `autorag jobs resume` goes on with it")?;
+        }
+        Ok(())
+    }
+}
+
+impl Show {
+    fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
+        let store = Store::open_read_only(&index_of(&self.folders, &self.common)?)?;
+        let job = match self.job {
+            Some(id) => jobs::job(&store, id)?,
+            None => newest(&store)?.context("no job so far")?,
+        };
+        let wire = JobWire::from(&job);
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string(&wire)?)?;
+        } else {
+            print(out, &wire)?;
+        }
+        let mut after = None;
+        loop {
+            let page = store.job_items(job.id, after, PAGE)?;
+            for line in page.iter().map(JobItemWire::from) {
+                if self.json {
+                    writeln!(out, "{}", serde_json::to_string(&line)?)?;
+                    continue;
+                }
+                let passages = format!("{} passages, {} ms", line.passages, line.milliseconds);
+                let said = line.reason.as_deref().unwrap_or(&passages);
+                writeln!(out, "{}\t{}\t{}\t{said}", line.created_at, line.action, line.key)?;
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = Some(last.id),
+                _ => return Ok(()),
+            }
+        }
+    }
+}
+
+impl Pause {
+    fn pause(self, out: &mut impl Write) -> anyhow::Result<()> {
+        let dir = index_of(&self.folders, &self.common)?;
+        Control::of(&dir).pause()?;
+        writeln!(
+            out,
+            "indexing is paused: whoever is at it rests within a second; `autorag jobs resume` goes on"
+        )?;
+        Ok(())
+    }
+
+    fn resume(self, out: &mut impl Write) -> anyhow::Result<()> {
+        let dir = index_of(&self.folders, &self.common)?;
+        let control = Control::of(&dir);
+        if !control.is_paused() {
+            writeln!(out, "indexing is not paused")?;
+            return Ok(());
+        }
+        control.resume()?;
+        // A store of another format, or none: there is no telling, and nothing to tell.
+        let followed = Store::open_read_only(&dir).is_ok_and(|store| store.has_writer());
+        match followed {
+            true => writeln!(out, "indexing goes on within a second")?,
+            false => writeln!(out, "indexing is no longer paused; the next run goes on")?,
+        }
+        Ok(())
+    }
+}
+
+impl Cancel {
+    fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
+        let dir = index_of(&self.folders, &self.common)?;
+        let job = cancel(&dir, self.job)?;
+        writeln!(
+            out,
+            "job {} ends, if it has not meanwhile; what it has not done is for the next one",
+            job.id
+        )?;
+        Ok(())
+    }
+}
+
+fn cancel(dir: &Path, wanted: Option<JobId>) -> anyhow::Result<Job> {
+    let store = Store::open_read_only(dir)?;
+    let id = match wanted {
+        Some(id) => id,
+        None => store.open_job()?.context("no job is under way or paused")?.id,
+    };
+    let job = jobs::ask(&store, id, Action::Cancel)?;
+    drop(store);
+    // No process may be there to see to a job that is held.
+    if job.state == JobState::Paused && cancel_held_job(dir, id)? {
+        Control::of(dir).cancelled()?;
+    }
+    Ok(job)
+}
+
+fn newest(store: &Store) -> anyhow::Result<Option<Job>> {
+    Ok(store.jobs(None, 1)?.pop())
+}
+
+/// What a job has done or is at, in a few words.
+pub fn what(job: &JobWire) -> String {
+    let counts = &job.counts;
+    let mut parts: Vec<String> = [
+        (counts.added, "added"),
+        (counts.changed, "changed"),
+        (counts.removed, "removed"),
+        (counts.failed, "failed"),
+        (counts.skipped, "skipped"),
+        (counts.embedded, "passages embedded"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, what)| format!("{count} {what}"))
+    .collect();
+    if let Some(now) = &job.progress {
+        let (done, all, unit) = match now.stage {
+            "embedding" => (now.embedded, now.to_embed, "passages"),
+            _ => (now.files_done, now.files_to_index, "files"),
+        };
+        let left = job.eta_seconds.map(|seconds| match seconds {
+            0..=180 => format!(", about {seconds} s left"),
+            _ => format!(", about {} min left", seconds.div_ceil(60)),
+        });
+        parts.push(match now.stage {
+            "" | "scanning" => "looking through the folders".to_owned(),
+            stage => format!("{stage} {done} of {all} {unit}{}", left.unwrap_or_default()),
+        });
+    }
+    if parts.is_empty() {
+        parts.push("nothing to do".to_owned());
+    }
+    parts.extend(job.description.as_ref().map(|text| format!("{text:?}")));
+    parts.extend(job.end_reason.clone());
+    parts.join(", ")
+}
+
+fn print(out: &mut impl Write, job: &JobWire) -> std::io::Result<()> {
+    writeln!(out, "job        {}", job.id)?;
+    if let Some(description) = &job.description {
+        writeln!(out, "           {description:?}")?;
+    }
+    writeln!(out, "state      {}", job.state)?;
+    writeln!(out, "cause      {}", job.cause)?;
+    writeln!(out, "started    {}", job.started_at)?;
+    if let Some(ended) = &job.ended_at {
+        writeln!(out, "ended      {ended}")?;
+    }
+    let counts = &job.counts;
+    writeln!(
+        out,
+        "files      {} added, {} changed, {} removed, {} failed, {} skipped, {} unchanged",
+        counts.added, counts.changed, counts.removed, counts.failed, counts.skipped, counts.unchanged
+    )?;
+    writeln!(
+        out,
+        "passages   {}, {} embedded",
+        counts.passages, counts.embedded
+    )?;
+    if let Some(reason) = &job.end_reason {
+        writeln!(out, "           {reason}")?;
+    }
+    if job.progress.is_some() {
+        writeln!(out, "now        {}", what(job))?;
+    }
+    writeln!(out)
+}

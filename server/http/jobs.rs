@@ -1,0 +1,221 @@
+//! `/v1/jobs`: what is being done to the index and was done to it, and what can be asked of that.
+
+#![expect(
+    unused_qualifications,
+    reason = "utoipa's macro writes paths that are in scope already"
+)]
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::AppState;
+use super::error::ApiError;
+use super::extract::{Body, Query};
+use crate::corpus::Corpus;
+use crate::jobs::{self, Action, JobError};
+use crate::wire::{
+    ErrorBody, JobActionBody, JobItemWire, JobLogPage, JobPage, JobWire, NewJobBody, NewJobWire,
+};
+
+/// Most jobs or lines on a page.
+const MAX_PAGE: usize = 1000;
+/// Jobs or lines on a page where the caller does not say.
+const PAGE: usize = 100;
+/// Longest description, in characters.
+const LONGEST: usize = 200;
+
+/// Which part of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PageParams {
+    /// How many, 1 to 1000; 100 where not said.
+    limit: Option<usize>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+impl PageParams {
+    fn read(&self) -> Result<(usize, Option<u64>), ApiError> {
+        let limit = self.limit.unwrap_or(PAGE);
+        if limit == 0 || limit > MAX_PAGE {
+            let message = format!("limit is {limit}; it goes from 1 to {MAX_PAGE}");
+            return Err(ApiError::invalid("limit", message));
+        }
+        let cursor = self.cursor.as_deref().map(|cursor| {
+            cursor
+                .parse()
+                .map_err(|_| ApiError::invalid("cursor", "cursor is none that this list gave"))
+        });
+        Ok((limit, cursor.transpose()?))
+    }
+}
+
+/// Lists jobs, newest first: updates of the index that found something to do. The last 100 are kept.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs",
+    params(PageParams),
+    responses(
+        (status = 200, description = "A page of jobs", body = JobPage),
+        (status = 400, description = "A parameter is wrong; `field` names it", body = ErrorBody),
+    )
+)]
+pub(super) async fn list(
+    State(state): State<AppState>,
+    Query(params): Query<PageParams>,
+) -> Result<Json<JobPage>, ApiError> {
+    let (limit, before) = params.read()?;
+    // One more than the page holds tells whether another page follows.
+    let found = ask(&state, move |corpus| {
+        Ok(corpus.engine().store().jobs(before, limit + 1)?)
+    })
+    .await?;
+    Ok(Json(JobPage {
+        next_cursor: (found.len() > limit).then(|| found[limit - 1].id.to_string()),
+        jobs: found.iter().take(limit).map(JobWire::from).collect(),
+    }))
+}
+
+/// Says how far a job is, or how it ended.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{id}",
+    params(("id" = u64, Path, description = "The job's number")),
+    responses(
+        (status = 200, description = "The job", body = JobWire),
+        (status = 404, description = "There is no such job, or it was forgotten", body = ErrorBody),
+    )
+)]
+pub(super) async fn read(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<JobWire>, ApiError> {
+    let id = number(&id)?;
+    let job = ask(&state, move |corpus| jobs::job(corpus.engine().store(), id)).await?;
+    Ok(Json(JobWire::from(&job)))
+}
+
+/// Lists what became of each file in a job, in the order it was done. Files that are as they were are not in it.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{id}/logs",
+    params(("id" = u64, Path, description = "The job's number"), PageParams),
+    responses(
+        (status = 200, description = "A page of the job's log", body = JobLogPage),
+        (status = 400, description = "A parameter is wrong; `field` names it", body = ErrorBody),
+        (status = 404, description = "There is no such job, or it was forgotten", body = ErrorBody),
+    )
+)]
+pub(super) async fn logs(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    Query(params): Query<PageParams>,
+) -> Result<Json<JobLogPage>, ApiError> {
+    let id = number(&id)?;
+    let (limit, after) = params.read()?;
+    let found = ask(&state, move |corpus| {
+        let store = corpus.engine().store();
+        jobs::job(store, id)?;
+        Ok(store.job_items(id, after, limit + 1)?)
+    })
+    .await?;
+    Ok(Json(JobLogPage {
+        next_cursor: (found.len() > limit).then(|| found[limit - 1].id.to_string()),
+        logs: found.iter().take(limit).map(JobItemWire::from).collect(),
+    }))
+}
+
+/// Has the folders looked through now, without waiting for a change or the next regular walk.
+#[utoipa::path(
+    post,
+    path = "/v1/jobs",
+    request_body = NewJobBody,
+    responses(
+        (status = 202, description = "The job, or the one that was open already", body = NewJobWire),
+        (status = 400, description = "A field is wrong; `field` names it", body = ErrorBody),
+        (status = 409, description = "Indexing is paused, or another process's business", body = ErrorBody),
+    )
+)]
+pub(super) async fn create(
+    State(state): State<AppState>,
+    Body(body): Body<NewJobBody>,
+) -> Result<(StatusCode, Json<NewJobWire>), ApiError> {
+    let description = body.description.filter(|text| !text.trim().is_empty());
+    if description
+        .as_ref()
+        .is_some_and(|text| text.chars().count() > LONGEST)
+    {
+        let message = format!("description has more than {LONGEST} characters");
+        return Err(ApiError::invalid("description", message));
+    }
+    let (job, already_open) = ask(&state, move |corpus| corpus.request_job(description.as_deref())).await?;
+    let job = JobWire::from(&job);
+    Ok((StatusCode::ACCEPTED, Json(NewJobWire { job, already_open })))
+}
+
+/// Ends a job, has indexing rest, or has it go on. It is noticed within a second or so; ask for the job to see.
+#[utoipa::path(
+    patch,
+    path = "/v1/jobs/{id}",
+    params(("id" = u64, Path, description = "The job's number")),
+    request_body = JobActionBody,
+    responses(
+        (status = 202, description = "The job as it was when this was asked", body = JobWire),
+        (status = 400, description = "A field is wrong; `field` names it", body = ErrorBody),
+        (status = 404, description = "There is no such job, or it was forgotten", body = ErrorBody),
+        (status = 409, description = "It has ended", body = ErrorBody),
+    )
+)]
+pub(super) async fn change(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    Body(body): Body<JobActionBody>,
+) -> Result<(StatusCode, Json<JobWire>), ApiError> {
+    let id = number(&id)?;
+    let action = match body.action.as_str() {
+        "cancel" => Action::Cancel,
+        "pause" => Action::Pause,
+        "resume" => Action::Resume,
+        other => {
+            let message = format!("action {other:?} is none of cancel, pause, resume");
+            return Err(ApiError::invalid("action", message));
+        }
+    };
+    let job = ask(&state, move |corpus| {
+        jobs::ask(corpus.engine().store(), id, action)
+    })
+    .await?;
+    Ok((StatusCode::ACCEPTED, Json(JobWire::from(&job))))
+}
+
+async fn ask<T: Send + 'static>(
+    state: &AppState,
+    work: impl FnOnce(&Corpus) -> Result<T, JobError> + Send + 'static,
+) -> Result<T, ApiError> {
+    Ok(state.service.ask(move |corpus| Ok(work(corpus))).await??)
+}
+
+fn number(id: &str) -> Result<u64, ApiError> {
+    id.parse().map_err(|_| {
+        let message = format!("there is no job {id:?}: jobs have numbers");
+        ApiError::new(StatusCode::NOT_FOUND, "not_found", message)
+    })
+}
+
+impl From<JobError> for ApiError {
+    fn from(error: JobError) -> ApiError {
+        let status = match error.code() {
+            "not_found" => StatusCode::NOT_FOUND,
+            "job_ended" | "paused" | "not_the_writer" => StatusCode::CONFLICT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!("{error}");
+        }
+        ApiError::new(status, error.code(), error.to_string())
+    }
+}

@@ -1,0 +1,337 @@
+//! Jobs and their logs in the catalog.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::jobs::{
+    ItemAction, Job, JobCause, JobCounts, JobId, JobItem, JobProgress, JobState, NewJobItem, UnixMs,
+};
+
+/// Jobs that are kept …
+const KEPT_JOBS: i64 = 100;
+/// … as long as their logs have no more lines than this together.
+const KEPT_ITEMS: i64 = 100_000;
+
+/// Columns of [`row`], in its order.
+const COLUMNS: &str = "id, cause, description, state, started_at, last_seen_at, ended_at, end_reason, added, changed, removed, \
+                       failed, skipped, unchanged, passages, embedded, stage, files_to_index, files_done, to_embed, \
+                       embedded_of_stage, eta_seconds";
+
+/// What happened to jobs whose process is gone.
+const GONE: &str = "the process that ran it ended before it did; the next job goes on from there";
+
+pub(crate) fn now() -> UnixMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        UnixMs::try_from(since.as_millis()).unwrap_or(UnixMs::MAX)
+    })
+}
+
+pub(crate) fn insert_job(
+    connection: &Connection,
+    cause: JobCause,
+    description: Option<&str>,
+) -> rusqlite::Result<JobId> {
+    connection
+        .prepare_cached(
+            "INSERT INTO jobs (cause, description, state, started_at, last_seen_at) VALUES (?1, ?2, 'running', ?3, ?3)",
+        )?
+        .execute(params![cause.as_str(), description, now()])?;
+    Ok(connection.last_insert_rowid() as JobId)
+}
+
+pub(crate) fn set_job_state(connection: &Connection, job: JobId, state: JobState) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE jobs SET state = ?2, last_seen_at = ?3, eta_seconds = NULL WHERE id = ?1")?
+        .execute(params![job as i64, state.as_str(), now()])
+        .map(drop)
+}
+
+pub(crate) fn report_job(
+    connection: &Connection,
+    job: JobId,
+    progress: &JobProgress,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE jobs SET last_seen_at = ?2, stage = ?3, unchanged = ?4, files_to_index = ?5, files_done = ?6,
+                             to_embed = ?7, embedded_of_stage = ?8, eta_seconds = ?9
+             WHERE id = ?1",
+        )?
+        .execute(params![
+            job as i64,
+            now(),
+            progress.stage,
+            progress.unchanged as i64,
+            progress.files_to_index as i64,
+            progress.files_done as i64,
+            progress.to_embed as i64,
+            progress.embedded as i64,
+            progress.eta_seconds.map(|seconds| seconds as i64),
+        ])
+        .map(drop)
+}
+
+pub(crate) fn end_job(
+    connection: &Connection,
+    job: JobId,
+    state: JobState,
+    reason: Option<&str>,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE jobs SET state = ?2, end_reason = ?3, ended_at = ?4, last_seen_at = ?4, stage = '',
+                             eta_seconds = NULL
+             WHERE id = ?1 AND ended_at IS NULL",
+        )?
+        .execute(params![job as i64, state.as_str(), reason, now()])
+        .map(drop)
+}
+
+/// Deletes a job that a regular look began and that came to nothing after all: a provider that is still away, say.
+pub(crate) fn forget_idle_job(connection: &Connection, job: JobId) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "DELETE FROM jobs WHERE id = ?1 AND cause = 'schedule' AND state = 'completed' AND items = 0 AND embedded = 0",
+        )?
+        .execute([job as i64])
+        .map(drop)
+}
+
+/// Jobs that a process ran which is gone.
+pub(crate) fn interrupt_jobs(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .execute(
+            "UPDATE jobs SET state = 'interrupted', ended_at = last_seen_at, end_reason = ?1, stage = '', eta_seconds = NULL
+             WHERE state = 'running'",
+            [GONE],
+        )
+        .map(drop)
+}
+
+/// Whether there is a job for [`interrupt_jobs`]. Opening a store otherwise writes nothing.
+pub(crate) fn has_running_jobs(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'running')",
+        [],
+        |row| row.get(0),
+    )
+}
+
+/// Deletes the oldest jobs, whole, where there are too many of them or of their lines; never one that is not at its end.
+pub(crate) fn prune_jobs(connection: &Connection) -> rusqlite::Result<()> {
+    let mut statement = connection
+        .prepare_cached("SELECT id, state IN ('running', 'paused'), items FROM jobs ORDER BY id DESC")?;
+    let rows = statement.query_map([], |row| {
+        Ok((
+            row.get::<_, i64>(0)?,
+            row.get::<_, bool>(1)?,
+            row.get::<_, i64>(2)?,
+        ))
+    })?;
+    let (mut jobs, mut items, mut surplus) = (0, 0, Vec::new());
+    for found in rows {
+        let (id, is_open, own) = found?;
+        (jobs, items) = (jobs + 1, items + own);
+        if !is_open && jobs > 1 && (jobs > KEPT_JOBS || items > KEPT_ITEMS) {
+            surplus.push(id);
+        }
+    }
+    for id in surplus {
+        connection
+            .prepare_cached("DELETE FROM job_items WHERE job = ?1")?
+            .execute([id])?;
+        connection
+            .prepare_cached("DELETE FROM jobs WHERE id = ?1")?
+            .execute([id])?;
+    }
+    Ok(())
+}
+
+/// Writes lines of a job's log, and counts what they say.
+pub(crate) fn log_items(connection: &Connection, job: JobId, items: &[NewJobItem]) -> rusqlite::Result<()> {
+    if items.is_empty() {
+        return Ok(());
+    }
+    let now = now();
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO job_items (job, at, key, action, reason, passages, milliseconds) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    let mut counts = JobCounts::default();
+    for item in items {
+        insert.execute(params![
+            job as i64,
+            now,
+            item.key,
+            item.action.as_str(),
+            item.reason,
+            item.passages as i64,
+            item.milliseconds as i64,
+        ])?;
+        counts.passages += item.passages;
+        *match item.action {
+            ItemAction::Added => &mut counts.added,
+            ItemAction::Changed => &mut counts.changed,
+            ItemAction::Removed => &mut counts.removed,
+            ItemAction::Failed => &mut counts.failed,
+            ItemAction::Skipped => &mut counts.skipped,
+        } += 1;
+    }
+    connection
+        .prepare_cached(
+            "UPDATE jobs SET added = added + ?2, changed = changed + ?3, removed = removed + ?4, failed = failed + ?5,
+                             skipped = skipped + ?6, passages = passages + ?7, items = items + ?8
+             WHERE id = ?1",
+        )?
+        .execute(params![
+            job as i64,
+            counts.added as i64,
+            counts.changed as i64,
+            counts.removed as i64,
+            counts.failed as i64,
+            counts.skipped as i64,
+            counts.passages as i64,
+            items.len() as i64,
+        ])
+        .map(drop)
+}
+
+/// Counts passages that got a vector.
+pub(crate) fn count_embedded(connection: &Connection, job: JobId, passages: usize) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE jobs SET embedded = embedded + ?2 WHERE id = ?1")?
+        .execute(params![job as i64, passages as i64])
+        .map(drop)
+}
+
+pub(crate) fn jobs(
+    connection: &Connection,
+    before: Option<JobId>,
+    limit: usize,
+) -> rusqlite::Result<Vec<Job>> {
+    let before = before.map_or(i64::MAX, |id| i64::try_from(id).unwrap_or(i64::MAX));
+    connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM jobs WHERE id < ?1 ORDER BY id DESC LIMIT ?2"
+        ))?
+        .query_map(params![before, limit as i64], row)?
+        .collect()
+}
+
+pub(crate) fn job(connection: &Connection, id: JobId) -> rusqlite::Result<Option<Job>> {
+    connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1"))?
+        .query_row([i64::try_from(id).unwrap_or(i64::MAX)], row)
+        .optional()
+}
+
+/// Jobs that are not at their end, newest first.
+pub(crate) fn open_jobs(connection: &Connection) -> rusqlite::Result<Vec<Job>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM jobs WHERE state IN ('running', 'paused') ORDER BY id DESC"
+        ))?
+        .query_map([], row)?
+        .collect()
+}
+
+pub(crate) fn job_items(
+    connection: &Connection,
+    job: JobId,
+    after: u64,
+    limit: usize,
+) -> rusqlite::Result<Vec<JobItem>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, at, key, action, reason, passages, milliseconds FROM job_items
+         WHERE job = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+    )?;
+    let whole = |id: u64| i64::try_from(id).unwrap_or(i64::MAX);
+    let items = statement.query_map(params![whole(job), whole(after), limit as i64], |row| {
+        Ok(JobItem {
+            id: count(row, 0)?,
+            at: row.get(1)?,
+            item: NewJobItem {
+                key: row.get(2)?,
+                action: word(row, 3)?,
+                reason: row.get(4)?,
+                passages: count(row, 5)?,
+                milliseconds: count(row, 6)?,
+            },
+        })
+    })?;
+    items.collect()
+}
+
+/// Notes how often a file could not be read, and when it is tried again.
+pub(crate) fn set_retry(
+    connection: &Connection,
+    key: &str,
+    attempts: u32,
+    at: Option<UnixMs>,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE documents SET attempts = ?2, retry_at = ?3 WHERE key = ?1 AND retired_seq IS NULL",
+        )?
+        .execute(params![key, attempts, at])
+        .map(drop)
+}
+
+pub(crate) fn next_retry(connection: &Connection) -> rusqlite::Result<Option<UnixMs>> {
+    connection
+        .prepare_cached(
+            "SELECT min(retry_at) FROM documents WHERE retry_at IS NOT NULL AND retired_seq IS NULL",
+        )?
+        .query_row([], |row| row.get(0))
+}
+
+fn row(row: &Row<'_>) -> rusqlite::Result<Job> {
+    Ok(Job {
+        id: count(row, 0)?,
+        cause: word(row, 1)?,
+        description: row.get(2)?,
+        state: word(row, 3)?,
+        started_at: row.get(4)?,
+        last_seen_at: row.get(5)?,
+        ended_at: row.get(6)?,
+        end_reason: row.get(7)?,
+        counts: JobCounts {
+            added: count(row, 8)?,
+            changed: count(row, 9)?,
+            removed: count(row, 10)?,
+            failed: count(row, 11)?,
+            skipped: count(row, 12)?,
+            unchanged: count(row, 13)?,
+            passages: count(row, 14)?,
+            embedded: count(row, 15)?,
+        },
+        progress: JobProgress {
+            stage: stage(&row.get::<_, String>(16)?),
+            unchanged: count(row, 13)?,
+            files_to_index: count(row, 17)?,
+            files_done: count(row, 18)?,
+            to_embed: count(row, 19)?,
+            embedded: count(row, 20)?,
+            eta_seconds: row
+                .get::<_, Option<i64>>(21)?
+                .map(|seconds| seconds.max(0) as u64),
+        },
+    })
+}
+
+fn count(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
+    Ok(row.get::<_, i64>(at)?.max(0) as u64)
+}
+
+fn word<T: std::str::FromStr<Err = ()>>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
+    let found: String = row.get(at)?;
+    found.parse().map_err(|()| super::read::damaged(at, "job"))
+}
+
+fn stage(word: &str) -> &'static str {
+    ["scanning", "indexing", "embedding"]
+        .into_iter()
+        .find(|known| *known == word)
+        .unwrap_or_default()
+}

@@ -1,0 +1,202 @@
+use std::path::Path;
+
+use super::*;
+use crate::{
+    ChangeBatch, ContentHash, FileStat, ItemStatus, Metadata, ModelIdentity, NewDocument, Retry, StoreOptions,
+};
+
+fn open(dir: &Path) -> Store {
+    let model = ModelIdentity {
+        id: "test".into(),
+        dimensions: 4,
+        ..ModelIdentity::default()
+    };
+    let sources = Vec::new();
+    Store::open(dir, StoreOptions { model, sources }).unwrap()
+}
+
+fn item(key: &str, action: ItemAction) -> NewJobItem {
+    NewJobItem {
+        key: key.to_owned(),
+        action,
+        reason: (action == ItemAction::Failed).then(|| "permission denied".to_owned()),
+        passages: u64::from(action == ItemAction::Added) * 3,
+        milliseconds: 7,
+    }
+}
+
+fn log(store: &Store, items: Vec<NewJobItem>) {
+    let log = ChangeBatch {
+        log: items,
+        ..ChangeBatch::default()
+    };
+    store.apply(&log).unwrap();
+}
+
+#[test]
+fn a_job_counts_what_its_log_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    log(&store, vec![item("before.md", ItemAction::Added)]);
+    let job = store.begin_job(JobCause::Request, Some("new papers")).unwrap();
+    log(
+        &store,
+        vec![item("a.md", ItemAction::Added), item("b.pdf", ItemAction::Failed)],
+    );
+    log(&store, vec![item("c.md", ItemAction::Removed)]);
+    let progress = JobProgress {
+        stage: "embedding",
+        unchanged: 5,
+        to_embed: 3,
+        embedded: 1,
+        eta_seconds: Some(2),
+        ..JobProgress::default()
+    };
+    store.report_job(job, &progress).unwrap();
+    let kept = store.job(job).unwrap().unwrap();
+    assert_eq!((kept.state, kept.progress), (JobState::Running, progress));
+    assert_eq!(kept.description.as_deref(), Some("new papers"));
+    let counts = JobCounts {
+        added: 1,
+        failed: 1,
+        removed: 1,
+        unchanged: 5,
+        passages: 3,
+        ..JobCounts::default()
+    };
+    assert_eq!(kept.counts, counts);
+    let first = store.job_items(job, None, 2).unwrap();
+    assert_eq!(first[1].item, item("b.pdf", ItemAction::Failed));
+    let rest = store.job_items(job, Some(first[1].id), 2).unwrap();
+    assert_eq!(rest.len(), 1);
+    assert_eq!(rest[0].item.key, "c.md");
+
+    store.leave_job(job, JobState::Completed, None).unwrap();
+    log(&store, vec![item("after.md", ItemAction::Added)]);
+    let ended = store.job(job).unwrap().unwrap();
+    assert_eq!((ended.state, ended.counts.added), (JobState::Completed, 1));
+    assert!(ended.ended_at.is_some() && ended.progress.eta_seconds.is_none());
+    assert_eq!(store.open_job().unwrap(), None);
+}
+
+#[test]
+fn a_job_whose_process_is_gone_was_interrupted_and_a_held_one_stays_held() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let killed = store.begin_job(JobCause::Start, None).unwrap();
+    drop(store);
+    let reader = Store::open_read_only(dir.path()).unwrap();
+    assert_eq!(reader.jobs(None, 9).unwrap()[0].state, JobState::Interrupted);
+    assert_eq!(reader.open_job().unwrap(), None);
+    let store = open(dir.path());
+    let ended = store.job(killed).unwrap().unwrap();
+    assert_eq!(ended.state, JobState::Interrupted);
+    assert!(ended.end_reason.is_some() && ended.ended_at == Some(ended.last_seen_at));
+
+    let held = store.begin_job(JobCause::Start, None).unwrap();
+    store.leave_job(held, JobState::Paused, None).unwrap();
+    drop(store);
+    let store = open(dir.path());
+    assert_eq!(store.open_job().unwrap().unwrap().id, held);
+    assert!(
+        !cancel_held_job(dir.path(), held).unwrap(),
+        "a process has the store"
+    );
+    drop(store);
+    assert!(cancel_held_job(dir.path(), held).unwrap());
+    let store = Store::open_read_only(dir.path()).unwrap();
+    assert_eq!(store.job(held).unwrap().unwrap().state, JobState::Cancelled);
+}
+
+#[test]
+fn a_job_whose_end_could_not_be_written_is_not_taken_for_running_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let lost = store.begin_job(JobCause::Change, None).unwrap();
+    let next = store.register_job(JobCause::Request, None).unwrap();
+    store.end_lost_jobs(Some(next)).unwrap();
+    assert_eq!(store.job(lost).unwrap().unwrap().state, JobState::Failed);
+    assert_eq!(store.open_job().unwrap().unwrap().id, next);
+}
+
+#[test]
+fn a_look_that_came_to_nothing_leaves_no_trace() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    for (cause, kept) in [(JobCause::Schedule, 0), (JobCause::Request, 1)] {
+        let job = store.begin_job(cause, None).unwrap();
+        store.leave_job(job, JobState::Completed, None).unwrap();
+        assert_eq!(store.jobs(None, 9).unwrap().len(), kept, "{cause:?}");
+    }
+}
+
+#[test]
+fn old_jobs_go_whole_and_never_one_that_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let held = store.begin_job(JobCause::Start, None).unwrap();
+    log(&store, vec![item("held.md", ItemAction::Added)]);
+    store.leave_job(held, JobState::Paused, None).unwrap();
+    let mut last = held;
+    for _ in 0..110 {
+        last = store.begin_job(JobCause::Change, None).unwrap();
+        log(&store, vec![item("a.md", ItemAction::Changed)]);
+        store.leave_job(last, JobState::Completed, None).unwrap();
+    }
+    let kept = store.jobs(None, 1000).unwrap();
+    assert_eq!(kept.len(), 101);
+    assert_eq!((kept[0].id, kept[100].id), (last, held));
+    assert!(store.job_items(held + 1, None, 9).unwrap().is_empty());
+    assert_eq!(store.job_items(held, None, 9).unwrap().len(), 1);
+    let page = store.jobs(Some(kept[1].id), 2).unwrap();
+    assert_eq!(page[0].id, kept[2].id);
+
+    let many = (0..100_001).map(|_| item("a.md", ItemAction::Changed)).collect();
+    let large = store.begin_job(JobCause::Change, None).unwrap();
+    log(&store, many);
+    store.leave_job(large, JobState::Completed, None).unwrap();
+    let kept: Vec<JobId> = store.jobs(None, 1000).unwrap().iter().map(|job| job.id).collect();
+    assert_eq!(kept, [large, held]);
+}
+
+#[test]
+fn attempts_at_a_file_are_kept_until_it_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let document = NewDocument {
+        key: "a.md".into(),
+        stat: FileStat {
+            size: 1,
+            modified_ns: 0,
+            inode: 0,
+        },
+        source_hash: ContentHash::of(b""),
+        status: ItemStatus::Error,
+        reason: Some("permission denied".into()),
+        kind: "unknown".into(),
+        language: None,
+        title: None,
+        metadata: Metadata::new(),
+        text: String::new(),
+        passages: Vec::new(),
+    };
+    let mut batch = ChangeBatch {
+        upserts: vec![document],
+        retries: vec![Retry {
+            key: "a.md".into(),
+            attempts: 2,
+            at: Some(1234),
+        }],
+        ..ChangeBatch::default()
+    };
+    store.apply(&batch).unwrap();
+    drop(store);
+    let store = open(dir.path());
+    let known = store.known_files().unwrap();
+    assert_eq!((known["a.md"].attempts, known["a.md"].retry_at), (2, Some(1234)));
+    assert_eq!(store.next_retry().unwrap(), Some(1234));
+    batch.retries.clear();
+    store.apply(&batch).unwrap();
+    assert_eq!(store.next_retry().unwrap(), None);
+    assert_eq!(store.known_files().unwrap()["a.md"].attempts, 0);
+}
