@@ -108,7 +108,8 @@ impl Engine {
                     answer.degraded.push(Degraded {
                         part: Part::Index,
                         reason:
-                            "documents were replaced faster than they could be read; some hits are missing"
+                            "some hits are missing: their documents were replaced faster than they could be read, or their texts \
+                             in the index are damaged, of which the log tells"
                                 .into(),
                     });
                     return Ok(answer);

@@ -15,6 +15,7 @@ mod lock;
 mod model;
 mod publish;
 mod run;
+mod salvage;
 mod snapshot;
 mod store;
 mod vectors;

@@ -9,10 +9,10 @@ use crate::catalog::{self, Catalog, PRUNED, SEQ, VectorRow};
 use crate::documents::Documents;
 use crate::lexical::{Lexical, LexicalView};
 use crate::vectors::{self, Accelerator, Coded, FRAME_VECTORS, VectorFile, Vectors};
-use crate::{ModelIdentity, Seq, Snapshot, StoreError, VectorIndex};
+use crate::{ContentHash, DocumentId, ModelIdentity, Seq, Snapshot, StoreError, VectorIndex};
 
 /// Which file of vectors counts; a new number is a file made anew.
-const GENERATION: &str = "vectors_generation";
+pub(crate) const GENERATION: &str = "vectors_generation";
 /// The file of vectors is made anew when fewer than this share of its vectors are live …
 const LIVE_SHARE: f64 = 0.7;
 /// … and it has at least so many.
@@ -177,13 +177,18 @@ impl Publisher {
                 for document in retired {
                     change.remove(document)?;
                 }
+                let mut damaged = Vec::new();
                 for entry in added.iter().filter(|entry| entry.passages > 0) {
-                    let rows = self
+                    let (rows, are_intact) = self
                         .catalog
                         .read(|connection| catalog::lexical_rows(connection, entry.id))?;
+                    if !are_intact {
+                        damaged.push(entry.id);
+                    }
                     change.add(entry, &rows)?;
                 }
                 change.commit(seq)?;
+                self.doubt(&damaged)?;
             }
         }
         if self.view.is_none() || applied < seq {
@@ -208,12 +213,19 @@ impl Publisher {
     /// Brings the vectors up to the catalog.
     pub(crate) fn refresh_vectors(&mut self) -> Result<(), StoreError> {
         let seq = self.catalog.read(|connection| catalog::seq_at(connection, SEQ))?;
-        if self.vectors_seq >= seq {
+        if self.vectors_seq > seq {
+            // As with the lexical index.
+            tracing::warn!(dir = %self.dir.display(), "the vectors are made anew: they are ahead of the catalog");
+            return self.rebuild_vectors();
+        }
+        if self.vectors_seq == seq {
             return Ok(());
         }
         let mut fresh = Vec::new();
-        self.catalog
+        let unsound = self
+            .catalog
             .read(|connection| catalog::vectors(connection, self.vectors_seq, seq, |row| fresh.push(row)))?;
+        self.forget_embeddings(&unsound)?;
         if !fresh.is_empty() {
             let fresh: Vec<Coded<'_>> = fresh.iter().map(coded).collect();
             let places = self.file()?.append(seq, &fresh)?;
@@ -323,7 +335,7 @@ impl Publisher {
             }
             Ok(())
         };
-        self.catalog.read(|connection| {
+        let unsound = self.catalog.read(|connection| {
             catalog::vectors(connection, 0, seq, |row| {
                 rows.push(row);
                 if rows.len() == FRAME_VECTORS {
@@ -335,11 +347,38 @@ impl Publisher {
             })
         })?;
         written.and_then(|()| write(&rows, true))?;
+        self.forget_embeddings(&unsound)?;
         self.catalog
             .write(|transaction| catalog::set_meta(transaction, GENERATION, &generation.to_string()))?;
         (self.generation, self.vectors_seq) = (generation, seq);
         (self.vectors, self.file) = (Arc::new(all), Some(file));
         Ok(())
+    }
+
+    /// Has documents whose text is damaged read again.
+    fn doubt(&self, damaged: &[DocumentId]) -> Result<(), StoreError> {
+        if damaged.is_empty() {
+            return Ok(());
+        }
+        let (count, dir) = (damaged.len(), self.dir.display());
+        tracing::warn!(
+            "the texts of {count} documents in the catalog of {dir} are damaged; their files are read again"
+        );
+        self.catalog
+            .write(|transaction| catalog::doubt_documents(transaction, damaged))
+    }
+
+    /// Has texts whose embeddings are damaged embedded again.
+    fn forget_embeddings(&self, damaged: &[ContentHash]) -> Result<(), StoreError> {
+        if damaged.is_empty() {
+            return Ok(());
+        }
+        let (count, dir) = (damaged.len(), self.dir.display());
+        tracing::warn!(
+            "{count} embeddings in the catalog of {dir} are damaged; their passages are embedded again"
+        );
+        self.catalog
+            .write(|transaction| catalog::forget_embeddings(transaction, damaged))
     }
 
     fn forget_vectors(&mut self) {
@@ -406,7 +445,7 @@ fn changes(
     connection: &Connection,
     after: Seq,
     seq: Seq,
-) -> rusqlite::Result<(Vec<crate::DocumentId>, Vec<crate::DocumentEntry>)> {
+) -> rusqlite::Result<(Vec<DocumentId>, Vec<crate::DocumentEntry>)> {
     Ok((
         catalog::retired(connection, after, seq)?,
         catalog::entries(connection, after, seq)?,

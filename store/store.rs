@@ -12,7 +12,7 @@ use crate::publish::{Published, Publisher};
 use crate::vectors::quantize;
 use crate::{
     ContentHash, FileStat, FileState, JobId, ModelIdentity, NewDocument, NewJobItem, PassageId,
-    PendingPassage, Reembedding, RunState, Seq, Snapshot, SourceRoot, StoreError, VectorIndex, run,
+    PendingPassage, Reembedding, RunState, Seq, Snapshot, SourceRoot, StoreError, VectorIndex, run, salvage,
 };
 
 /// Keys of the table `meta`.
@@ -77,7 +77,7 @@ pub struct Store {
 
 impl Store {
     /// Opens the store in `dir` for writing, made where there is none. Indexes that are behind the catalog catch up; ones that
-    /// are damaged are rebuilt from it.
+    /// are damaged are rebuilt from it. A damaged catalog is put aside, and a new one begins with what is intact of it.
     ///
     /// # Errors
     /// [`StoreError::LockHeld`] where another process writes it, [`StoreError::NewerFormat`] where a newer version did, and
@@ -85,7 +85,7 @@ impl Store {
     pub fn open(dir: &Path, options: StoreOptions) -> Result<Store, StoreError> {
         fs_err::create_dir_all(dir)?;
         let lock = lock::acquire(dir)?;
-        let catalog = Arc::new(Catalog::open(dir)?);
+        let catalog = Arc::new(salvage::open(dir)?);
         pin(&catalog, &options)?;
         if catalog.read(catalog::has_running_jobs)? {
             catalog.write(|transaction| catalog::interrupt_jobs(transaction))?;

@@ -138,8 +138,17 @@ impl<'a> Chunker<'a> {
         if let Some(first) = ranges.first_mut() {
             first.start = part.start;
         }
+        // A word too long for the model's vocabulary is one token to the index, and may be all of an overlap; of one that was cut in
+        // pieces, what is repeated begins with the last.
+        let mut last = part.start;
         for range in ranges {
-            self.keep_exactly(&parsed.text, range, keep);
+            let range = range.start.max(last)..range.end;
+            if range.start < range.end {
+                self.keep_exactly(&parsed.text, range, &mut |piece: Range<usize>| {
+                    last = piece.start;
+                    keep(piece);
+                });
+            }
         }
     }
 
@@ -329,6 +338,16 @@ mod tests {
         assert!(chunk(220, &parsed("text", None, &text)).len() > 1000);
         let text = "x".repeat(1 << 20);
         assert!(!chunk(220, &parsed("text", None, &text)).is_empty());
+    }
+
+    #[test]
+    fn a_word_cut_in_pieces_is_not_repeated_whole() {
+        // Longer than any word that the model knows, and so one token, until a cut makes it shorter.
+        let word = "\u{443}".repeat(115);
+        let text = format!("c. [^A:{word}\n    def e(lf):\n  {}      return 0\n", &word[..76]);
+        let pieces = chunk(12, &parsed("code", Some("python"), &text));
+        let starts: Vec<usize> = pieces.iter().map(|piece| piece.span.start_byte).collect();
+        assert!(starts.len() > 4 && starts.is_sorted(), "{starts:?}");
     }
 
     proptest! {

@@ -8,13 +8,14 @@ use super::schema::{EMBEDDINGS, FORMAT, JOBS};
 const FROM_1: &str = "
 INSERT INTO models (number, identity) SELECT 1, value FROM meta WHERE key = 'model';
 INSERT OR REPLACE INTO meta SELECT 'serving_model', '1' FROM meta WHERE key = 'model';
-INSERT INTO embeddings SELECT hash, 1, scale, codes FROM embeddings_of_one_model;
+INSERT INTO embeddings SELECT hash, 1, scale, codes, NULL FROM embeddings_of_one_model;
 DROP TABLE embeddings_of_one_model;
 DELETE FROM meta WHERE key = 'model';
 ";
 
-/// Version 2 knew no jobs, and did not count how often a file could not be read.
+/// Version 2 knew no jobs and no checksums, and did not count how often a file could not be read.
 const FROM_2: &str = "
+ALTER TABLE passages ADD COLUMN checksum INTEGER;
 ALTER TABLE documents ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE documents ADD COLUMN retry_at INTEGER;
 ";
@@ -26,6 +27,8 @@ pub(super) fn from(connection: &mut Connection, found: u32) -> rusqlite::Result<
         transaction.execute_batch("ALTER TABLE embeddings RENAME TO embeddings_of_one_model")?;
         transaction.execute_batch(EMBEDDINGS)?;
         transaction.execute_batch(FROM_1)?;
+    } else {
+        transaction.execute_batch("ALTER TABLE embeddings ADD COLUMN checksum INTEGER")?;
     }
     transaction.execute_batch(FROM_2)?;
     transaction.execute_batch(JOBS)?;
@@ -45,6 +48,7 @@ mod tests {
         old.execute_batch(
             "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
              CREATE TABLE documents (id INTEGER PRIMARY KEY, key TEXT NOT NULL) STRICT;
+             CREATE TABLE passages (id INTEGER PRIMARY KEY) STRICT;
              CREATE TABLE embeddings (hash BLOB PRIMARY KEY, scale REAL NOT NULL, codes BLOB NOT NULL) STRICT, WITHOUT ROWID;
              INSERT INTO meta VALUES ('model', '{\"id\":\"m\",\"version\":\"v\",\"dimensions\":3}'), ('seq', '7');
              INSERT INTO embeddings VALUES (x'01', 0.5, x'020304');

@@ -1,9 +1,11 @@
 //! The catalog: documents, texts, passages and embeddings in SQLite. The truth that every index is made from.
 
+mod checksum;
 mod jobs;
 mod migrate;
 mod models;
 mod read;
+mod salvage;
 mod schema;
 mod write;
 
@@ -23,9 +25,13 @@ pub(crate) use read::{
     LexicalRow, VectorRow, documents_of, entries, known_files, lexical_rows, passages, pending, retired,
     stretch, text_of, touched, vectors,
 };
+pub(crate) use salvage::{SalvagedEmbedding, models, put_models, put_salvaged, salvage_embeddings};
 pub(crate) use schema::FORMAT;
-pub(crate) use write::{Codes, prune, put_embeddings, retire, touch, upsert};
+pub(crate) use write::{
+    Codes, doubt_documents, forget_embeddings, prune, put_embeddings, retire, touch, upsert,
+};
 
+use crate::salvage::suspect;
 use crate::{Seq, StoreError};
 
 const FILE: &str = "catalog.sqlite";
@@ -153,12 +159,45 @@ impl Catalog {
         Ok(connection)
     }
 
+    /// Whether SQLite finds nothing wrong with the whole of it, and every document reads back.
+    pub(crate) fn is_sound(&self) -> Result<bool, StoreError> {
+        match self.read(|connection| Ok(complaint(connection)?.is_none())) {
+            Err(StoreError::Catalog { source, .. }) if is_damage(&source) => Ok(false),
+            sound => sound,
+        }
+    }
+
     fn failed(&self, source: rusqlite::Error) -> StoreError {
+        if is_damage(&source)
+            && let Some(dir) = self.path.parent()
+        {
+            suspect(dir);
+        }
         StoreError::Catalog {
             path: self.path.clone(),
             source,
         }
     }
+}
+
+/// What SQLite finds wrong with the database, if anything.
+///
+/// # Errors
+/// When it cannot be looked through, or a document does not read back.
+pub(crate) fn complaint(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if found != "ok" {
+        return Ok(Some(found));
+    }
+    entries(connection, 0, i64::MAX as Seq)?;
+    Ok(None)
+}
+
+/// Whether an error says that the catalog itself is damaged, and not that it cannot be reached.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error, rusqlite::Error::FromSqlConversionFailure(..))
+        || matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
 }
 
 /// Whether there is a journal to be rolled back, which only the making of a catalog leaves: it logs ahead from then on.

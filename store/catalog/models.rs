@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::checksum::of_codes;
 use super::read::pending_passage;
 use super::write::Codes;
 use super::{SEQ, meta, next_seq, seq_at, set_meta};
@@ -84,10 +85,10 @@ fn number_of(connection: &Connection, wanted: &ModelIdentity) -> rusqlite::Resul
 pub(crate) fn put_next(connection: &Connection, embeddings: &[(ContentHash, Codes)]) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(
         "INSERT OR REPLACE INTO embeddings
-         VALUES (?1, (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'next_model'), ?2, ?3)",
+         VALUES (?1, (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'next_model'), ?2, ?3, ?4)",
     )?;
     for (hash, Codes { scale, codes }) in embeddings {
-        insert.execute(params![hash.0, f64::from(*scale), codes])?;
+        insert.execute(params![hash.0, f64::from(*scale), codes, of_codes(*scale, codes)])?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::checksum::{holds, of_codes, of_text};
 use crate::{
     ContentHash, DocumentEntry, DocumentId, FileStat, FileState, ItemStatus, Passage, PassageId,
     PendingPassage, Seq, Span,
@@ -88,24 +89,35 @@ pub(crate) fn known_files(connection: &Connection) -> rusqlite::Result<HashMap<S
     states.collect()
 }
 
-/// Passages of document `id`, for the lexical index.
-pub(crate) fn lexical_rows(connection: &Connection, id: DocumentId) -> rusqlite::Result<Vec<LexicalRow>> {
-    let Some(text) = text_of(connection, id)? else {
-        return Ok(Vec::new());
-    };
+/// Passages of document `id`, for the lexical index, but for those whose text is damaged; and whether there are none such.
+pub(crate) fn lexical_rows(
+    connection: &Connection,
+    id: DocumentId,
+) -> rusqlite::Result<(Vec<LexicalRow>, bool)> {
+    let mut statement = connection.prepare_cached("SELECT text FROM texts WHERE document = ?1")?;
+    let text: Option<Vec<u8>> = statement.query_row([id.0], |row| row.get(0)).optional()?;
+    let text = text.unwrap_or_default();
     let mut statement = connection.prepare_cached(
-        "SELECT id, start_byte, end_byte, heading_path FROM passages WHERE document = ?1 ORDER BY ordinal",
+        "SELECT id, start_byte, end_byte, heading_path, checksum FROM passages WHERE document = ?1 ORDER BY ordinal",
     )?;
     let rows = statement.query_map([id.0], |row| {
         let (start, end): (usize, usize) = (row.get::<_, i64>(1)? as usize, row.get::<_, i64>(2)? as usize);
-        Ok(LexicalRow {
+        let Some(text) = text
+            .get(start..end)
+            .and_then(|text| intact(text.to_vec(), row.get(4).ok()?))
+        else {
+            return Ok(None);
+        };
+        Ok(Some(LexicalRow {
             passage: passage_id(row, 0)?,
             document: id,
             heading_path: strings(row, 3)?,
-            text: text.get(start..end).ok_or_else(|| damaged(1, "span"))?.to_owned(),
-        })
+            text,
+        }))
     })?;
-    rows.collect()
+    let rows: Vec<Option<LexicalRow>> = rows.collect::<Result<_, _>>()?;
+    let are_intact = rows.iter().all(Option::is_some);
+    Ok((rows.into_iter().flatten().collect(), are_intact))
 }
 
 /// The extracted text of document `id`.
@@ -120,13 +132,16 @@ pub(crate) fn text_of(connection: &Connection, id: DocumentId) -> rusqlite::Resu
 pub(crate) fn passages(connection: &Connection, ids: &[PassageId]) -> rusqlite::Result<Vec<Passage>> {
     let mut statement = connection.prepare_cached(
         "SELECT p.id, p.document, p.ordinal, p.start_byte, p.end_byte, p.start_line, p.end_line, p.page,
-                p.heading_path, substr(t.text, p.start_byte + 1, p.end_byte - p.start_byte)
+                p.heading_path, substr(t.text, p.start_byte + 1, p.end_byte - p.start_byte), p.checksum
          FROM passages p JOIN texts t ON t.document = p.document WHERE p.id = ?1",
     )?;
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
         let passage = statement.query_row([id.0 as i64], |row| {
-            Ok(Passage {
+            let Some(text) = intact(row.get(9)?, row.get(10)?) else {
+                return Ok(None);
+            };
+            Ok(Some(Passage {
                 id: passage_id(row, 0)?,
                 document: DocumentId(row.get(1)?),
                 ordinal: row.get(2)?,
@@ -138,12 +153,25 @@ pub(crate) fn passages(connection: &Connection, ids: &[PassageId]) -> rusqlite::
                     page: row.get(7)?,
                 },
                 heading_path: strings(row, 8)?,
-                text: String::from_utf8(row.get(9)?).map_err(|_| damaged(9, "text"))?,
-            })
+                text,
+            }))
         });
-        found.extend(passage.optional()?);
+        match passage.optional()? {
+            Some(Some(passage)) => found.push(passage),
+            Some(None) => tracing::error!(
+                passage = id.0,
+                "a text in the catalog is damaged and not answered with; `autorag doctor --repair` has it read again"
+            ),
+            None => {}
+        }
     }
     Ok(found)
+}
+
+/// A passage's text, unless it is not the one that was written.
+fn intact(text: Vec<u8>, checksum: Option<i64>) -> Option<String> {
+    let text = String::from_utf8(text).ok()?;
+    holds(checksum, of_text(&text)).then_some(text)
 }
 
 /// The documents of those of `ids` that still exist.
@@ -217,30 +245,35 @@ pub(super) fn pending_passage(row: &Row<'_>) -> rusqlite::Result<PendingPassage>
 }
 
 /// Calls `each` for every passage that got its vector after `after` and whose document was live at `seq`, in the order in
-/// which they got them.
+/// which they got them. The texts whose embeddings are damaged are given back; `each` does not see those.
 pub(crate) fn vectors(
     connection: &Connection,
     after: Seq,
     seq: Seq,
     mut each: impl FnMut(VectorRow),
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Vec<ContentHash>> {
     let mut statement = connection.prepare_cached(
-        "SELECT p.id, p.document, e.scale, e.codes
+        "SELECT p.id, p.document, e.scale, e.codes, e.checksum, e.hash
          FROM passages p JOIN embeddings e ON e.hash = p.embed_hash JOIN documents d ON d.id = p.document
          WHERE e.model = (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'serving_model')
          AND p.vector_seq > ?1 AND p.vector_seq <= ?2 AND (d.retired_seq IS NULL OR d.retired_seq > ?2)
          ORDER BY p.vector_seq, p.id",
     )?;
     let mut rows = statement.query(params![after as i64, seq as i64])?;
+    let mut unsound = Vec::new();
     while let Some(row) = rows.next()? {
-        each(VectorRow {
+        let vector = VectorRow {
             passage: passage_id(row, 0)?,
             document: DocumentId(row.get(1)?),
             scale: row.get::<_, f64>(2)? as f32,
             codes: row.get(3)?,
-        });
+        };
+        match holds(row.get(4)?, of_codes(vector.scale, &vector.codes)) {
+            true => each(vector),
+            false => unsound.push(hash(row, 5)?),
+        }
     }
-    Ok(())
+    Ok(unsound)
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<DocumentEntry> {

@@ -48,7 +48,8 @@ CREATE TABLE passages (
     page INTEGER,
     heading_path TEXT NOT NULL,
     embed_hash BLOB NOT NULL,
-    vector_seq INTEGER
+    vector_seq INTEGER,
+    checksum INTEGER -- of its text; none where an older version wrote it
 ) STRICT;
 CREATE INDEX passages_of_document ON passages (document, ordinal);
 CREATE INDEX passages_without_vector ON passages (id) WHERE vector_seq IS NULL;
@@ -64,6 +65,7 @@ CREATE TABLE embeddings (
     model INTEGER NOT NULL,
     scale REAL NOT NULL,
     codes BLOB NOT NULL,
+    checksum INTEGER,
     PRIMARY KEY (hash, model)
 ) STRICT, WITHOUT ROWID;
 ";

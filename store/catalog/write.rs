@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use super::checksum::{of_codes, of_text};
 use super::{PRUNED, next_seq, seq_at, set_meta};
 use crate::{ContentHash, DocumentId, FileStat, ItemStatus, NewDocument, Seq};
 
@@ -42,8 +43,8 @@ pub(crate) fn upsert(connection: &Connection, seq: Seq, new: &NewDocument) -> ru
     }
     let mut insert = connection.prepare_cached(
         "INSERT INTO passages (document, ordinal, start_byte, end_byte, start_line, end_line, page, heading_path,
-                               embed_hash, vector_seq)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
+                               embed_hash, checksum, vector_seq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?11,
                  (SELECT ?10 WHERE EXISTS (SELECT 1 FROM embeddings WHERE hash = ?9 AND model =
                      (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'serving_model'))))",
     )?;
@@ -61,6 +62,7 @@ pub(crate) fn upsert(connection: &Connection, seq: Seq, new: &NewDocument) -> ru
             headings,
             passage.embed_hash.0,
             seq as i64,
+            new.text.get(span.start_byte..span.end_byte).map(of_text),
         ])?;
     }
     Ok(())
@@ -99,13 +101,13 @@ pub(crate) fn put_embeddings(
     let seq = next_seq(connection)?;
     let mut insert = connection.prepare_cached(
         "INSERT OR IGNORE INTO embeddings
-         VALUES (?1, (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'serving_model'), ?2, ?3)",
+         VALUES (?1, (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'serving_model'), ?2, ?3, ?4)",
     )?;
     let mut mark = connection
         .prepare_cached("UPDATE passages SET vector_seq = ?2 WHERE embed_hash = ?1 AND vector_seq IS NULL")?;
     let mut marked = 0;
     for (hash, Codes { scale, codes }) in embeddings {
-        insert.execute(params![hash.0, f64::from(*scale), codes])?;
+        insert.execute(params![hash.0, f64::from(*scale), codes, of_codes(*scale, codes)])?;
         marked += mark.execute(params![hash.0, seq as i64])?;
     }
     Ok(marked)
@@ -147,4 +149,27 @@ pub(crate) fn prune(connection: &Connection, up_to: Seq) -> rusqlite::Result<usi
     let pruned = seq_at(connection, PRUNED)?.max(up_to);
     set_meta(connection, PRUNED, &pruned.to_string())?;
     Ok(gone.len())
+}
+
+/// Has the next walk read documents again: they are remembered as files that they are not. What is known of them stays until then.
+pub(crate) fn doubt_documents(connection: &Connection, documents: &[DocumentId]) -> rusqlite::Result<()> {
+    let mut doubt = connection.prepare_cached(
+        "UPDATE documents SET source_hash = zeroblob(32), size = -1, modified_ns = 0, inode = 0 WHERE id = ?1",
+    )?;
+    for document in documents {
+        doubt.execute([document.0])?;
+    }
+    Ok(())
+}
+
+/// Deletes embeddings, whatever model they are of, and has their passages wait for new ones.
+pub(crate) fn forget_embeddings(connection: &Connection, hashes: &[ContentHash]) -> rusqlite::Result<()> {
+    let mut delete = connection.prepare_cached("DELETE FROM embeddings WHERE hash = ?1")?;
+    let mut wait =
+        connection.prepare_cached("UPDATE passages SET vector_seq = NULL WHERE embed_hash = ?1")?;
+    for hash in hashes {
+        delete.execute([hash.0])?;
+        wait.execute([hash.0])?;
+    }
+    Ok(())
 }
