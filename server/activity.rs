@@ -25,6 +25,10 @@ pub fn of(
         .filter(|now| now.stage != Stage::Checking);
     if let Some(now) = under_way {
         activity.files_seen = now.files_seen;
+        if now.stage == Stage::Done {
+            // That it has ended is only to be noted down.
+            activity.failure = None;
+        }
         activity.phase = match now.stage {
             Stage::Scanning => Phase::Scanning,
             Stage::Indexing => Phase::Indexing,
