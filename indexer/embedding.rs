@@ -61,7 +61,10 @@ pub(crate) fn embed_pending(
         let texts = texts(&pending, embedder);
         let came = embed_all(&texts, embedder, calls(embedder, threads), progress, &patience)?;
         if !came.vectors.is_empty() {
-            done.passages += store.put_embeddings(&came.vectors)? as u64;
+            let passages = store.put_embeddings(&came.vectors)?;
+            // A text that several passages share was counted once.
+            progress.embedded(passages.saturating_sub(came.vectors.len()));
+            done.passages += passages as u64;
             store.refresh_vectors()?;
         }
         if let Some(refused) = came.refused {

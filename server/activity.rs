@@ -26,7 +26,7 @@ pub fn of(
     if let Some(now) = under_way {
         activity.files_seen = now.files_seen;
         if now.stage == Stage::Done {
-            // It went through, and is only to be noted down.
+            // That it has ended is only to be noted down.
             activity.failure = None;
         }
         activity.phase = match now.stage {

@@ -400,16 +400,12 @@ impl Store {
     }
 }
 
-/// The model of the store in `dir`, if there is a store.
+/// The model of the store in `dir`, if there is a store. It may be one of an older version that opening for writing brings up.
 ///
 /// # Errors
 /// [`StoreError::NewerFormat`] where a newer version made it, and whatever the disk says.
 pub fn model_of(dir: &Path) -> Result<Option<ModelIdentity>, StoreError> {
-    let catalog = match Catalog::open_read_only(dir) {
-        Err(StoreError::NoStore { .. }) => return Ok(None),
-        opened => opened?,
-    };
-    catalog.read(catalog::serving)
+    Catalog::model_of(dir)
 }
 
 /// Embeddings as they are kept.

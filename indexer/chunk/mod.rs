@@ -343,8 +343,13 @@ mod tests {
     #[test]
     fn a_word_cut_in_pieces_is_not_repeated_whole() {
         // Longer than any word that the model knows, and so one token, until a cut makes it shorter.
-        let word = "\u{443}".repeat(115);
-        let text = format!("c. [^A:{word}\n    def e(lf):\n  {}      return 0\n", &word[..76]);
+        let word = "\u{443}";
+        let text = format!(
+            "c. \u{2591} [^A:{}\u{255e}\u{442}{}\n    def e(lf):\n  {}      return 0\n",
+            word.repeat(73),
+            word.repeat(40),
+            word.repeat(38)
+        );
         let pieces = chunk(12, &parsed("code", Some("python"), &text));
         let starts: Vec<usize> = pieces.iter().map(|piece| piece.span.start_byte).collect();
         assert!(starts.len() > 4 && starts.is_sorted(), "{starts:?}");

@@ -2,7 +2,9 @@
 
 use rusqlite::Connection;
 
+use super::meta;
 use super::schema::{EMBEDDINGS, FORMAT, JOBS};
+use crate::ModelIdentity;
 
 /// Version 1 had the embeddings of one model only, and kept that model in `meta`.
 const FROM_1: &str = "
@@ -19,6 +21,12 @@ ALTER TABLE passages ADD COLUMN checksum INTEGER;
 ALTER TABLE documents ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE documents ADD COLUMN retry_at INTEGER;
 ";
+
+/// The model of a catalog of version 1.
+pub(super) fn model_of_1(connection: &Connection) -> rusqlite::Result<Option<ModelIdentity>> {
+    let kept = meta(connection, "model")?;
+    Ok(kept.and_then(|json| serde_json::from_str(&json).ok()))
+}
 
 /// All of it or nothing.
 pub(super) fn from(connection: &mut Connection, found: u32) -> rusqlite::Result<()> {
@@ -38,7 +46,7 @@ pub(super) fn from(connection: &mut Connection, found: u32) -> rusqlite::Result<
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Catalog, meta, serving};
+    use super::super::{Catalog, serving};
     use super::*;
 
     #[test]
@@ -56,6 +64,7 @@ mod tests {
         )
         .unwrap();
         drop(old);
+        assert_eq!(Catalog::model_of(dir.path()).unwrap().unwrap().id, "m");
         let catalog = Catalog::open(dir.path()).unwrap();
         let (model, kept) = catalog
             .read(|connection| {
@@ -90,6 +99,7 @@ mod tests {
         )
         .unwrap();
         drop(old);
+        assert_eq!(Catalog::model_of(dir.path()).unwrap(), None);
         let catalog = Catalog::open(dir.path()).unwrap();
         let (attempts, jobs): (i64, i64) = catalog
             .read(|connection| {

@@ -76,6 +76,25 @@ impl Catalog {
 
     /// Opens the catalog of `dir` for reading.
     pub(crate) fn open_read_only(dir: &Path) -> Result<Catalog, StoreError> {
+        let (catalog, found) = Catalog::open_any(dir)?;
+        match found {
+            FORMAT => Ok(catalog),
+            0 => Err(StoreError::NoStore { dir: dir.to_owned() }),
+            found if found < FORMAT => Err(StoreError::OlderFormat {
+                dir: dir.to_owned(),
+                found,
+                known: FORMAT,
+            }),
+            found => Err(StoreError::NewerFormat {
+                dir: dir.to_owned(),
+                found,
+                known: FORMAT,
+            }),
+        }
+    }
+
+    /// The catalog of `dir`, for reading, and its format, whichever that is.
+    fn open_any(dir: &Path) -> Result<(Catalog, u32), StoreError> {
         let path = dir.join(FILE);
         if !path.is_file() {
             return Err(StoreError::NoStore { dir: dir.to_owned() });
@@ -90,19 +109,16 @@ impl Catalog {
             Err(StoreError::Catalog { source, .. }) if is_half_made(&source) => 0,
             found => found?,
         };
-        match found {
-            FORMAT => Ok(catalog),
-            0 => Err(StoreError::NoStore { dir: dir.to_owned() }),
-            found if found < FORMAT => Err(StoreError::OlderFormat {
-                dir: dir.to_owned(),
-                found,
-                known: FORMAT,
-            }),
-            found => Err(StoreError::NewerFormat {
-                dir: dir.to_owned(),
-                found,
-                known: FORMAT,
-            }),
+        Ok((catalog, found))
+    }
+
+    /// The model whose vectors the store in `dir` has, in any format that can be brought up.
+    pub(crate) fn model_of(dir: &Path) -> Result<Option<crate::ModelIdentity>, StoreError> {
+        match Catalog::open_any(dir) {
+            Err(StoreError::NoStore { .. }) | Ok((_, 0)) => Ok(None),
+            Ok((catalog, 1)) => catalog.read(migrate::model_of_1),
+            Ok((catalog, found)) if found < FORMAT => catalog.read(serving),
+            _ => Catalog::open_read_only(dir)?.read(serving),
         }
     }
 
