@@ -5,6 +5,7 @@
 //! indexes record how far they have got, and catch up on opening, so that a process may die at any moment.
 
 mod catalog;
+mod doctor;
 mod documents;
 mod error;
 mod filter;
@@ -17,6 +18,7 @@ mod snapshot;
 mod store;
 mod vectors;
 
+pub use doctor::{Check, StorePart, Verdict, discard, examine};
 pub use documents::{DocumentQuery, DocumentSet};
 pub use error::StoreError;
 pub use filter::{DocumentField, Filter, FilterError};

@@ -12,7 +12,7 @@ use crate::vectors::{self, Accelerator, Coded, FRAME_VECTORS, VectorFile, Vector
 use crate::{ModelIdentity, Seq, Snapshot, StoreError, VectorIndex};
 
 /// Which file of vectors counts; a new number is a file made anew.
-const GENERATION: &str = "vectors_generation";
+pub(crate) const GENERATION: &str = "vectors_generation";
 /// The file of vectors is made anew when fewer than this share of its vectors are live …
 const LIVE_SHARE: f64 = 0.7;
 /// … and it has at least so many.
@@ -99,10 +99,17 @@ impl Publisher {
 
     /// A writer's start: reads both indexes and has them catch up with the catalog.
     pub(crate) fn recover(&mut self) -> Result<(), StoreError> {
-        self.generation = self
-            .catalog
-            .read(|connection| catalog::seq_at(connection, GENERATION))?;
-        if !self.read_vectors()? {
+        let (generation, seq) = self.catalog.read(|connection| {
+            let generation = catalog::seq_at(connection, GENERATION)?;
+            Ok((generation, catalog::seq_at(connection, SEQ)?))
+        })?;
+        self.generation = generation;
+        let whole = self.read_vectors()?;
+        if self.vectors_seq > seq {
+            // Vectors ahead of the truth belong to a catalog that was put back: its next passages would get their numbers.
+            tracing::warn!(dir = %self.dir.display(), "the vectors are rebuilt: they are ahead of the catalog");
+        }
+        if !whole || self.vectors_seq > seq {
             self.rebuild_vectors()?;
         }
         self.refresh_lexical()?;

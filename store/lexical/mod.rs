@@ -135,6 +135,21 @@ impl Lexical {
             .unwrap_or(0))
     }
 
+    /// Files of the last commit whose bytes are not those that were written.
+    pub(crate) fn damaged_files(&self) -> Result<Vec<String>, StoreError> {
+        let found = self.index.validate_checksum();
+        let found = found.map_err(|source| self.failed(source))?;
+        let mut files: Vec<String> = found.iter().map(|path| path.display().to_string()).collect();
+        files.sort_unstable();
+        Ok(files)
+    }
+
+    /// Up to where the last commit is in the history of the catalog, and how many passages it has.
+    pub(crate) fn extent(&self) -> Result<(Seq, u64), StoreError> {
+        let applied = self.applied()?;
+        Ok((applied, self.reader.searcher().num_docs()))
+    }
+
     /// Starts a change that becomes visible, whole, with [`Change::commit`].
     pub(crate) fn change(&self) -> Result<Change<'_>, StoreError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
