@@ -2,6 +2,7 @@
 
 mod answer;
 mod bench;
+mod doctor;
 mod eval;
 mod explanation;
 mod index;
@@ -55,6 +56,8 @@ enum Command {
     Mcp(mcp::Mcp),
     /// Say what is indexed, how far, and which files could not be read
     Status(status::Status),
+    /// Check an index for damage, and repair it
+    Doctor(doctor::Doctor),
     /// List models, choose one for a folder's index, or say what it has
     Model(model::Model),
     /// Measure how good the rankings are, on a collection or on questions of your own
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Search(command) => command.run(),
         Command::Mcp(command) => command.run(),
         Command::Status(command) => command.run(),
+        Command::Doctor(command) => command.run(),
         Command::Model(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Bench(command) => command.run(),

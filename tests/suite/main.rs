@@ -10,6 +10,7 @@ mod architecture;
 mod cli;
 mod crash;
 mod damage;
+mod doctor;
 mod fastembed;
 mod formats;
 mod harness;
