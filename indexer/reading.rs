@@ -18,6 +18,8 @@ pub(crate) enum Outcome {
     Same { key: String, stat: FileStat },
     /// Something to store.
     New { document: Box<NewDocument>, known: bool },
+    /// No file can be opened any more, which says nothing of this one.
+    NoDescriptors,
 }
 
 impl Indexer {
@@ -45,7 +47,8 @@ impl Indexer {
         }
         let bytes = match read(&found.path, self.options.max_file_size) {
             Ok(bytes) => bytes,
-            Err(refusal) => return refused(key, unread_hash(), refusal),
+            Err(Unread::NoDescriptors) => return Outcome::NoDescriptors,
+            Err(Unread::Refused(refusal)) => return refused(key, unread_hash(), refusal),
         };
         let hash = ContentHash::of(&bytes);
         let known_bytes = known
@@ -116,18 +119,30 @@ impl Indexer {
     }
 }
 
+/// Codes of the system, on Linux and macOS alike, where the machine or this process has too many files open.
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+
+/// Why there are no bytes of a file.
+enum Unread {
+    Refused(Refusal),
+    NoDescriptors,
+}
+
 /// The bytes of a file, unless it has grown past `limit` since it was found.
-fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Refusal> {
-    let failed = |error: std::io::Error| Refusal::error(cause(&error));
+fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Unread> {
+    let failed = |error: std::io::Error| match os_code(&error) {
+        Some(ENFILE | EMFILE) => Unread::NoDescriptors,
+        _ => Unread::Refused(Refusal::error(cause(&error))),
+    };
     let file = fs_err::File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(failed)?;
     if bytes.len() as u64 > limit {
-        return Err(Refusal::error(
-            "it grew past index.max_file_size while it was being read",
-        ));
+        let reason = "it grew past index.max_file_size while it was being read";
+        return Err(Unread::Refused(Refusal::error(reason)));
     }
     Ok(bytes)
 }
@@ -153,5 +168,24 @@ fn cause(error: &std::io::Error) -> String {
     match error.raw_os_error() {
         Some(code) => std::io::Error::from_raw_os_error(code).to_string(),
         None => error.kind().to_string(),
+    }
+}
+
+/// The system's code, which an error with the path in it has one further down.
+fn os_code(error: &std::io::Error) -> Option<i32> {
+    let below = || error.get_ref()?.source()?.downcast_ref::<std::io::Error>();
+    error.raw_os_error().or_else(|| below()?.raw_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_of_the_system_is_found_below_the_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = fs_err::File::open(dir.path().join("missing")).unwrap_err();
+        assert_eq!(os_code(&error), Some(2));
+        assert_eq!(os_code(&std::io::Error::from_raw_os_error(EMFILE)), Some(EMFILE));
     }
 }
