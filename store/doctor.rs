@@ -1,9 +1,12 @@
 //! Checks of a store as it lies on disk. They change nothing; [`discard`] has a derived index made anew.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, params};
+use tantivy::TantivyError;
+use tantivy::directory::error::OpenReadError;
 
 use crate::catalog::{self, Catalog, SEQ};
 use crate::lexical::Lexical;
@@ -119,7 +122,7 @@ fn judged(part: StorePart, found: Found) -> Check {
 }
 
 /// Whether an error says that bytes are wrong, and not that they could not be had.
-fn is_damage(error: &StoreError) -> bool {
+pub(crate) fn is_damage(error: &StoreError) -> bool {
     match error {
         StoreError::Catalog { source, .. } => match source {
             rusqlite::Error::SqliteFailure(failure, _) => {
@@ -128,15 +131,15 @@ fn is_damage(error: &StoreError) -> bool {
             rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..) => true,
             _ => false,
         },
-        StoreError::Lexical { source, .. } => !matches!(
-            source,
-            tantivy::TantivyError::IoError(_)
-                | tantivy::TantivyError::LockFailure(..)
-                | tantivy::TantivyError::SystemError(_)
-                | tantivy::TantivyError::OpenReadError(
-                    tantivy::directory::error::OpenReadError::IoError { .. }
-                )
-        ),
+        StoreError::Lexical { source, .. } => match source {
+            TantivyError::IoError(error)
+            | TantivyError::OpenReadError(OpenReadError::IoError { io_error: error, .. }) => {
+                // A file that is cut off is an error of input too, but not one of the system.
+                error.raw_os_error().is_none() || error.kind() == io::ErrorKind::NotFound
+            }
+            TantivyError::LockFailure(..) | TantivyError::SystemError(_) => false,
+            _ => true,
+        },
         StoreError::Damaged { .. } => true,
         _ => false,
     }

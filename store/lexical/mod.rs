@@ -24,6 +24,7 @@ pub(crate) use change::Change;
 pub use terms::TermMatch;
 pub(crate) use view::{LexicalView, Restriction};
 
+use crate::doctor::is_damage;
 use crate::{Seq, StoreError};
 
 /// Memory for postings on their way to disk. One thread writes: parsing and embedding need the others.
@@ -80,6 +81,8 @@ impl Lexical {
     pub(crate) fn open(path: &Path) -> Result<Lexical, StoreError> {
         match Lexical::open_existing(path) {
             Ok(opened) => Ok(opened),
+            // It may be whole: permissions or too many open files say nothing of it.
+            Err(error) if path.exists() && !is_damage(&error) => Err(error),
             Err(error) => {
                 if path.exists() {
                     tracing::warn!(path = %path.display(), "the lexical index is rebuilt: {error}");
