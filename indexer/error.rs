@@ -40,6 +40,9 @@ pub enum IndexError {
     /// The model failed.
     #[error(transparent)]
     Embed(#[from] EmbedError),
+    /// The process, or the machine, may open no more files.
+    #[error("too many files are open to read another; raise the limit (`ulimit -n`). What was indexed stays")]
+    NoDescriptors,
     /// A thread of the run panicked outside of a parser.
     #[error("a thread of the indexing run panicked; the next run goes on from the last committed step")]
     Panicked,

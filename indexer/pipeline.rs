@@ -309,6 +309,8 @@ impl Indexer {
                 }
                 progress.finished_file();
                 match outcome {
+                    // To go on would take every other file for unreadable, and its text out of the index.
+                    Outcome::NoDescriptors => return Err(IndexError::NoDescriptors),
                     Outcome::Same { key, stat } => {
                         report.unchanged += 1;
                         batch.touched.push((key, stat));

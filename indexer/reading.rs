@@ -26,6 +26,8 @@ pub(crate) enum Outcome {
         took: Duration,
         retry: Option<Retry>,
     },
+    /// No file can be opened any more, which says nothing of this one.
+    NoDescriptors,
 }
 
 impl Indexer {
@@ -61,7 +63,8 @@ impl Indexer {
         let bytes;
         (bytes, stat) = match read(&found.path, self.options.max_file_size) {
             Ok(read) => read,
-            Err((hash, refusal)) => return refused(key, stat, hash, refusal),
+            Err(Unread::NoDescriptors) => return Outcome::NoDescriptors,
+            Err(Unread::Refused(hash, refusal)) => return refused(key, stat, hash, refusal),
         };
         let hash = ContentHash::of(&bytes);
         let known_bytes = known
@@ -134,10 +137,27 @@ impl Indexer {
     }
 }
 
+/// Codes of the system, on Linux and macOS alike, where the machine or this process has too many files open.
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+
+/// Why there are no bytes of a file.
+enum Unread {
+    /// Something is wrong with it. The hash stands for its bytes, and says how far it could be read.
+    Refused(ContentHash, Refusal),
+    /// No file can be opened.
+    NoDescriptors,
+}
+
 /// The bytes of a file, unless it has grown past `limit` since it was found, and what the system says of the file that they are of:
-/// by now it may be another than the walk found. What stands for the bytes says how far it came where they cannot be had.
-fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, FileStat), (ContentHash, Refusal)> {
-    let failed = |hash| move |error: std::io::Error| (hash, Refusal::for_now(cause(&error)));
+/// by now it may be another than the walk found.
+fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, FileStat), Unread> {
+    let failed = |hash| {
+        move |error: std::io::Error| match os_code(&error) {
+            Some(ENFILE | EMFILE) => Unread::NoDescriptors,
+            _ => Unread::Refused(hash, Refusal::for_now(cause(&error))),
+        }
+    };
     let mut file = fs_err::File::open(path).map_err(failed(unread_hash()))?;
     // From before: what is written while it is read then shows as a change, to the next walk.
     let stat = stat_of(&file.metadata().map_err(failed(unread_hash()))?);
@@ -148,7 +168,7 @@ fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, FileStat), (ContentHash, Re
         .map_err(failed(half_read_hash()))?;
     if bytes.len() as u64 > limit {
         let refusal = Refusal::error("it grew past index.max_file_size while it was being read");
-        return Err((unread_hash(), refusal));
+        return Err(Unread::Refused(unread_hash(), refusal));
     }
     Ok((bytes, stat))
 }
@@ -174,5 +194,24 @@ fn cause(error: &std::io::Error) -> String {
     match error.raw_os_error() {
         Some(code) => std::io::Error::from_raw_os_error(code).to_string(),
         None => error.kind().to_string(),
+    }
+}
+
+/// The system's code, which an error with the path in it has one further down.
+fn os_code(error: &std::io::Error) -> Option<i32> {
+    let below = || error.get_ref()?.source()?.downcast_ref::<std::io::Error>();
+    error.raw_os_error().or_else(|| below()?.raw_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_of_the_system_is_found_below_the_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = fs_err::File::open(dir.path().join("missing")).unwrap_err();
+        assert_eq!(os_code(&error), Some(2));
+        assert_eq!(os_code(&std::io::Error::from_raw_os_error(EMFILE)), Some(EMFILE));
     }
 }

@@ -6,6 +6,7 @@
 
 mod catalog;
 mod control;
+mod doctor;
 mod documents;
 mod error;
 mod filter;
@@ -21,6 +22,7 @@ mod store;
 mod vectors;
 
 pub use control::Control;
+pub use doctor::{Check, StorePart, Verdict, discard, examine};
 pub use documents::{DocumentQuery, DocumentSet};
 pub use error::StoreError;
 pub use filter::{DocumentField, Filter, FilterError};

@@ -99,10 +99,17 @@ impl Publisher {
 
     /// A writer's start: reads both indexes and has them catch up with the catalog.
     pub(crate) fn recover(&mut self) -> Result<(), StoreError> {
-        self.generation = self
-            .catalog
-            .read(|connection| catalog::seq_at(connection, GENERATION))?;
-        if !self.read_vectors()? {
+        let (generation, seq) = self.catalog.read(|connection| {
+            let generation = catalog::seq_at(connection, GENERATION)?;
+            Ok((generation, catalog::seq_at(connection, SEQ)?))
+        })?;
+        self.generation = generation;
+        let whole = self.read_vectors()?;
+        if self.vectors_seq > seq {
+            // Vectors ahead of the truth belong to a catalog that was put back: its next passages would get their numbers.
+            tracing::warn!(dir = %self.dir.display(), "the vectors are rebuilt: they are ahead of the catalog");
+        }
+        if !whole || self.vectors_seq > seq {
             self.rebuild_vectors()?;
         }
         self.refresh_lexical()?;

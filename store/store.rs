@@ -19,7 +19,7 @@ use crate::{
 const SOURCES: &str = "sources";
 const RECIPE: &str = "recipe";
 /// Folder of the lexical index.
-const LEXICAL: &str = "lexical";
+pub(crate) const LEXICAL: &str = "lexical";
 
 /// What a store is opened with.
 #[derive(Debug, Clone)]

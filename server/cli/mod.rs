@@ -2,6 +2,7 @@
 
 mod answer;
 mod bench;
+mod doctor;
 mod eval;
 mod explanation;
 mod index;
@@ -58,6 +59,8 @@ enum Command {
     Status(status::Status),
     /// List what was and is being done to an index; pause, resume or end that
     Jobs(jobs::Jobs),
+    /// Check an index for damage, and repair it
+    Doctor(doctor::Doctor),
     /// List models, choose one for a folder's index, or say what it has
     Model(model::Model),
     /// Measure how good the rankings are, on a collection or on questions of your own
@@ -83,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Mcp(command) => command.run(),
         Command::Status(command) => command.run(),
         Command::Jobs(command) => command.run(),
+        Command::Doctor(command) => command.run(),
         Command::Model(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Bench(command) => command.run(),

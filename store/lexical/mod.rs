@@ -26,6 +26,7 @@ use statistics::SegmentCounts;
 pub use terms::TermMatch;
 pub(crate) use view::{LexicalView, Restriction};
 
+use crate::doctor::is_damage;
 use crate::{Seq, StoreError};
 
 /// Memory for postings on their way to disk. One thread writes: parsing and embedding need the others.
@@ -83,6 +84,8 @@ impl Lexical {
     pub(crate) fn open(path: &Path) -> Result<Lexical, StoreError> {
         match Lexical::open_existing(path) {
             Ok(opened) => Ok(opened),
+            // It may be whole: permissions or too many open files say nothing of it.
+            Err(error) if path.exists() && !is_damage(&error) => Err(error),
             Err(error) => {
                 if path.exists() {
                     tracing::warn!(path = %path.display(), "the lexical index is rebuilt: {error}");
@@ -137,6 +140,21 @@ impl Lexical {
             .payload
             .and_then(|payload| payload.parse().ok())
             .unwrap_or(0))
+    }
+
+    /// Files of the last commit whose bytes are not those that were written.
+    pub(crate) fn damaged_files(&self) -> Result<Vec<String>, StoreError> {
+        let found = self.index.validate_checksum();
+        let found = found.map_err(|source| self.failed(source))?;
+        let mut files: Vec<String> = found.iter().map(|path| path.display().to_string()).collect();
+        files.sort_unstable();
+        Ok(files)
+    }
+
+    /// Up to where the last commit is in the history of the catalog, and how many passages it has.
+    pub(crate) fn extent(&self) -> Result<(Seq, u64), StoreError> {
+        let applied = self.applied()?;
+        Ok((applied, self.reader.searcher().num_docs()))
     }
 
     /// Starts a change that becomes visible, whole, with [`Change::commit`].

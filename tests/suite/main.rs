@@ -9,6 +9,7 @@
 mod architecture;
 mod cli;
 mod damage;
+mod doctor;
 mod fastembed;
 mod formats;
 mod harness;
