@@ -96,6 +96,11 @@ impl Corpus {
         let opened = match access {
             Access::Read => Store::open_read_only(&plan.data_dir).map(|store| (store, false)),
             Access::Write | Access::WriteOrFollow => {
+                match autorag_store::mend(&plan.data_dir) {
+                    // Who has it mends it when it is opened next.
+                    Err(StoreError::LockHeld { .. }) => {}
+                    mended => drop(mended?),
+                }
                 let (embedder, model) = plan.models.open_wanted(&plan.data_dir)?;
                 wanted = Some((embedder, model.clone()));
                 let sources = plan.sources.clone();

@@ -22,7 +22,7 @@ mod store;
 mod vectors;
 
 pub use control::Control;
-pub use doctor::{Check, StorePart, Verdict, discard, examine};
+pub use doctor::{Check, StorePart, Verdict, examine, repair};
 pub use documents::{DocumentQuery, DocumentSet};
 pub use error::StoreError;
 pub use filter::{DocumentField, Filter, FilterError};
@@ -37,6 +37,7 @@ pub use model::{
     SourceRoot, Span, VectorIndex,
 };
 pub use run::RunState;
+pub use salvage::mend;
 pub use snapshot::Snapshot;
 pub use store::{ChangeBatch, Retry, Store, StoreOptions, model_of};
 pub use vectors::BareVectors;

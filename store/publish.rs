@@ -220,12 +220,7 @@ impl Publisher {
     /// Brings the vectors up to the catalog.
     pub(crate) fn refresh_vectors(&mut self) -> Result<(), StoreError> {
         let seq = self.catalog.read(|connection| catalog::seq_at(connection, SEQ))?;
-        if self.vectors_seq > seq {
-            // As with the lexical index.
-            tracing::warn!(dir = %self.dir.display(), "the vectors are made anew: they are ahead of the catalog");
-            return self.rebuild_vectors();
-        }
-        if self.vectors_seq == seq {
+        if self.vectors_seq >= seq {
             return Ok(());
         }
         let mut fresh = Vec::new();

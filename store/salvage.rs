@@ -5,9 +5,9 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::StoreError;
 use crate::catalog::{self, Catalog, SalvagedEmbedding, is_damage};
 use crate::publish::GENERATION;
+use crate::{StoreError, lock};
 
 /// Where a damaged catalog is put, in place of any that was put there before.
 pub(crate) const ASIDE: &str = "damaged";
@@ -26,6 +26,23 @@ pub(crate) fn suspect(dir: &Path) {
     if let Err(error) = fs_err::write(dir.join(SUSPECT), b"") {
         tracing::warn!("{error}");
     }
+}
+
+/// Whether the catalog of `dir`, if there is one, was found damaged: then a new one has its place. To be called before anything of
+/// it is asked.
+///
+/// # Errors
+/// [`StoreError::LockHeld`] where another process writes the store, and whatever the disk says.
+pub fn mend(dir: &Path) -> Result<bool, StoreError> {
+    let damaged = match Catalog::model_of(dir) {
+        Err(StoreError::Catalog { source, .. }) => is_damage(&source),
+        _ => dir.join(SUSPECT).exists(),
+    };
+    if damaged {
+        let _held = lock::acquire(dir)?;
+        drop(open(dir)?);
+    }
+    Ok(damaged)
 }
 
 /// Opens the catalog of `dir` for writing, in place of one that is damaged a new one.

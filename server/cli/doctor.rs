@@ -1,15 +1,19 @@
 //! `autorag doctor`
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use autorag_store::{Check, Store, StoreOptions, StorePart, Verdict, discard, examine, model_of};
+use autorag_indexer::{Cancel, Progress};
+use autorag_store::{Check, JobCause, StorePart, Verdict, examine, repair};
 use clap::Args;
 use serde::Serialize;
 
-use super::options::{CommonFlags, WalkFlags};
-use crate::corpus::Plan;
+use super::interrupt::cancel_on_signal;
+use super::options::{CommonFlags, Setup, WalkFlags};
+use crate::corpus::{Access, Corpus, Plan};
+use crate::progress;
 
 /// Exit status where something was found that is not repaired, and where nothing could be checked.
 const FOUND: u8 = 1;
@@ -23,7 +27,7 @@ pub struct Doctor {
     /// Folders of the index, as it was made
     #[arg(required = true, value_name = "FOLDER")]
     folders: Vec<PathBuf>,
-    /// Make damaged parts anew where the catalog has what they are made from
+    /// Take out what is damaged and make it anew: from the catalog, else from the files
     #[arg(long)]
     repair: bool,
     /// Print JSON, an object a check
@@ -40,44 +44,32 @@ struct Line {
     verdict: &'static str,
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    advice: Option<String>,
+    advice: Option<&'static str>,
 }
 
 impl Doctor {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let examined = self.examined();
-        let (plan, checks) = match examined {
+        let (setup, plan, checks) = match self.examined() {
             Ok(examined) => examined,
             Err(error) => {
                 writeln!(std::io::stderr(), "autorag: {error:#}")?;
                 return Ok(ExitCode::from(COULD_NOT_RUN));
             }
         };
-        let damaged: Vec<StorePart> = parts(&checks, |verdict| verdict == Verdict::Damaged);
-        // Derived indexes are made from the catalog, so it must be whole.
-        let repairable = !damaged.is_empty() && damaged.iter().all(|part| part.is_derived());
-        let mut lines: Vec<Line> = checks
-            .iter()
-            .map(|check| line(check, &plan.data_dir, repairable))
-            .collect();
-        if self.repair && repairable {
-            let after = match repair(&plan, &damaged).and_then(|()| Ok(examine(&plan.data_dir)?)) {
-                Ok(after) => after,
-                Err(error) => {
-                    writeln!(std::io::stderr(), "autorag: nothing more was repaired: {error:#}")?;
-                    checks
+        let damaged = checks.iter().filter(|check| check.verdict == Verdict::Damaged);
+        let damaged: Vec<StorePart> = damaged.map(|check| check.part).collect();
+        let mut lines: Vec<Line> = checks.iter().map(line).collect();
+        if self.repair && !damaged.is_empty() {
+            let after = made_anew(&setup, &plan, &damaged).and_then(|()| Ok(examine(&plan.data_dir)?));
+            match after {
+                Ok(after) => lines = after.iter().map(line).collect(),
+                Err(error) => writeln!(std::io::stderr(), "autorag: nothing more was repaired: {error:#}")?,
+            }
+            for line in &mut lines {
+                if line.verdict == "ok" && damaged.iter().any(|part| part.as_str() == line.check) {
+                    line.verdict = "repaired";
                 }
-            };
-            lines = after
-                .iter()
-                .map(|check| {
-                    let mut line = line(check, &plan.data_dir, repairable);
-                    if check.verdict == Verdict::Ok && damaged.contains(&check.part) {
-                        line.verdict = "repaired";
-                    }
-                    line
-                })
-                .collect();
+            }
         }
         print(&lines, self.json)?;
         let well = lines.iter().all(|line| matches!(line.verdict, "ok" | "repaired"));
@@ -87,43 +79,40 @@ impl Doctor {
         })
     }
 
-    fn examined(&self) -> anyhow::Result<(Plan, Vec<Check>)> {
+    fn examined(&self) -> anyhow::Result<(Setup, Plan, Vec<Check>)> {
         let setup = self.common.setup(&WalkFlags::default(), Vec::new())?;
         let plan = setup.plan(&self.folders)?;
         let checks = examine(&plan.data_dir)?;
-        Ok((plan, checks))
+        Ok((setup, plan, checks))
     }
 }
 
-/// Discards what is damaged, and has the store make it anew. The model stays the one that the index has.
-fn repair(plan: &Plan, damaged: &[StorePart]) -> anyhow::Result<()> {
-    for part in damaged {
-        discard(&plan.data_dir, *part)?;
-    }
-    if let Some(model) = model_of(&plan.data_dir)? {
-        let sources = plan.sources.clone();
-        Store::open(&plan.data_dir, StoreOptions { model, sources })?;
-    }
+/// Takes out what is damaged, and has a run put in again what is missing then.
+fn made_anew(setup: &Setup, plan: &Plan, damaged: &[StorePart]) -> anyhow::Result<()> {
+    repair(&plan.data_dir, damaged)?;
+    let corpus = Corpus::open(plan.clone(), Access::Write)?;
+    let cancel = Cancel::default();
+    cancel_on_signal(&cancel)?;
+    let progress = Arc::new(Progress::default());
+    progress::watched(setup.show, &progress, || {
+        corpus.update(&progress, &cancel, None, JobCause::Command)
+    })?;
     Ok(())
 }
 
-fn parts(checks: &[Check], wanted: impl Fn(Verdict) -> bool) -> Vec<StorePart> {
-    let found = checks.iter().filter(|check| wanted(check.verdict));
-    found.map(|check| check.part).collect()
-}
-
-fn line(check: &Check, data_dir: &Path, repairable: bool) -> Line {
-    let advice = match check.verdict {
-        Verdict::Ok => None,
-        Verdict::Unchecked => Some("see to what the message names, then check again".to_owned()),
-        Verdict::Damaged if check.part.is_derived() && repairable => {
-            Some("`autorag doctor --repair` makes it anew from the catalog".to_owned())
+fn line(check: &Check) -> Line {
+    let advice = match (check.verdict, check.part) {
+        (Verdict::Ok, _) => None,
+        (Verdict::Unchecked, _) => Some("see to what the message names, then check again"),
+        (Verdict::Damaged, StorePart::Lexical | StorePart::Vectors) => {
+            Some("`autorag doctor --repair` makes it anew from the catalog")
         }
-        Verdict::Damaged if check.part.is_derived() => Some("repair the catalog first".to_owned()),
-        Verdict::Damaged => Some(format!(
-            "move {} elsewhere, then `autorag index` makes the index anew from the folders",
-            data_dir.display()
-        )),
+        (Verdict::Damaged, StorePart::Contents) => {
+            Some("`autorag doctor --repair` takes it out and reads the files that it was from")
+        }
+        (Verdict::Damaged, StorePart::Catalog) => Some(
+            "`autorag doctor --repair` puts it aside and begins a new one with the embeddings that are intact",
+        ),
     };
     Line {
         check: check.part.as_str(),

@@ -14,6 +14,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
+pub(crate) use checksum::{holds, of_codes, of_text};
 pub(crate) use jobs::{
     count_embedded, end_job, forget_idle_job, has_running_jobs, insert_job, interrupt_jobs, job, job_items,
     jobs as list_jobs, log_items, next_retry, open_jobs, prune_jobs, report_job, set_job_state, set_retry,
@@ -211,8 +212,9 @@ pub(crate) fn complaint(connection: &Connection) -> rusqlite::Result<Option<Stri
 
 /// Whether an error says that the catalog itself is damaged, and not that it cannot be reached.
 pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, InvalidColumnType};
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    matches!(error, rusqlite::Error::FromSqlConversionFailure(..))
+    matches!(error, FromSqlConversionFailure(..) | InvalidColumnType(..))
         || matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
 }
 

@@ -16,6 +16,7 @@ mod view;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use tantivy::error::DataCorruption;
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions,
 };
@@ -31,6 +32,9 @@ use crate::{Seq, StoreError};
 
 /// Memory for postings on their way to disk. One thread writes: parsing and embedding need the others.
 const WRITER_BYTES: usize = 24 << 20;
+/// An index of so many bytes at most is read whole when it is opened for writing, which takes a fraction of a second; of larger ones
+/// it is `doctor` that finds damage.
+const CHECKED_BYTES: u64 = 512 << 20;
 /// Fields of a passage.
 #[derive(Clone, Copy)]
 struct Fields {
@@ -82,7 +86,7 @@ impl Lexical {
     /// Opens the index at `path`, made where there is none. An index of another schema or analyzer, or one that does not
     /// open, is replaced by an empty one, for the catalog to fill.
     pub(crate) fn open(path: &Path) -> Result<Lexical, StoreError> {
-        match Lexical::open_existing(path) {
+        match Lexical::open_existing(path).and_then(Lexical::checked) {
             Ok(opened) => Ok(opened),
             // It may be whole: permissions or too many open files say nothing of it.
             Err(error) if path.exists() && !is_damage(&error) => Err(error),
@@ -140,6 +144,23 @@ impl Lexical {
             .payload
             .and_then(|payload| payload.parse().ok())
             .unwrap_or(0))
+    }
+
+    /// The same, if it is what was written, so far as that can be said at once.
+    fn checked(self) -> Result<Lexical, StoreError> {
+        let sizes = fs_err::read_dir(&self.path)?.flatten();
+        let bytes: u64 = sizes.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum();
+        if bytes > CHECKED_BYTES {
+            return Ok(self);
+        }
+        match self.damaged_files()?.first() {
+            None => Ok(self),
+            Some(file) => Err(
+                self.failed(TantivyError::DataCorruption(DataCorruption::comment_only(
+                    format!("{file} is not what was written"),
+                ))),
+            ),
+        }
     }
 
     /// Files of the last commit whose bytes are not those that were written.

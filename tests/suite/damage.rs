@@ -69,3 +69,38 @@ fn a_damaged_derived_index_is_made_anew() {
         }
     }
 }
+
+/// Whatever bit of whatever file turns, answers are those of before once the index has been opened for writing, or the damage is
+/// said.
+#[test]
+fn a_turned_bit_anywhere_is_found_or_does_nothing() {
+    let sandbox = Sandbox::with_handbook();
+    sandbox.index();
+    let before = lists(&sandbox);
+    let mut random = crate::random::Random::new(u64::from(std::process::id()));
+    for _ in 0..24 {
+        let all: Vec<_> = files(&sandbox.index_dir())
+            .into_iter()
+            .filter(|path| !path.ends_with("lock") && !fs_err::read(path).unwrap().is_empty())
+            .filter(|path| !path.components().any(|part| part.as_os_str() == "damaged"))
+            .collect();
+        let path = random.of(&all);
+        let mut bytes = fs_err::read(path).unwrap();
+        let at = random.next(bytes.len() as u64) as usize;
+        bytes[at] ^= 1 << random.next(8);
+        fs_err::write(path, bytes).unwrap();
+        let what = format!("byte {at} of {}", path.display());
+        // One that meets damage says so, and the next mends it.
+        let _ = sandbox.command("index").arg("--quiet").output().unwrap();
+        let repaired = sandbox
+            .command("doctor")
+            .args(["--repair", "--quiet"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&repaired.stdout).into_owned();
+        let said = said + &String::from_utf8_lossy(&repaired.stderr);
+        assert!(repaired.status.success(), "{what}: {said}");
+        sandbox.index();
+        assert_eq!(lists(&sandbox), before, "{what}: {said}");
+    }
+}

@@ -1,6 +1,6 @@
 //! `autorag doctor`: what is damaged is found and made anew.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Sandbox, paths};
 
@@ -59,4 +59,96 @@ fn nothing_is_repaired_under_a_running_server() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains(&server.pid().to_string()), "{said}");
+}
+
+/// The ten best of some questions in each mode, with their scores.
+fn lists(sandbox: &Sandbox) -> Vec<Value> {
+    let mut lists = Vec::new();
+    for mode in ["lexical", "dense", "hybrid"] {
+        for query in ["install the archive", "where do penguins live"] {
+            let answer = sandbox.search(query, &["--mode", mode]);
+            let hits = answer["hits"].as_array().unwrap().iter();
+            lists.push(
+                hits.map(|hit| json!([hit["citation"], hit["text"], hit["scores"]]))
+                    .collect(),
+            );
+        }
+    }
+    lists
+}
+
+/// Where some bytes are in the catalog.
+fn place(bytes: &[u8], sought: &[u8]) -> usize {
+    let at = bytes.windows(sought.len()).position(|window| window == sought);
+    at.unwrap_or_else(|| panic!("{:?} is not in it", String::from_utf8_lossy(sought)))
+}
+
+#[test]
+fn a_turned_bit_of_a_text_is_not_answered_with_and_is_repaired() {
+    let sandbox = Sandbox::with_handbook();
+    sandbox.index();
+    let before = lists(&sandbox);
+    let path = sandbox.index_dir().join("catalog.sqlite");
+    let mut bytes = fs_err::read(&path).unwrap();
+    let at = place(&bytes, b"southern hemisphere");
+    bytes[at] ^= 1;
+    fs_err::write(&path, bytes).unwrap();
+    let answer = sandbox.search("where do penguins live", &[]);
+    assert!(!paths(&answer).contains(&"site/index.html"), "{answer}");
+    let degraded = answer["degraded"][0]["reason"].as_str().unwrap();
+    assert!(degraded.contains("damaged"), "{degraded}");
+    let (found, status) = verdicts(&sandbox, &[]);
+    assert_eq!(
+        (verdict_of(&found, "contents"), status),
+        ("damaged".into(), Some(1))
+    );
+    let (found, status) = verdicts(&sandbox, &["--repair"]);
+    assert_eq!(
+        (verdict_of(&found, "contents"), status),
+        ("repaired".into(), Some(0))
+    );
+    assert_eq!(lists(&sandbox), before);
+}
+
+#[test]
+fn a_catalog_in_pieces_is_begun_anew_with_its_embeddings() {
+    let sandbox = Sandbox::with_handbook();
+    sandbox.index();
+    let before = lists(&sandbox);
+    let path = sandbox.index_dir().join("catalog.sqlite");
+    let whole = fs_err::read(&path).unwrap();
+    // The page that the table of documents begins on: its rows are what walks are compared with.
+    let mut bytes = whole.clone();
+    let page = place(&bytes, b"guide/install.md") / 4096 * 4096;
+    bytes[page..page + 64].fill(0xff);
+    fs_err::write(&path, bytes).unwrap();
+    let (found, status) = verdicts(&sandbox, &[]);
+    assert_eq!(
+        (verdict_of(&found, "catalog"), status),
+        ("damaged".into(), Some(1))
+    );
+    // The first run meets the damage; the one after it at the latest begins anew.
+    let mut said = String::new();
+    for _ in 0..2 {
+        let output = sandbox.command("index").output().unwrap();
+        said =
+            String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        if output.status.success() {
+            break;
+        }
+        assert!(said.contains("malformed"), "{said}");
+    }
+    assert!(said.contains("5 added") && said.contains(" 0 embedded"), "{said}");
+    assert_eq!(lists(&sandbox), before);
+    assert_eq!(verdicts(&sandbox, &[]).1, Some(0));
+    // With its first bytes gone nothing of it can be read, and all is made from the files.
+    let mut bytes = whole;
+    bytes[..100].fill(0);
+    fs_err::write(&path, bytes).unwrap();
+    let (found, status) = verdicts(&sandbox, &["--repair"]);
+    assert_eq!(
+        (verdict_of(&found, "catalog"), status),
+        ("repaired".into(), Some(0))
+    );
+    assert_eq!(lists(&sandbox), before);
 }

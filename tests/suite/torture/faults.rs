@@ -1,6 +1,5 @@
 //! Faults of a disk, from a library that is put between the program and the C library.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
@@ -42,7 +41,7 @@ impl Faults {
 
     /// Has `command` run on it: of the calls that change something below `dir`, number `at` goes wrong (0: none).
     pub fn set(&self, command: &mut Command, dir: &Path, kind: &str, at: u64) {
-        File::create(&self.count).unwrap().set_len(8).unwrap();
+        fs_err::write(&self.count, [0; 8]).unwrap();
         command
             .env("LD_PRELOAD", &*LIBRARY)
             .env("FAULTS_DIR", dir)

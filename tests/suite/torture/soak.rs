@@ -16,6 +16,8 @@ const CLIENTS: u64 = 8;
 const SECONDS: u64 = 8;
 /// Longest rest between two changes, milliseconds.
 const REST: u64 = 300;
+/// The same between two questions of a client.
+const CLIENT_REST: u64 = 40;
 /// What is measured at the end is held against what was after this share of the time, when caches are warm.
 const WARM: f64 = 0.25;
 /// How often memory is looked at.
@@ -44,10 +46,6 @@ fn descriptors(server: &Server) -> usize {
 
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "looks at the process through /proc")]
-#[expect(
-    clippy::print_stderr,
-    reason = "the figures of a long one are what it is run for"
-)]
 fn while_the_folder_changes_no_answer_is_wrong() {
     let given = std::env::var("AUTORAG_SOAK_SECONDS").ok();
     let lasts = Duration::from_secs(given.map_or(SECONDS, |seconds| seconds.parse().unwrap()));
@@ -75,6 +73,7 @@ fn while_the_folder_changes_no_answer_is_wrong() {
                         let since = Instant::now();
                         let answer = server.search(&json!({"query": query, "mode": mode}));
                         truth::check_hits(&answer, &held(), since);
+                        std::thread::sleep(Duration::from_millis(random.next(CLIENT_REST)));
                         asked.fetch_add(1, Ordering::Relaxed);
                     }
                 })

@@ -1,0 +1,128 @@
+//! Checks of the catalog: its pages, its checksums, and what its rows say of one another.
+
+use rusqlite::{Connection, params};
+
+use super::Found;
+use crate::catalog::{self, Catalog, holds, of_codes, of_text};
+use crate::{ContentHash, DocumentId, StoreError};
+
+pub(super) fn pages(catalog: &Catalog) -> Found {
+    Ok(match catalog.read(catalog::complaint)? {
+        None => Ok("every page and every document reads back".into()),
+        Some(said) => Err(said),
+    })
+}
+
+/// What rows must not be, which those are, and what mends them.
+const WRONG: [(&str, &str, &str); 4] = [
+    (
+        "texts without their document",
+        "texts WHERE NOT EXISTS (SELECT 1 FROM documents d WHERE d.id = document)",
+        "DELETE FROM",
+    ),
+    (
+        "passages without their document",
+        "passages WHERE NOT EXISTS (SELECT 1 FROM documents d WHERE d.id = document)",
+        "DELETE FROM",
+    ),
+    (
+        "documents without their text",
+        "documents WHERE status = 'completed' AND NOT EXISTS (SELECT 1 FROM texts t WHERE t.document = id)",
+        "UPDATE documents SET size = -1, source_hash = zeroblob(32)",
+    ),
+    (
+        "passages without the embedding that they should have",
+        "passages WHERE vector_seq IS NOT NULL AND NOT EXISTS (
+             SELECT 1 FROM embeddings e WHERE e.hash = embed_hash
+             AND e.model = (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'serving_model'))",
+        "UPDATE passages SET vector_seq = NULL",
+    ),
+];
+
+pub(super) fn contents(catalog: &Catalog) -> Found {
+    catalog.read(|connection| {
+        let mut wrong = Vec::new();
+        for (what, which, _) in WRONG {
+            let count: i64 =
+                connection.query_row(&format!("SELECT count(*) FROM {which}"), [], |row| row.get(0))?;
+            if count > 0 {
+                wrong.push(format!("{count} {what}"));
+            }
+        }
+        let texts = damaged_texts(connection)?.len();
+        if texts > 0 {
+            wrong.push(format!("{texts} documents whose text is not what was written"));
+        }
+        let embeddings = damaged_embeddings(connection)?.len();
+        if embeddings > 0 {
+            wrong.push(format!("{embeddings} embeddings that are not what was written"));
+        }
+        Ok(match wrong.is_empty() {
+            true => Ok("texts and embeddings are what was written, and fit together".into()),
+            false => Err(wrong.join(", ")),
+        })
+    })
+}
+
+/// Takes out what is damaged, so that the next run puts it in again.
+pub(super) fn mend(catalog: &Catalog) -> Result<(), StoreError> {
+    catalog.write(|transaction| {
+        let texts = damaged_texts(transaction)?;
+        catalog::doubt_documents(transaction, &texts)?;
+        let embeddings = damaged_embeddings(transaction)?;
+        catalog::forget_embeddings(transaction, &embeddings)?;
+        for (_, which, remedy) in WRONG {
+            // An update is of a table that it names itself.
+            let rows = match remedy.starts_with("UPDATE") {
+                true => which.split_once(' ').map_or(which, |(_, condition)| condition),
+                false => which,
+            };
+            transaction.execute(&format!("{remedy} {rows}"), [])?;
+        }
+        Ok(())
+    })
+}
+
+/// Live documents with a passage that does not slice out of their text, or that is not what its checksum is of.
+fn damaged_texts(connection: &Connection) -> rusqlite::Result<Vec<DocumentId>> {
+    let mut texts = connection.prepare(
+        "SELECT t.document, t.text FROM texts t JOIN documents d ON d.id = t.document
+         WHERE d.retired_seq IS NULL AND d.size >= 0",
+    )?;
+    let mut passages =
+        connection.prepare("SELECT start_byte, end_byte, checksum FROM passages WHERE document = ?1")?;
+    let (mut damaged, mut rows) = (Vec::new(), texts.query([])?);
+    while let Some(row) = rows.next()? {
+        let document: u32 = row.get(0)?;
+        let text = row.get_ref(1)?.as_blob().ok();
+        let text = text.and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let mut within = passages.query(params![document])?;
+        let mut whole = text.is_some();
+        while let Some(passage) = within.next()? {
+            let (start, end): (i64, i64) = (passage.get(0)?, passage.get(1)?);
+            let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
+            let passage_text = range
+                .zip(text)
+                .and_then(|((start, end), text)| text.get(start..end));
+            let kept: Option<i64> = passage.get(2)?;
+            whole &= passage_text.is_some_and(|text| holds(kept, of_text(text)));
+        }
+        if !whole {
+            damaged.push(DocumentId(document));
+        }
+    }
+    Ok(damaged)
+}
+
+fn damaged_embeddings(connection: &Connection) -> rusqlite::Result<Vec<ContentHash>> {
+    let mut statement = connection.prepare("SELECT hash, scale, codes, checksum FROM embeddings")?;
+    let (mut damaged, mut rows) = (Vec::new(), statement.query([])?);
+    while let Some(row) = rows.next()? {
+        let scale: f64 = row.get(1)?;
+        let codes = row.get_ref(2)?.as_blob().unwrap_or_default();
+        if !holds(row.get(3)?, of_codes(scale as f32, codes)) {
+            damaged.push(ContentHash(row.get(0)?));
+        }
+    }
+    Ok(damaged)
+}

@@ -1,0 +1,149 @@
+//! Checks of a store as it lies on disk, which change nothing, and repairs of what they find.
+
+mod catalog;
+mod derived;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::Path;
+
+use tantivy::TantivyError;
+use tantivy::directory::error::OpenReadError;
+
+use crate::catalog::Catalog;
+use crate::{StoreError, lock, salvage};
+
+/// What a check came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// Not what was written.
+    Damaged,
+    /// It could not be looked at, so that nothing is known of it.
+    Unchecked,
+}
+
+/// A part of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StorePart {
+    /// The database's pages.
+    Catalog,
+    /// What its rows say of one another.
+    Contents,
+    /// The lexical index, derived.
+    Lexical,
+    /// The vectors, derived.
+    Vectors,
+}
+
+impl StorePart {
+    /// A word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StorePart::Catalog => "catalog",
+            StorePart::Contents => "contents",
+            StorePart::Lexical => "lexical",
+            StorePart::Vectors => "vectors",
+        }
+    }
+
+    /// Whether it can be made anew from the catalog.
+    pub fn is_derived(self) -> bool {
+        matches!(self, StorePart::Lexical | StorePart::Vectors)
+    }
+}
+
+/// One part, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Which.
+    pub part: StorePart,
+    /// What it came to.
+    pub verdict: Verdict,
+    /// What was found.
+    pub detail: String,
+}
+
+/// What a look at a part found: what is right with it, or what is not.
+type Found = Result<Result<String, String>, StoreError>;
+
+/// Checks the store in `dir`. Reads all of it.
+///
+/// # Errors
+/// [`StoreError::NoStore`] where there is none, and where its format is another.
+pub fn examine(dir: &Path) -> Result<Vec<Check>, StoreError> {
+    let catalog = match Catalog::open_read_only(dir) {
+        Err(error) if is_damage(&error) => return Ok(vec![judged(StorePart::Catalog, Err(error))]),
+        opened => opened?,
+    };
+    let pages = judged(StorePart::Catalog, catalog::pages(&catalog));
+    let whole = pages.verdict == Verdict::Ok;
+    let mut checks = vec![pages];
+    // What a damaged database says of the other parts is worth nothing.
+    if whole {
+        checks.push(judged(StorePart::Contents, catalog::contents(&catalog)));
+        checks.push(judged(StorePart::Lexical, derived::lexical(dir, &catalog)));
+        checks.push(judged(StorePart::Vectors, derived::vectors(dir, &catalog)));
+    }
+    Ok(checks)
+}
+
+/// Repairs parts of the store in `dir`, so far as it can be done without the documents: derived indexes are deleted, for the next
+/// writer to make anew; what is damaged in the catalog is taken out, and its files are read, or its passages embedded, by the next
+/// run; a catalog that SQLite cannot read is put aside, and a new one begins with what is intact of it.
+///
+/// # Errors
+/// [`StoreError::LockHeld`] where a process writes the store.
+pub fn repair(dir: &Path, parts: &[StorePart]) -> Result<(), StoreError> {
+    let _held = lock::acquire(dir)?;
+    for part in parts {
+        match part {
+            StorePart::Catalog => drop(salvage::begin_anew(dir)?),
+            StorePart::Contents => catalog::mend(&Catalog::open(dir)?)?,
+            StorePart::Lexical => discard(&dir.join(crate::store::LEXICAL))?,
+            StorePart::Vectors => discard(&dir.join("vectors"))?,
+        }
+    }
+    Ok(())
+}
+
+fn discard(folder: &Path) -> Result<(), StoreError> {
+    match folder.exists() {
+        true => Ok(fs_err::remove_dir_all(folder)?),
+        false => Ok(()),
+    }
+}
+
+fn judged(part: StorePart, found: Found) -> Check {
+    let (verdict, detail) = match found {
+        Ok(Ok(detail)) => (Verdict::Ok, detail),
+        Ok(Err(detail)) => (Verdict::Damaged, detail),
+        Err(error) if is_damage(&error) => (Verdict::Damaged, error.to_string()),
+        Err(error) => (Verdict::Unchecked, error.to_string()),
+    };
+    Check {
+        part,
+        verdict,
+        detail,
+    }
+}
+
+/// Whether an error says that bytes are wrong, and not that they could not be had.
+pub(crate) fn is_damage(error: &StoreError) -> bool {
+    match error {
+        StoreError::Catalog { source, .. } => crate::catalog::is_damage(source),
+        StoreError::Lexical { source, .. } => match source {
+            TantivyError::IoError(error)
+            | TantivyError::OpenReadError(OpenReadError::IoError { io_error: error, .. }) => {
+                // A file that is cut off is an error of input too, but not one of the system.
+                error.raw_os_error().is_none() || error.kind() == io::ErrorKind::NotFound
+            }
+            TantivyError::LockFailure(..) | TantivyError::SystemError(_) => false,
+            _ => true,
+        },
+        StoreError::Damaged { .. } => true,
+        _ => false,
+    }
+}

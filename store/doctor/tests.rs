@@ -1,0 +1,141 @@
+//! Damage done to a small store, found and repaired.
+
+use std::path::Path;
+
+use super::{StorePart, Verdict, examine, repair};
+use crate::{
+    ChangeBatch, ContentHash, FileStat, ItemStatus, Metadata, ModelIdentity, NewDocument, NewPassage, Span,
+    Store, StoreError, StoreOptions,
+};
+
+fn open(dir: &Path) -> Store {
+    let model = ModelIdentity {
+        id: "m".into(),
+        version: "v".into(),
+        dimensions: 3,
+        ..ModelIdentity::default()
+    };
+    let options = StoreOptions {
+        model,
+        sources: Vec::new(),
+    };
+    Store::open(dir, options).unwrap()
+}
+
+fn add(store: &Store, key: &str, text: &str) {
+    let hash = ContentHash::of(text.as_bytes());
+    let span = Span {
+        start_byte: 0,
+        end_byte: text.len(),
+        start_line: 1,
+        end_line: 1,
+        page: None,
+    };
+    let document = NewDocument {
+        key: key.into(),
+        stat: FileStat {
+            size: 1,
+            modified_ns: 0,
+            inode: 0,
+        },
+        source_hash: hash,
+        status: ItemStatus::Completed,
+        reason: None,
+        kind: "text".into(),
+        language: None,
+        title: None,
+        metadata: Metadata::new(),
+        text: text.into(),
+        passages: vec![NewPassage {
+            span,
+            heading_path: Vec::new(),
+            embed_hash: hash,
+        }],
+    };
+    let batch = ChangeBatch {
+        upserts: vec![document],
+        ..ChangeBatch::default()
+    };
+    store.apply(&batch).unwrap();
+    store.put_embeddings(&[(hash, vec![0.6, 0.8, 0.0])]).unwrap();
+    store.finish_run(1).unwrap();
+}
+
+/// Parts that are not as they should be.
+fn damaged(dir: &Path) -> Vec<StorePart> {
+    let checks = examine(dir).unwrap().into_iter();
+    let wrong = checks.filter(|check| check.verdict != Verdict::Ok);
+    wrong.map(|check| check.part).collect()
+}
+
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs_err::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn a_flipped_bit_in_a_derived_index_is_found_and_repaired() {
+    let dir = tempfile::tempdir().unwrap();
+    add(&open(dir.path()), "a", "penguins live in the south");
+    assert_eq!(damaged(dir.path()), []);
+    for part in [StorePart::Lexical, StorePart::Vectors] {
+        let holds_data = |path: &std::path::PathBuf| {
+            let name = path.file_name().unwrap().to_string_lossy();
+            // Names of what is not part of a commit.
+            !name.starts_with('.') && fs_err::metadata(path).unwrap().len() > 0
+        };
+        let folder = dir.path().join(part.as_str());
+        for path in files(&folder).into_iter().filter(holds_data) {
+            let whole = fs_err::read(&path).unwrap();
+            let mut flipped = whole.clone();
+            // The footers of tantivy, which may be longer than what is before them, are not under their own checksum.
+            let at = match part {
+                StorePart::Lexical => 0,
+                _ => whole.len() / 2,
+            };
+            flipped[at] ^= 1;
+            // The file of the schema and the commit is JSON without a checksum, where not every bit says something.
+            if path.extension().is_some_and(|ending| ending == "json") {
+                continue;
+            }
+            fs_err::write(&path, &flipped).unwrap();
+            assert_eq!(damaged(dir.path()), [part], "{}", path.display());
+            fs_err::write(&path, &whole).unwrap();
+        }
+        assert_eq!(damaged(dir.path()), []);
+        repair(dir.path(), &[part]).unwrap();
+        assert_eq!(damaged(dir.path()), [part]);
+        drop(open(dir.path()));
+        assert_eq!(damaged(dir.path()), []);
+    }
+}
+
+#[test]
+fn a_damaged_catalog_is_told_from_one_that_is_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(examine(dir.path()), Err(StoreError::NoStore { .. })));
+    add(&open(dir.path()), "a", "penguins");
+    let path = dir.path().join("catalog.sqlite");
+    let mut bytes = fs_err::read(&path).unwrap();
+    bytes[..16].fill(0xff);
+    fs_err::write(&path, bytes).unwrap();
+    assert_eq!(damaged(dir.path()), [StorePart::Catalog]);
+}
+
+#[test]
+fn vectors_ahead_of_a_catalog_that_was_put_back_are_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("catalog.sqlite");
+    add(&open(dir.path()), "a", "one");
+    let older = fs_err::read(&path).unwrap();
+    add(&open(dir.path()), "b", "two");
+    fs_err::write(&path, older).unwrap();
+    assert_eq!(damaged(dir.path()), [StorePart::Lexical, StorePart::Vectors]);
+    let store = open(dir.path());
+    assert_eq!(damaged(dir.path()), []);
+    // Its passage has the number that the lost one had, and must have a vector of its own.
+    add(&store, "c", "three");
+    assert_eq!(store.snapshot().unwrap().counts().embedded, 2);
+    drop(store);
+    assert_eq!(damaged(dir.path()), []);
+}
