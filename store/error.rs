@@ -76,7 +76,7 @@ pub enum StoreError {
         source: rusqlite::Error,
     },
     /// The lexical index failed.
-    #[error("the lexical index {}: {source}; delete the folder to have it rebuilt", .path.display())]
+    #[error("the lexical index {}: {source}; where it is damaged, `autorag doctor --repair` makes it anew", .path.display())]
     Lexical {
         /// Its folder.
         path: PathBuf,

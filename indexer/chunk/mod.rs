@@ -345,7 +345,7 @@ mod tests {
         // Longer than any word that the model knows, and so one token, until a cut makes it shorter.
         let word = "\u{443}";
         let text = format!(
-            "c. \u{2591} [^A:{}\u{255e}\u{442}{}\n    def e(lf):\n  {}      return 0\n",
+            "c\u{25a0}\u{b7}\u{2584}\u{2591} [^A:{}\u{255e}\u{42c}{}\n    def \u{435}\u{42a}\u{42a}\u{42a}lf):\n  {}      return 0\n",
             word.repeat(73),
             word.repeat(40),
             word.repeat(38)

@@ -94,6 +94,8 @@ mod tests {
              DROP INDEX documents_to_retry;
              ALTER TABLE documents DROP COLUMN attempts;
              ALTER TABLE documents DROP COLUMN retry_at;
+             ALTER TABLE passages DROP COLUMN checksum;
+             ALTER TABLE embeddings DROP COLUMN checksum;
              INSERT INTO documents VALUES (4, 'a.md', 1, 2, 3, x'00', 'error', 'why', 'text', NULL, NULL, '{}', 0, 1, NULL, NULL);
              PRAGMA user_version = 2;",
         )

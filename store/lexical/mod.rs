@@ -13,6 +13,7 @@ mod tests;
 mod typed;
 mod view;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -108,6 +109,10 @@ impl Lexical {
 
     /// Opens the index at `path`, which must be one of ours.
     pub(crate) fn open_existing(path: &Path) -> Result<Lexical, StoreError> {
+        contained(path, || Lexical::opened(path))
+    }
+
+    fn opened(path: &Path) -> Result<Lexical, StoreError> {
         let named = |source| StoreError::Lexical {
             path: path.to_owned(),
             source,
@@ -165,8 +170,11 @@ impl Lexical {
 
     /// Files of the last commit whose bytes are not those that were written.
     pub(crate) fn damaged_files(&self) -> Result<Vec<String>, StoreError> {
-        let found = self.index.validate_checksum();
-        let found = found.map_err(|source| self.failed(source))?;
+        let found = contained(&self.path, || {
+            self.index
+                .validate_checksum()
+                .map_err(|source| self.failed(source))
+        })?;
         let mut files: Vec<String> = found.iter().map(|path| path.display().to_string()).collect();
         files.sort_unstable();
         Ok(files)
@@ -205,10 +213,12 @@ impl Lexical {
 
     /// A view of the last commit.
     pub(crate) fn view(&self) -> Result<LexicalView, StoreError> {
-        self.reader.reload().map_err(|source| self.failed(source))?;
-        let searcher = self.reader.searcher();
-        let statistics = self.counts.of(&searcher);
-        LexicalView::new(searcher, statistics, self.fields, &self.path)
+        contained(&self.path, || {
+            self.reader.reload().map_err(|source| self.failed(source))?;
+            let searcher = self.reader.searcher();
+            let statistics = self.counts.of(&searcher);
+            LexicalView::new(searcher, statistics, self.fields, &self.path)
+        })
     }
 
     fn failed(&self, source: TantivyError) -> StoreError {
@@ -217,4 +227,14 @@ impl Lexical {
             source,
         }
     }
+}
+
+/// What `work` on the index at `path` gives. On bytes that are not what it wrote, tantivy may panic as well as fail: its files end
+/// with a part that no checksum is of.
+fn contained<T>(path: &Path, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        let source = TantivyError::DataCorruption(DataCorruption::comment_only("it is not what was written"));
+        let path = path.to_owned();
+        Err(StoreError::Lexical { path, source })
+    })
 }

@@ -17,7 +17,7 @@ use super::language::{self, Profile};
 use super::query::Searched;
 use super::statistics::Statistics;
 use super::typed::{Clause, Forms, Scope, Typed};
-use super::{Fields, analyzer};
+use super::{Fields, analyzer, contained};
 use crate::{Candidate, DocumentId, DocumentSet, Matching, PassageId, StoreError};
 
 /// Candidates fetched beyond those asked for, at first and at most, until no equal scores are cut apart: which of them tantivy
@@ -275,10 +275,11 @@ impl LexicalView {
         loop {
             let depth = limit + ties;
             let best = Best::new(depth, allowed, barred);
-            let found = self
-                .searcher
-                .search_with_statistics_provider(query, &best, counted);
-            let mut found = found.map_err(|source| self.failed(source))?;
+            let mut found = contained(&self.path, || {
+                self.searcher
+                    .search_with_statistics_provider(query, &best, counted)
+                    .map_err(|source| self.failed(source))
+            })?;
             found.iter_mut().for_each(|(score, _)| *score = settled(*score));
             let cut = found
                 .get(limit - 1)

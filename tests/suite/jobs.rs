@@ -497,6 +497,8 @@ fn an_index_of_the_version_before_is_brought_up() {
              DROP INDEX documents_to_retry;
              ALTER TABLE documents DROP COLUMN attempts;
              ALTER TABLE documents DROP COLUMN retry_at;
+             ALTER TABLE passages DROP COLUMN checksum;
+             ALTER TABLE embeddings DROP COLUMN checksum;
              PRAGMA user_version = 2;",
         )
         .unwrap();
