@@ -15,8 +15,12 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
     // A bare level is about this program; its libraries say little of use below a warning.
     let bare = ["off", "error", "warn", "info", "debug", "trace"].contains(&settings.level.as_str());
     let filter = if bare {
-        // A folder that goes takes its watch along, which notify deems worth a warning.
-        format!("warn,notify=error,autorag={}", settings.level)
+        // A folder that goes takes its watch along, which notify deems worth a warning; so does tantivy a merge of segments whose
+        // passages were all deleted meanwhile.
+        format!(
+            "warn,notify=error,tantivy::indexer::segment_manager=error,autorag={}",
+            settings.level
+        )
     } else {
         settings.level.clone()
     };

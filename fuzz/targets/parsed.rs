@@ -11,7 +11,10 @@ static EMBEDDER: LazyLock<Embedder> = LazyLock::new(|| Embedder::built_in().unwr
 /// Has a panic of ours end the process. What other people's parsers panic of costs the document, as it does in a run.
 pub fn end_at_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        if !panic.location().is_some_and(|location| location.file().contains("/registry/")) {
+        if !panic
+            .location()
+            .is_some_and(|location| location.file().contains("/registry/"))
+        {
             eprintln!("{panic}");
             std::process::abort();
         }
