@@ -39,13 +39,16 @@ fuzz_target!(
         while let (Some(name), Some(content)) = (parts.next(), parts.next()) {
             members.push((String::from_utf8_lossy(name).into_owned(), content));
         }
-        let container = match kind % 4 {
+        // The writers of containers panic of some names, which is not what is looked for here.
+        let container = std::panic::catch_unwind(|| match kind % 4 {
             0 => message(&members),
             1 => archive(&members),
             2 => tape(&members),
             _ => compressed(&tape(&members)),
-        };
-        parsed::check("folder/name", &container, 32);
+        });
+        if let Ok(container) = container {
+            parsed::check("folder/name", &container, 32);
+        }
     }
 );
 
