@@ -89,7 +89,8 @@ fn open(plan: &Plan, opening: &watch::Sender<Opening>, cancel: &Cancel) -> Optio
         if corpus.writes() {
             return Some(corpus);
         }
-        while corpus.engine().store().has_writer() {
+        // What cannot be written is not to be taken over either.
+        while corpus.is_unwritable() || corpus.engine().store().has_writer() {
             std::thread::park_timeout(TAKE_OVER_EVERY);
             if cancel.is_cancelled() {
                 return None;

@@ -62,6 +62,7 @@ pub struct Corpus {
     engine: Engine,
     plan: Plan,
     writes: bool,
+    unwritable: bool,
     run: Mutex<Run>,
     /// A job that someone has asked for and that no run has taken up yet.
     requested: Mutex<Option<JobId>>,
@@ -98,7 +99,7 @@ impl Corpus {
             Access::Write | Access::WriteOrFollow => {
                 match autorag_store::mend(&plan.data_dir) {
                     // Who has it mends it when it is opened next.
-                    Err(StoreError::LockHeld { .. }) => {}
+                    Err(StoreError::LockHeld { .. } | StoreError::Unwritable { .. }) => {}
                     mended => drop(mended?),
                 }
                 let (embedder, model) = plan.models.open_wanted(&plan.data_dir)?;
@@ -107,10 +108,16 @@ impl Corpus {
                 Store::open(&plan.data_dir, StoreOptions { model, sources }).map(|store| (store, true))
             }
         };
+        let mut unwritable = false;
         let (store, writes) = match opened {
             Err(StoreError::LockHeld { pid, .. }) if access == Access::WriteOrFollow => {
                 let other = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
                 tracing::info!(data_dir = %plan.data_dir.display(), "{other} keeps this index; following it");
+                (Store::open_read_only(&plan.data_dir)?, false)
+            }
+            Err(error @ StoreError::Unwritable { .. }) if access == Access::WriteOrFollow => {
+                tracing::warn!("{error}");
+                unwritable = true;
                 (Store::open_read_only(&plan.data_dir)?, false)
             }
             opened => opened?,
@@ -148,6 +155,7 @@ impl Corpus {
             engine,
             plan,
             writes,
+            unwritable,
             run: Mutex::default(),
             requested: Mutex::default(),
             opened: Instant::now(),
@@ -157,6 +165,11 @@ impl Corpus {
     /// Whether this process is the one that changes the index.
     pub fn writes(&self) -> bool {
         self.writes
+    }
+
+    /// Whether this process could not change the index if no other did.
+    pub fn is_unwritable(&self) -> bool {
+        self.unwritable
     }
 
     /// The engine that answers.

@@ -18,6 +18,14 @@ pub enum StoreError {
         /// The process that holds it, where it said so.
         pid: Option<u32>,
     },
+    /// The store's folder is on a disk, or of a user, that does not let this process write.
+    #[error("{} cannot be written, so that the index can be asked there and not be brought up to date: {reason}", .dir.display())]
+    Unwritable {
+        /// The store's folder.
+        dir: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
     /// The folder holds no store.
     #[error("{} holds no index; `autorag index` makes one", .dir.display())]
     NoStore {

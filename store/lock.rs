@@ -1,7 +1,7 @@
 //! One writer a store: an advisory lock on a file, which the system frees when the process ends, however it ends.
 
 use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::Path;
 
 use crate::StoreError;
@@ -19,7 +19,14 @@ pub(crate) fn acquire(dir: &Path) -> Result<Lock, StoreError> {
         .write(true)
         .create(true)
         .truncate(false)
-        .open(&path)?;
+        .open(&path);
+    let opened = opened.map_err(|error| match is_refusal(&error) {
+        true => StoreError::Unwritable {
+            dir: dir.to_owned(),
+            reason: error.to_string(),
+        },
+        false => error.into(),
+    })?;
     let mut file = opened.into_file();
     match file.try_lock() {
         Ok(()) => {}
@@ -43,6 +50,14 @@ pub(crate) fn is_held(dir: &Path) -> bool {
         return false;
     };
     matches!(file.file().try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
+/// Whether an error says that this process may not write there, on a disk that is read only for example.
+pub(crate) fn is_refusal(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied
+    )
 }
 
 fn holder(file: &mut File) -> Option<u32> {

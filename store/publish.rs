@@ -149,9 +149,10 @@ impl Publisher {
 
     /// How far the lexical index is that the writer keeps; 0 while there is none.
     fn follow_lexical(&mut self) -> Result<Seq, StoreError> {
-        if self.lexical.is_none() {
-            // Not there yet, or just being made: there is nothing to find then.
-            self.lexical = Lexical::open_existing(&self.dir.join("lexical")).ok();
+        let path = self.dir.join("lexical");
+        // Not there yet, or just being made: there is nothing to find then.
+        if self.lexical.is_none() && path.join("meta.json").exists() {
+            self.lexical = Some(Lexical::open_existing(&path)?);
         }
         self.lexical.as_ref().map_or(Ok(0), Lexical::applied)
     }

@@ -11,12 +11,15 @@ mod terms;
 #[cfg(test)]
 mod tests;
 mod typed;
+mod unwritable;
 mod view;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use tantivy::directory::MmapDirectory;
+use tantivy::directory::error::LockError;
 use tantivy::error::DataCorruption;
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions,
@@ -26,9 +29,11 @@ use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyError};
 pub(crate) use change::Change;
 use statistics::SegmentCounts;
 pub use terms::TermMatch;
+use unwritable::Unwritable;
 pub(crate) use view::{LexicalView, Restriction};
 
 use crate::doctor::is_damage;
+use crate::lock::is_refusal;
 use crate::{Seq, StoreError};
 
 /// Memory for postings on their way to disk. One thread writes: parsing and embedding need the others.
@@ -117,7 +122,24 @@ impl Lexical {
             path: path.to_owned(),
             source,
         };
-        let index = Index::open_in_dir(path).map_err(named)?;
+        let opened = Lexical::of(path, Index::open_in_dir(path).map_err(named)?);
+        match opened {
+            Err(StoreError::Lexical {
+                source: TantivyError::LockFailure(LockError::IoError(refused), _),
+                ..
+            }) if is_refusal(&refused) => {
+                let files = MmapDirectory::open(path).map_err(|error| named(error.into()))?;
+                Lexical::of(path, Index::open(Unwritable(files)).map_err(named)?)
+            }
+            opened => opened,
+        }
+    }
+
+    fn of(path: &Path, index: Index) -> Result<Lexical, StoreError> {
+        let named = |source| StoreError::Lexical {
+            path: path.to_owned(),
+            source,
+        };
         let (schema, fields) = schema();
         if index.schema() != schema {
             return Err(named(TantivyError::SchemaError(
