@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use autorag_store::{ContentHash, FileStat, ItemStatus, Metadata, NewDocument, NewPassage, Retry};
 
@@ -137,23 +137,6 @@ impl Indexer {
     }
 }
 
-/// In place of a file's number where what is remembered of it is not to be relied on: the next walk then reads it once more.
-const NO_INODE: u64 = 0;
-/// How fine the times of files are, on most file systems and on those that only know whole seconds, nanoseconds.
-const TICK: u64 = 20_000_000;
-const COARSE_TICK: u64 = 2_000_000_000;
-
-/// Whether a file that was last changed at `modified_ns` could be changed again at `now` without another time, as the index of git
-/// has it with its "racy" entries.
-fn may_change_unseen(modified_ns: i64, now: SystemTime) -> bool {
-    let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-    let tick = match modified_ns % 1_000_000_000 {
-        0 => COARSE_TICK,
-        _ => TICK,
-    };
-    i128::from(modified_ns).abs_diff(now as i128) < u128::from(tick)
-}
-
 /// Codes of the system, on Linux and macOS alike, where the machine or this process has too many files open.
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
@@ -181,10 +164,7 @@ fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, FileStat), Unread> {
     )]
     let mut file = std::fs::File::open(path).map_err(failed(unread_hash()))?;
     // From before: what is written while it is read then shows as a change, to the next walk.
-    let mut stat = stat_of(&file.metadata().map_err(failed(unread_hash()))?);
-    if may_change_unseen(stat.modified_ns, SystemTime::now()) {
-        stat.inode = NO_INODE;
-    }
+    let stat = stat_of(&file.metadata().map_err(failed(unread_hash()))?);
     let mut bytes = Vec::new();
     file.by_ref()
         .take(limit.saturating_add(1))
@@ -218,25 +198,5 @@ fn cause(error: &std::io::Error) -> String {
     match error.raw_os_error() {
         Some(code) => std::io::Error::from_raw_os_error(code).to_string(),
         None => error.kind().to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_may_change_unseen_within_a_tick_of_its_time() {
-        let now = UNIX_EPOCH + Duration::from_nanos(1_000_000_000_500_000_000);
-        let before = |ns: i64| 1_000_000_000_500_000_000 - ns;
-        assert!(may_change_unseen(before(3_000_000), now));
-        assert!(!may_change_unseen(before(200_000_000), now));
-        // A time of whole seconds may be all that the file system knows.
-        assert!(may_change_unseen(before(1_500_000_000), now));
-        assert!(!may_change_unseen(before(2_500_000_000), now));
-        assert!(
-            !may_change_unseen(before(-3_600_000_000_001), now),
-            "another clock's"
-        );
     }
 }
