@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use autorag_store::{ContentHash, FileState, ItemStatus, UnixMs};
+use autorag_store::{ContentHash, FileState, ItemStatus, UnixMs, unix_now};
 
-use crate::retry::{self, is_due};
+use crate::retry::is_due;
 use crate::source::{Found, Listing};
 
 /// A file to be read, and what is known of it.
@@ -35,7 +35,7 @@ impl Changes {
     ) -> Changes {
         let (mut tasks, mut unchanged) = (Vec::new(), 0);
         let seen = listing.files.len() as u64;
-        let now = retry::now();
+        let now = unix_now();
         for (key, found) in listing.files {
             let known = known.remove(&key);
             if same_recipe && known.as_ref().is_some_and(|known| is_settled(known, &found, now)) {

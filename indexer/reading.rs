@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use autorag_store::{ContentHash, FileStat, ItemStatus, Metadata, NewDocument, NewPassage, Retry};
+use autorag_store::{ContentHash, FileStat, ItemStatus, Metadata, NewDocument, NewPassage, Retry, unix_now};
 
 use crate::Indexer;
 use crate::chunk::Chunker;
@@ -13,7 +13,6 @@ use crate::compare::{Task, half_read_hash, is_unread, unread_hash};
 use crate::input::embedding_input;
 use crate::parse::{Parsed, Refusal, contained, is_risky, parse};
 use crate::retry;
-use crate::source::stat_of;
 
 /// What came of a file.
 pub(crate) enum Outcome {
@@ -49,7 +48,7 @@ impl Indexer {
             let waits = &self.options.retry_after;
             let retry = refusal
                 .may_pass
-                .then(|| retry::next(&key, stat, known.as_ref(), waits, retry::now()));
+                .then(|| retry::next(&key, stat, known.as_ref(), waits, unix_now()));
             Outcome::New {
                 document: Box::new(without_text(key, stat, hash, refusal)),
                 known: is_known,
@@ -164,7 +163,7 @@ fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, FileStat), Unread> {
     )]
     let mut file = std::fs::File::open(path).map_err(failed(unread_hash()))?;
     // From before: what is written while it is read then shows as a change, to the next walk.
-    let stat = stat_of(&file.metadata().map_err(failed(unread_hash()))?);
+    let stat = FileStat::of(&file.metadata().map_err(failed(unread_hash()))?);
     let mut bytes = Vec::new();
     file.by_ref()
         .take(limit.saturating_add(1))

@@ -1,16 +1,8 @@
 //! When a file is tried again that could not be read for a reason that may pass.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use autorag_store::{FileStat, FileState, Retry, UnixMs};
-
-/// Milliseconds since the Unix epoch.
-pub(crate) fn now() -> UnixMs {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        UnixMs::try_from(since.as_millis()).unwrap_or(UnixMs::MAX)
-    })
-}
 
 /// Whether it is time to try a file again.
 pub(crate) fn is_due(known: &FileState, now: UnixMs) -> bool {

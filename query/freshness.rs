@@ -2,9 +2,8 @@
 
 use std::io;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
 
-use autorag_store::{ContentHash, DocumentEntry};
+use autorag_store::{ContentHash, DocumentEntry, FileStat};
 
 /// State of a hit's file at the moment of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,10 +39,11 @@ pub(crate) fn check(root: &Path, path: &Path, entry: &DocumentEntry) -> Freshnes
 
 fn compare(path: &Path, entry: &DocumentEntry) -> io::Result<Freshness> {
     let meta = fs_err::metadata(path)?;
-    if !meta.is_file() || meta.len() != entry.stat.size {
+    let now = FileStat::of(&meta);
+    if !meta.is_file() || now.size != entry.stat.size {
         return Ok(Freshness::Stale);
     }
-    if modified_ns(&meta) == Some(entry.stat.modified_ns) && inode(&meta) == entry.stat.inode {
+    if now == entry.stat {
         return Ok(Freshness::Current);
     }
     let bytes = fs_err::read(path)?;
@@ -51,22 +51,4 @@ fn compare(path: &Path, entry: &DocumentEntry) -> io::Result<Freshness> {
         true => Freshness::Current,
         false => Freshness::Stale,
     })
-}
-
-#[cfg(unix)]
-fn inode(meta: &std::fs::Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(meta)
-}
-
-#[cfg(not(unix))]
-fn inode(_: &std::fs::Metadata) -> u64 {
-    0
-}
-
-fn modified_ns(meta: &std::fs::Metadata) -> Option<i64> {
-    let time = meta.modified().ok()?;
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_nanos()).ok(),
-        Err(before) => i64::try_from(before.duration().as_nanos()).ok().map(|ns| -ns),
-    }
 }

@@ -100,7 +100,7 @@ impl Corpus {
                 match autorag_store::mend(&plan.data_dir) {
                     // Who has it mends it when it is opened next.
                     Err(StoreError::LockHeld { .. } | StoreError::Unwritable { .. }) => {}
-                    mended => drop(mended?),
+                    mended => mended?,
                 }
                 let (embedder, model) = plan.models.open_wanted(&plan.data_dir)?;
                 wanted = Some((embedder, model.clone()));

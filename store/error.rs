@@ -1,6 +1,10 @@
 //! What can go wrong with a store.
 
+use std::io;
 use std::path::PathBuf;
+
+use tantivy::TantivyError;
+use tantivy::directory::error::OpenReadError;
 
 /// A store that could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +78,7 @@ pub enum StoreError {
     Filter(#[from] crate::FilterError),
     /// A file could not be read or written. The message names it.
     #[error(transparent)]
-    Io(#[from] std::io::Error),
+    Io(#[from] io::Error),
     /// The catalog failed.
     #[error("the catalog {}: {source}", .path.display())]
     Catalog {
@@ -89,7 +93,7 @@ pub enum StoreError {
         /// Its folder.
         path: PathBuf,
         /// What tantivy said.
-        source: tantivy::TantivyError,
+        source: TantivyError,
     },
     /// A row of the catalog does not read back as what was written.
     #[error("the catalog {} holds a damaged {what}; delete the index folder to have it rebuilt", .path.display())]
@@ -99,4 +103,24 @@ pub enum StoreError {
         /// What the row should have been.
         what: &'static str,
     },
+}
+
+impl StoreError {
+    /// Whether it says that bytes are wrong, and not that they could not be had.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            StoreError::Catalog { source, .. } => crate::catalog::is_damage(source),
+            StoreError::Lexical { source, .. } => match source {
+                TantivyError::IoError(error)
+                | TantivyError::OpenReadError(OpenReadError::IoError { io_error: error, .. }) => {
+                    // A file that is cut off is an error of input too, but not one of the system.
+                    error.raw_os_error().is_none() || error.kind() == io::ErrorKind::NotFound
+                }
+                TantivyError::LockFailure(..) | TantivyError::SystemError(_) => false,
+                _ => true,
+            },
+            StoreError::Damaged { .. } => true,
+            _ => false,
+        }
+    }
 }

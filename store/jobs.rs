@@ -1,6 +1,7 @@
 //! Jobs: updates of the index that found something to do, with a log of what became of each file.
 
 use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::catalog::{self, Catalog};
 use crate::{Store, StoreError, lock};
@@ -14,35 +15,12 @@ pub type JobId = u64;
 /// Milliseconds since the Unix epoch.
 pub type UnixMs = i64;
 
-/// A set of words that are kept in the catalog and used on the wire.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name {
-            $($(#[$variant_doc])* $variant),*
-        }
-
-        impl $name {
-            /// The word stored in the catalog and used on the wire.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $($name::$variant => $word),*
-                }
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = ();
-
-            fn from_str(word: &str) -> Result<$name, ()> {
-                match word {
-                    $($word => Ok($name::$variant),)*
-                    _ => Err(()),
-                }
-            }
-        }
-    };
+/// The time.
+pub fn unix_now() -> UnixMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        UnixMs::try_from(since.as_millis()).unwrap_or(UnixMs::MAX)
+    })
 }
 
 words! {

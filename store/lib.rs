@@ -4,6 +4,9 @@
 //! [`Snapshot`] and sees one state of all three to its end. Each transaction of the catalog takes the next [`Seq`]; the two
 //! indexes record how far they have got, and catch up on opening, so that a process may die at any moment.
 
+#[macro_use]
+mod words;
+
 mod catalog;
 mod control;
 mod doctor;
@@ -28,7 +31,7 @@ pub use error::StoreError;
 pub use filter::{DocumentField, Filter, FilterError};
 pub use jobs::{
     ItemAction, Job, JobCause, JobCounts, JobId, JobItem, JobProgress, JobState, NewJobItem, UnixMs,
-    cancel_held_job,
+    cancel_held_job, unix_now,
 };
 pub use lexical::TermMatch;
 pub use model::{

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
+use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
@@ -66,39 +66,38 @@ pub struct FileStat {
     pub inode: u64,
 }
 
-/// What became of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ItemStatus {
-    /// Parsed and searchable.
-    Completed,
-    /// Could not be read or parsed; the reason says why.
-    Error,
-    /// Left out on purpose (binary, too large, unsupported …); the reason says why.
-    Skipped,
-}
-
-impl ItemStatus {
-    /// The word stored in the catalog and used on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ItemStatus::Completed => "completed",
-            ItemStatus::Error => "error",
-            ItemStatus::Skipped => "skipped",
+impl FileStat {
+    /// What `meta` says.
+    pub fn of(meta: &std::fs::Metadata) -> FileStat {
+        let modified_ns = meta
+            .modified()
+            .map_or(0, |time| match time.duration_since(UNIX_EPOCH) {
+                Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+                Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
+            });
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(meta);
+        #[cfg(not(unix))]
+        let inode = 0;
+        FileStat {
+            size: meta.len(),
+            modified_ns,
+            inode,
         }
     }
 }
 
-impl FromStr for ItemStatus {
-    type Err = ();
-
-    fn from_str(word: &str) -> Result<ItemStatus, ()> {
-        match word {
-            "completed" => Ok(ItemStatus::Completed),
-            "error" => Ok(ItemStatus::Error),
-            "skipped" => Ok(ItemStatus::Skipped),
-            _ => Err(()),
-        }
+words! {
+    /// What became of a file.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    ItemStatus {
+        /// Parsed and searchable.
+        Completed = "completed",
+        /// Could not be read or parsed; the reason says why.
+        Error = "error",
+        /// Left out on purpose (binary, too large, unsupported …); the reason says why.
+        Skipped = "skipped",
     }
 }
 

@@ -149,7 +149,7 @@ impl Publisher {
 
     /// How far the lexical index is that the writer keeps; 0 while there is none.
     fn follow_lexical(&mut self) -> Result<Seq, StoreError> {
-        let path = self.dir.join("lexical");
+        let path = self.dir.join(crate::store::LEXICAL);
         // Not there yet, or just being made: there is nothing to find then.
         if self.lexical.is_none() && path.join("meta.json").exists() {
             self.lexical = Some(Lexical::open_existing(&path)?);
@@ -168,7 +168,7 @@ impl Publisher {
             // An index ahead of the truth belongs to a catalog that was put back or lost.
             tracing::warn!(dir = %self.dir.display(), "the lexical index is rebuilt: it is ahead of the catalog");
             self.lexical = None;
-            let path = self.dir.join("lexical");
+            let path = self.dir.join(crate::store::LEXICAL);
             fs_err::remove_dir_all(&path)?;
             self.lexical = Some(Lexical::open(&path)?);
             applied = 0;

@@ -28,12 +28,12 @@ pub(crate) fn suspect(dir: &Path) {
     }
 }
 
-/// Whether the catalog of `dir`, if there is one, was found damaged: then a new one has its place. To be called before anything of
-/// it is asked.
+/// Has a new catalog take the place of that of `dir`, if there is one and it was found damaged. To be called before anything of it is
+/// asked.
 ///
 /// # Errors
 /// [`StoreError::LockHeld`] where another process writes the store, and whatever the disk says.
-pub fn mend(dir: &Path) -> Result<bool, StoreError> {
+pub fn mend(dir: &Path) -> Result<(), StoreError> {
     let damaged = match Catalog::model_of(dir) {
         Err(StoreError::Catalog { source, .. }) => is_damage(&source),
         _ => dir.join(SUSPECT).exists(),
@@ -42,7 +42,7 @@ pub fn mend(dir: &Path) -> Result<bool, StoreError> {
         let _held = lock::acquire(dir)?;
         drop(open(dir)?);
     }
-    Ok(damaged)
+    Ok(())
 }
 
 /// Opens the catalog of `dir` for writing, in place of one that is damaged a new one.

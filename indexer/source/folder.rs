@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use autorag_store::{FileStat, SourceRoot};
 use ignore::{DirEntry, WalkBuilder};
@@ -124,7 +123,7 @@ fn visit(
             },
             Some(Refusal::error(reason(&error))),
         ),
-        Ok(meta) => (stat_of(&meta), refusal_of(&meta, kind.is_symlink(), options)),
+        Ok(meta) => (FileStat::of(&meta), refusal_of(&meta, kind.is_symlink(), options)),
     };
     into.files.insert(
         key,
@@ -230,25 +229,6 @@ fn keys(path: &Path, source: &SourceRoot) -> (String, String) {
 /// The folders above a file, outermost first.
 fn parents(relative: &str) -> impl Iterator<Item = &str> {
     relative.match_indices('/').map(|(at, _)| &relative[..at])
-}
-
-/// What to remember of a file to see later whether it has changed.
-pub(crate) fn stat_of(meta: &Metadata) -> FileStat {
-    let modified_ns = meta
-        .modified()
-        .map_or(0, |time| match time.duration_since(UNIX_EPOCH) {
-            Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
-            Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
-        });
-    #[cfg(unix)]
-    let inode = std::os::unix::fs::MetadataExt::ino(meta);
-    #[cfg(not(unix))]
-    let inode = 0;
-    FileStat {
-        size: meta.len(),
-        modified_ns,
-        inode,
-    }
 }
 
 #[cfg(test)]

@@ -2,4 +2,4 @@
 
 mod folder;
 
-pub(crate) use folder::{Found, Listing, list, stat_of};
+pub(crate) use folder::{Found, Listing, list};

@@ -14,13 +14,8 @@ use utoipa::IntoParams;
 
 use super::AppState;
 use super::error::ApiError;
-use super::extract::Query;
+use super::extract::{Query, page_length};
 use crate::wire::{DocumentPage, DocumentWire, ErrorBody, ReadWire};
-
-/// Most documents on a page.
-const MAX_PAGE: usize = 1000;
-/// Documents on a page where the caller does not say.
-const PAGE: usize = 100;
 
 /// Which documents to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -51,13 +46,7 @@ pub(super) async fn list(
     State(state): State<AppState>,
     Query(params): Query<ListParams>,
 ) -> Result<Json<DocumentPage>, ApiError> {
-    let limit = params.limit.unwrap_or(PAGE);
-    if limit == 0 || limit > MAX_PAGE {
-        return Err(ApiError::invalid(
-            "limit",
-            format!("limit is {limit}; it goes from 1 to {MAX_PAGE}"),
-        ));
-    }
+    let limit = page_length(params.limit)?;
     let status = params.status.map(|word| {
         word.parse::<ItemStatus>().map_err(|()| {
             ApiError::invalid(

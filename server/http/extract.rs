@@ -54,6 +54,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// Most of anything on a page.
+const MAX_PAGE: usize = 1000;
+/// How much is on a page where the caller does not say.
+const PAGE: usize = 100;
+
+/// How much is to be on a page.
+pub(super) fn page_length(limit: Option<usize>) -> Result<usize, ApiError> {
+    let limit = limit.unwrap_or(PAGE);
+    if limit == 0 || limit > MAX_PAGE {
+        let message = format!("limit is {limit}; it goes from 1 to {MAX_PAGE}");
+        return Err(ApiError::invalid("limit", message));
+    }
+    Ok(limit)
+}
+
 fn is_json(headers: &HeaderMap) -> bool {
     let value = headers
         .get(header::CONTENT_TYPE)

@@ -13,17 +13,13 @@ use utoipa::IntoParams;
 
 use super::AppState;
 use super::error::ApiError;
-use super::extract::{Body, Query};
+use super::extract::{Body, Query, page_length};
 use crate::corpus::Corpus;
 use crate::jobs::{self, Action, JobError};
 use crate::wire::{
     ErrorBody, JobActionBody, JobItemWire, JobLogPage, JobPage, JobWire, NewJobBody, NewJobWire,
 };
 
-/// Most jobs or lines on a page.
-const MAX_PAGE: usize = 1000;
-/// Jobs or lines on a page where the caller does not say.
-const PAGE: usize = 100;
 /// Longest description, in characters.
 const LONGEST: usize = 200;
 
@@ -40,11 +36,7 @@ pub(super) struct PageParams {
 
 impl PageParams {
     fn read(&self) -> Result<(usize, Option<u64>), ApiError> {
-        let limit = self.limit.unwrap_or(PAGE);
-        if limit == 0 || limit > MAX_PAGE {
-            let message = format!("limit is {limit}; it goes from 1 to {MAX_PAGE}");
-            return Err(ApiError::invalid("limit", message));
-        }
+        let limit = page_length(self.limit)?;
         let cursor = self.cursor.as_deref().map(|cursor| {
             cursor
                 .parse()

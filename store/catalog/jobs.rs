@@ -1,11 +1,9 @@
 //! Jobs and their logs in the catalog.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::jobs::{
-    ItemAction, Job, JobCause, JobCounts, JobId, JobItem, JobProgress, JobState, NewJobItem, UnixMs,
+    ItemAction, Job, JobCause, JobCounts, JobId, JobItem, JobProgress, JobState, NewJobItem, UnixMs, unix_now,
 };
 
 /// Jobs that are kept …
@@ -21,13 +19,6 @@ const COLUMNS: &str = "id, cause, description, state, started_at, last_seen_at, 
 /// What happened to jobs whose process is gone.
 const GONE: &str = "the process that ran it ended before it did; the next job goes on from there";
 
-pub(crate) fn now() -> UnixMs {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        UnixMs::try_from(since.as_millis()).unwrap_or(UnixMs::MAX)
-    })
-}
-
 pub(crate) fn insert_job(
     connection: &Connection,
     cause: JobCause,
@@ -37,14 +28,14 @@ pub(crate) fn insert_job(
         .prepare_cached(
             "INSERT INTO jobs (cause, description, state, started_at, last_seen_at) VALUES (?1, ?2, 'running', ?3, ?3)",
         )?
-        .execute(params![cause.as_str(), description, now()])?;
+        .execute(params![cause.as_str(), description, unix_now()])?;
     Ok(connection.last_insert_rowid() as JobId)
 }
 
 pub(crate) fn set_job_state(connection: &Connection, job: JobId, state: JobState) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE jobs SET state = ?2, last_seen_at = ?3, eta_seconds = NULL WHERE id = ?1")?
-        .execute(params![job as i64, state.as_str(), now()])
+        .execute(params![job as i64, state.as_str(), unix_now()])
         .map(drop)
 }
 
@@ -61,7 +52,7 @@ pub(crate) fn report_job(
         )?
         .execute(params![
             job as i64,
-            now(),
+            unix_now(),
             progress.stage,
             progress.unchanged as i64,
             progress.files_to_index as i64,
@@ -85,7 +76,7 @@ pub(crate) fn end_job(
                              eta_seconds = NULL
              WHERE id = ?1 AND ended_at IS NULL",
         )?
-        .execute(params![job as i64, state.as_str(), reason, now()])
+        .execute(params![job as i64, state.as_str(), reason, unix_now()])
         .map(drop)
 }
 
@@ -154,7 +145,7 @@ pub(crate) fn log_items(connection: &Connection, job: JobId, items: &[NewJobItem
     if items.is_empty() {
         return Ok(());
     }
-    let now = now();
+    let now = unix_now();
     let mut insert = connection.prepare_cached(
         "INSERT INTO job_items (job, at, key, action, reason, passages, milliseconds) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;

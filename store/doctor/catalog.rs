@@ -13,38 +13,54 @@ pub(super) fn pages(catalog: &Catalog) -> Found {
     })
 }
 
-/// What rows must not be, which those are, and what mends them.
-const WRONG: [(&str, &str, &str); 4] = [
-    (
-        "texts without their document",
-        "texts WHERE NOT EXISTS (SELECT 1 FROM documents d WHERE d.id = document)",
-        "DELETE FROM",
-    ),
-    (
-        "passages without their document",
-        "passages WHERE NOT EXISTS (SELECT 1 FROM documents d WHERE d.id = document)",
-        "DELETE FROM",
-    ),
-    (
-        "documents without their text",
-        "documents WHERE status = 'completed' AND NOT EXISTS (SELECT 1 FROM texts t WHERE t.document = id)",
-        "UPDATE documents SET size = -1, source_hash = zeroblob(32)",
-    ),
-    (
-        "passages without the embedding that they should have",
-        "passages WHERE vector_seq IS NOT NULL AND NOT EXISTS (
-             SELECT 1 FROM embeddings e WHERE e.hash = embed_hash
-             AND e.model = (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'serving_model'))",
-        "UPDATE passages SET vector_seq = NULL",
-    ),
+/// What rows must not be.
+struct Wrong {
+    what: &'static str,
+    table: &'static str,
+    /// Which rows of it are so.
+    which: &'static str,
+    /// What mends those.
+    remedy: &'static str,
+}
+
+const WRONG: [Wrong; 4] = [
+    Wrong {
+        what: "texts without their document",
+        table: "texts",
+        which: "NOT EXISTS (SELECT 1 FROM documents d WHERE d.id = document)",
+        remedy: "DELETE FROM texts",
+    },
+    Wrong {
+        what: "passages without their document",
+        table: "passages",
+        which: "NOT EXISTS (SELECT 1 FROM documents d WHERE d.id = document)",
+        remedy: "DELETE FROM passages",
+    },
+    Wrong {
+        what: "documents without their text",
+        table: "documents",
+        which: "status = 'completed' AND NOT EXISTS (SELECT 1 FROM texts t WHERE t.document = id)",
+        remedy: "UPDATE documents SET size = -1, source_hash = zeroblob(32)",
+    },
+    Wrong {
+        what: "passages without the embedding that they should have",
+        table: "passages",
+        which: "vector_seq IS NOT NULL AND NOT EXISTS (
+                    SELECT 1 FROM embeddings e WHERE e.hash = embed_hash
+                    AND e.model = (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'serving_model'))",
+        remedy: "UPDATE passages SET vector_seq = NULL",
+    },
 ];
 
 pub(super) fn contents(catalog: &Catalog) -> Found {
     catalog.read(|connection| {
         let mut wrong = Vec::new();
-        for (what, which, _) in WRONG {
-            let count: i64 =
-                connection.query_row(&format!("SELECT count(*) FROM {which}"), [], |row| row.get(0))?;
+        for Wrong {
+            what, table, which, ..
+        } in WRONG
+        {
+            let count = format!("SELECT count(*) FROM {table} WHERE {which}");
+            let count: i64 = connection.query_row(&count, [], |row| row.get(0))?;
             if count > 0 {
                 wrong.push(format!("{count} {what}"));
             }
@@ -71,13 +87,8 @@ pub(super) fn mend(catalog: &Catalog) -> Result<(), StoreError> {
         catalog::doubt_documents(transaction, &texts)?;
         let embeddings = damaged_embeddings(transaction)?;
         catalog::forget_embeddings(transaction, &embeddings)?;
-        for (_, which, remedy) in WRONG {
-            // An update is of a table that it names itself.
-            let rows = match remedy.starts_with("UPDATE") {
-                true => which.split_once(' ').map_or(which, |(_, condition)| condition),
-                false => which,
-            };
-            transaction.execute(&format!("{remedy} {rows}"), [])?;
+        for Wrong { which, remedy, .. } in WRONG {
+            transaction.execute(&format!("{remedy} WHERE {which}"), [])?;
         }
         Ok(())
     })

@@ -5,11 +5,7 @@ mod derived;
 #[cfg(test)]
 mod tests;
 
-use std::io;
 use std::path::Path;
-
-use tantivy::TantivyError;
-use tantivy::directory::error::OpenReadError;
 
 use crate::catalog::Catalog;
 use crate::{StoreError, lock, salvage};
@@ -75,7 +71,7 @@ type Found = Result<Result<String, String>, StoreError>;
 /// [`StoreError::NoStore`] where there is none, and where its format is another.
 pub fn examine(dir: &Path) -> Result<Vec<Check>, StoreError> {
     let catalog = match Catalog::open_read_only(dir) {
-        Err(error) if is_damage(&error) => return Ok(vec![judged(StorePart::Catalog, Err(error))]),
+        Err(error) if error.is_damage() => return Ok(vec![judged(StorePart::Catalog, Err(error))]),
         opened => opened?,
     };
     let pages = judged(StorePart::Catalog, catalog::pages(&catalog));
@@ -120,30 +116,12 @@ fn judged(part: StorePart, found: Found) -> Check {
     let (verdict, detail) = match found {
         Ok(Ok(detail)) => (Verdict::Ok, detail),
         Ok(Err(detail)) => (Verdict::Damaged, detail),
-        Err(error) if is_damage(&error) => (Verdict::Damaged, error.to_string()),
+        Err(error) if error.is_damage() => (Verdict::Damaged, error.to_string()),
         Err(error) => (Verdict::Unchecked, error.to_string()),
     };
     Check {
         part,
         verdict,
         detail,
-    }
-}
-
-/// Whether an error says that bytes are wrong, and not that they could not be had.
-pub(crate) fn is_damage(error: &StoreError) -> bool {
-    match error {
-        StoreError::Catalog { source, .. } => crate::catalog::is_damage(source),
-        StoreError::Lexical { source, .. } => match source {
-            TantivyError::IoError(error)
-            | TantivyError::OpenReadError(OpenReadError::IoError { io_error: error, .. }) => {
-                // A file that is cut off is an error of input too, but not one of the system.
-                error.raw_os_error().is_none() || error.kind() == io::ErrorKind::NotFound
-            }
-            TantivyError::LockFailure(..) | TantivyError::SystemError(_) => false,
-            _ => true,
-        },
-        StoreError::Damaged { .. } => true,
-        _ => false,
     }
 }

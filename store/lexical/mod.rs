@@ -32,7 +32,6 @@ pub use terms::TermMatch;
 use unwritable::Unwritable;
 pub(crate) use view::{LexicalView, Restriction};
 
-use crate::doctor::is_damage;
 use crate::lock::is_refusal;
 use crate::{Seq, StoreError};
 
@@ -95,7 +94,7 @@ impl Lexical {
         match Lexical::open_existing(path).and_then(Lexical::checked) {
             Ok(opened) => Ok(opened),
             // It may be whole: permissions or too many open files say nothing of it.
-            Err(error) if path.exists() && !is_damage(&error) => Err(error),
+            Err(error) if path.exists() && !error.is_damage() => Err(error),
             Err(error) => {
                 if path.exists() {
                     tracing::warn!(path = %path.display(), "the lexical index is rebuilt: {error}");

@@ -1,6 +1,7 @@
 //! Questions to a store of a few documents.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::{
@@ -46,6 +47,17 @@ fn document(key: &str, kind: &str, title: &str, sections: &[(&str, &str)]) -> Ne
     }
 }
 
+fn opened(dir: &Path) -> Store {
+    let model = ModelIdentity {
+        id: "none".into(),
+        version: "1".into(),
+        dimensions: 4,
+        ..ModelIdentity::default()
+    };
+    let sources = Vec::new();
+    Store::open(dir, StoreOptions { model, sources }).unwrap()
+}
+
 struct Asked {
     _dir: tempfile::TempDir,
     snapshot: Arc<Snapshot>,
@@ -54,14 +66,7 @@ struct Asked {
 impl Asked {
     fn new() -> Asked {
         let dir = tempfile::tempdir().unwrap();
-        let model = ModelIdentity {
-            id: "none".into(),
-            version: "1".into(),
-            dimensions: 4,
-            ..ModelIdentity::default()
-        };
-        let sources = Vec::new();
-        let store = Store::open(dir.path(), StoreOptions { model, sources }).unwrap();
+        let store = opened(dir.path());
         let upserts = vec![
             document(
                 "ops/backup.md",
@@ -207,14 +212,7 @@ fn terms_tell_what_they_are_worth_and_where_they_are() {
 /// Scores of a question by key, in a store that the batches were applied to one by one.
 fn scores(batches: &[ChangeBatch], question: &str) -> BTreeMap<String, f32> {
     let dir = tempfile::tempdir().unwrap();
-    let model = ModelIdentity {
-        id: "none".into(),
-        version: "1".into(),
-        dimensions: 4,
-        ..ModelIdentity::default()
-    };
-    let sources = Vec::new();
-    let store = Store::open(dir.path(), StoreOptions { model, sources }).unwrap();
+    let store = opened(dir.path());
     for batch in batches {
         store.apply(batch).unwrap();
         store.refresh_lexical().unwrap();

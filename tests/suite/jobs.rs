@@ -484,36 +484,3 @@ fn bad_requests_are_refused_by_name() {
         assert!(api["paths"][path][method].is_object(), "{path}");
     }
 }
-
-#[test]
-fn an_index_of_the_version_before_is_brought_up() {
-    let sandbox = Sandbox::with_handbook();
-    sandbox.index();
-    let catalog = rusqlite::Connection::open(sandbox.index_dir().join("catalog.sqlite")).unwrap();
-    catalog
-        .execute_batch(
-            "DROP TABLE jobs;
-             DROP TABLE job_items;
-             DROP INDEX documents_to_retry;
-             ALTER TABLE documents DROP COLUMN attempts;
-             ALTER TABLE documents DROP COLUMN retry_at;
-             ALTER TABLE passages DROP COLUMN checksum;
-             ALTER TABLE embeddings DROP COLUMN checksum;
-             PRAGMA user_version = 2;",
-        )
-        .unwrap();
-    drop(catalog);
-    let output = jobs(&sandbox, "list", &[]);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        !output.status.success() && said.contains("`autorag index` brings it up"),
-        "{said}"
-    );
-    sandbox.write("new.md", "# New\n\nOstriches run fast.\n");
-    let said = sandbox.index();
-    assert!(
-        said.contains("1 added, 0 changed, 0 removed, 5 unchanged"),
-        "{said}"
-    );
-    assert_eq!(listed(&sandbox).len(), 1);
-}

@@ -41,3 +41,4 @@ mod tiny_graph;
 mod tiny_model;
 mod torture;
 mod two_processes;
+mod upgrade;

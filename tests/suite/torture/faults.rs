@@ -29,6 +29,7 @@ static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
 });
 
 /// A disk below a folder, on which one call goes wrong.
+#[derive(Clone)]
 pub struct Faults {
     count: PathBuf,
 }

@@ -173,10 +173,7 @@ fn whatever_the_disk_does_the_index_ends_equal() {
         torture.change();
         let kind = *torture.random.of(&KINDS);
         let at = 1 + torture.random.next(most_calls);
-        let (dir, faults) = (
-            torture.sandbox.data(),
-            Faults::counted_in(torture.sandbox.docs().with_file_name("calls")),
-        );
+        let (dir, faults) = (torture.sandbox.data(), torture.faults.clone());
         let output = torture.run(
             |command| faults.set(command, &dir, kind, at),
             |_| {},
