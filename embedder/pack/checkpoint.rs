@@ -1,9 +1,10 @@
 //! The tensors of a published model, in the safetensors format (<https://huggingface.co/docs/safetensors>).
 
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
-use safetensors::tensor::{Dtype, Metadata, SafeTensors};
+use safetensors::tensor::{Dtype, Metadata};
 
 use super::reference::POSITIONS;
 use crate::error::EmbedError;
@@ -11,12 +12,18 @@ use crate::error::EmbedError;
 /// By the end of its name the word embedding is known, whatever a model puts before the names of its tensors.
 const WORDS: &str = "embeddings.word_embeddings.weight";
 
+/// Longest header that is read, bytes, as the format's own library has it.
+const LONGEST_HEADER: u64 = 100_000_000;
+/// Bytes read at once where a tensor is taken row by row.
+const BUFFER: usize = 1 << 20;
+
 /// A file of named tensors, of which only what is asked for is read into memory.
 pub struct Checkpoint {
     path: PathBuf,
-    map: Mmap,
+    file: File,
+    length: u64,
     /// Where the tensors begin.
-    data: usize,
+    data: u64,
     metadata: Metadata,
     /// What stands before the names that BERT gives its tensors, such as `bert.`.
     prefix: String,
@@ -31,21 +38,29 @@ impl Checkpoint {
     /// `UnusableModel` where the file cannot be read or is none of this format.
     pub fn open(path: &Path) -> Result<Self, EmbedError> {
         let unusable = |reason: String| EmbedError::unusable(path, reason);
-        let file = fs_err::File::open(path).map_err(|error| {
-            unusable(format!(
-                "cannot be opened ({}): get the model again",
-                error.kind()
-            ))
-        })?;
-        // SAFETY: the map is read only, and only here. Should another program cut the file short meanwhile, reading ends the
-        // process, as it would for any program that maps it; nothing is written through it.
-        let map = unsafe { Mmap::map(file.file()) }
+        let mut file = fs_err::File::open(path)
+            .map_err(|error| {
+                unusable(format!(
+                    "cannot be opened ({}): get the model again",
+                    error.kind()
+                ))
+            })?
+            .into_parts()
+            .0;
+        let (length, header) = header(&mut file)
             .map_err(|error| unusable(format!("cannot be read ({}): get the model again", error.kind())))?;
-        let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|error| {
+        let data = 8 + header.len() as u64;
+        let metadata: Metadata = serde_json::from_slice(&header).map_err(|error| {
             unusable(format!(
                 "is not a whole safetensors file ({error}): get the model again"
             ))
         })?;
+        let end = data.saturating_add(metadata.data_len() as u64);
+        if end != length {
+            return Err(unusable(format!(
+                "is not a whole safetensors file ({length} bytes where its header says {end}): get the model again"
+            )));
+        }
         let mut prefixes = metadata
             .tensors()
             .into_keys()
@@ -62,8 +77,9 @@ impl Checkpoint {
         }
         Ok(Self {
             path: path.to_owned(),
-            data: header + 8,
-            map,
+            file,
+            length,
+            data,
             metadata,
             prefix,
             first_position: 0,
@@ -84,8 +100,8 @@ impl Checkpoint {
     /// # Errors
     /// `UnusableModel` where the file is too short.
     pub(super) fn check_length(&self, packed: usize) -> Result<(), EmbedError> {
-        let length = self.map.len();
-        if packed / 2 <= length {
+        let length = self.length;
+        if (packed / 2) as u64 <= length {
             return Ok(());
         }
         let reason = format!(
@@ -106,8 +122,12 @@ impl Checkpoint {
     /// # Errors
     /// `UnusableModel` where it is missing, has another shape, or numbers that are none.
     pub(crate) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, EmbedError> {
-        let (dtype, bytes) = self.bytes(name, shape)?;
-        let numbers = numbers(dtype, bytes);
+        let (dtype, at, length) = self.place(name, shape)?;
+        let mut bytes = vec![0; length];
+        self.reader_at(at)
+            .and_then(|mut file| file.read_exact(&mut bytes))
+            .map_err(|error| self.unread(name, &error))?;
+        let numbers = numbers(dtype, &bytes);
         if numbers.iter().all(|number| number.is_finite()) {
             Ok(numbers)
         } else {
@@ -122,9 +142,14 @@ impl Checkpoint {
         [rows, width]: [usize; 2],
         mut each: impl FnMut(usize, &[f32]),
     ) -> Result<(), EmbedError> {
-        let (dtype, bytes) = self.bytes(name, &[rows, width])?;
-        for (number, row) in bytes.chunks_exact(bytes.len() / rows.max(1)).enumerate() {
-            let row = numbers(dtype, row);
+        let (dtype, at, length) = self.place(name, &[rows, width])?;
+        let file = self.reader_at(at).map_err(|error| self.unread(name, &error))?;
+        let mut file = BufReader::with_capacity(BUFFER, file);
+        let mut bytes = vec![0; length / rows.max(1)];
+        for number in 0..rows {
+            file.read_exact(&mut bytes)
+                .map_err(|error| self.unread(name, &error))?;
+            let row = numbers(dtype, &bytes);
             if !row.iter().all(|number| number.is_finite()) {
                 return Err(self.not_finite(name));
             }
@@ -139,7 +164,8 @@ impl Checkpoint {
         info.shape.first().copied()
     }
 
-    fn bytes(&self, name: &str, shape: &[usize]) -> Result<(Dtype, &[u8]), EmbedError> {
+    /// The kind of a tensor's numbers, which must have `shape`, where it begins, and how long it is.
+    fn place(&self, name: &str, shape: &[usize]) -> Result<(Dtype, u64, usize), EmbedError> {
         let name = format!("{}{name}", self.prefix);
         let unusable = |reason: String| EmbedError::unusable(&self.path, reason);
         let info = self
@@ -158,10 +184,21 @@ impl Checkpoint {
                 "{name} is of type {found:?}: only F32, F16 and BF16 can be read"
             )));
         }
+        // Within the file and as long as the shape has it, as the header was found to be when it was opened.
         let (start, end) = info.data_offsets;
-        let bytes = self.map.get(self.data + start..self.data + end);
-        let bytes = bytes.ok_or_else(|| unusable(format!("ends before {name}: get the model again")))?;
-        Ok((info.dtype, bytes))
+        Ok((info.dtype, self.data + start as u64, end - start))
+    }
+
+    /// The file, from byte `at` on. One thread reads it.
+    fn reader_at(&self, at: u64) -> io::Result<&File> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(at))?;
+        Ok(file)
+    }
+
+    fn unread(&self, name: &str, error: &io::Error) -> EmbedError {
+        let reason = format!("cannot be read at {name} ({}): get the model again", error.kind());
+        EmbedError::unusable(&self.path, reason)
     }
 
     fn not_finite(&self, name: &str) -> EmbedError {
@@ -170,6 +207,20 @@ impl Checkpoint {
             format!("{name} holds a value that is no number: get the model again"),
         )
     }
+}
+
+/// The length of a file, and its header.
+fn header(file: &mut File) -> io::Result<(u64, Vec<u8>)> {
+    let file_length = file.metadata()?.len();
+    let mut length = [0; 8];
+    file.read_exact(&mut length)?;
+    let length = u64::from_le_bytes(length);
+    if length > LONGEST_HEADER || length > file_length {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut header = vec![0; length as usize];
+    file.read_exact(&mut header)?;
+    Ok((file_length, header))
 }
 
 fn numbers(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
