@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -84,9 +84,17 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// On a free port.
+    /// On a free port of an address of its own, so that no other program or test takes its place once it is gone.
     pub fn start() -> Provider {
-        Provider::at("127.0.0.1:0".parse().unwrap())
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let address = if cfg!(target_os = "linux") {
+            let [.., high, low] = std::process::id().to_be_bytes();
+            let count = STARTED.fetch_add(1, Ordering::SeqCst) % 250 + 1;
+            Ipv4Addr::new(127, high, low, count as u8)
+        } else {
+            Ipv4Addr::LOCALHOST
+        };
+        Provider::at(SocketAddr::from((address, 0)))
     }
 
     /// At an address where one was before.
@@ -170,19 +178,40 @@ fn answer(stream: TcpStream, state: &State) -> std::io::Result<()> {
         return Ok(());
     };
     let asked = Asked { body, authorization };
-    let under_way = state.under_way.fetch_add(1, Ordering::SeqCst) + 1;
-    state.peak.fetch_max(under_way, Ordering::SeqCst);
+    let under_way = UnderWay::begin(state);
     state.asked.lock().unwrap().push(asked.clone());
     let scripted = state.script.lock().unwrap().pop_front();
     let usual = || state.usual.lock().unwrap().clone().unwrap_or(Behaviour::Good);
-    let done = behave(&scripted.unwrap_or_else(usual), &asked, stream, &mut reader);
-    state.under_way.fetch_sub(1, Ordering::SeqCst);
-    done
+    behave(
+        &scripted.unwrap_or_else(usual),
+        &asked,
+        under_way,
+        stream,
+        &mut reader,
+    )
+}
+
+/// A request under way, until it is dropped.
+struct UnderWay<'a>(&'a State);
+
+impl UnderWay<'_> {
+    fn begin(state: &State) -> UnderWay<'_> {
+        let count = state.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+        state.peak.fetch_max(count, Ordering::SeqCst);
+        UnderWay(state)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 fn behave(
     behaviour: &Behaviour,
     asked: &Asked,
+    under_way: UnderWay<'_>,
     mut stream: TcpStream,
     reader: &mut BufReader<TcpStream>,
 ) -> std::io::Result<()> {
@@ -237,6 +266,8 @@ fn behave(
             (200, String::new(), vectors(&texts, length, false))
         }
     };
+    // Who has the answer may ask again before this thread runs on, which would count as two at once.
+    drop(under_way);
     write!(
         stream,
         "HTTP/1.1 {status} Whatever\r\nContent-Type: application/json\r\n{header}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
