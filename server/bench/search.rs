@@ -75,7 +75,7 @@ pub fn search(bench: &SearchBench, folder: &Path, out: &mut impl Write) -> anyho
     };
     writeln!(
         out,
-        "searching {passages} passages ({filled}; vectors made up, in themes and topics)"
+        "searching {passages} passages ({filled}; vectors made up, in clusters of clusters)"
     )?;
 
     let opening = Instant::now();

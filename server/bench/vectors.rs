@@ -29,7 +29,7 @@ pub struct VectorsBench {
     pub graph: bool,
 }
 
-/// Makes vectors in themes and topics, writes them to a file in `folder`, and asks for the nearest: flat, under a filter, by a
+/// Makes vectors in clusters of clusters, writes them to a file in `folder`, and asks for the nearest: flat, under a filter, by a
 /// graph if wanted, and by a plain scan of 32-bit values.
 ///
 /// # Errors
@@ -47,7 +47,7 @@ pub fn vectors(bench: &VectorsBench, folder: &Path, out: &mut impl Write) -> any
     let seconds = started.elapsed().as_secs_f64();
     writeln!(
         out,
-        "searching {} vectors of {dimensions} dimensions (made and written in {seconds:.1} s; in themes and topics)",
+        "searching {} vectors of {dimensions} dimensions (made and written in {seconds:.1} s; in clusters of clusters)",
         bare.len()
     )?;
     let queries: Vec<Vec<f32>> = (0..bench.queries).map(|number| clusters.query(number)).collect();
@@ -77,10 +77,11 @@ pub fn vectors(bench: &VectorsBench, folder: &Path, out: &mut impl Write) -> any
     memory(out)?;
     if bench.graph {
         let started = Instant::now();
-        bare.build_graph();
+        let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        bare.build_graph(threads);
         writeln!(
             out,
-            "graph built in {:.1} s by one thread",
+            "graph built in {:.1} s by {threads} threads",
             started.elapsed().as_secs_f64()
         )?;
         ask(&bare, "graph", None, &queries, &mut rows, out)?;
@@ -88,10 +89,10 @@ pub fn vectors(bench: &VectorsBench, folder: &Path, out: &mut impl Write) -> any
     }
     let plain = plain_scan(&mut clusters, bench.vectors, &queries, LIMITS[0]);
     let took = plain.took.as_secs_f64() * 1e3;
-    writeln!(out, "{:<28}p50 {took:7.2} ms", "plain scan of 32 bits")?;
+    writeln!(out, "{:<32}p50 {took:7.2} ms", "plain scan of 32 bits")?;
     for (name, found) in rows {
         let share = recall(&found, &plain.nearest);
-        writeln!(out, "{:<28}{share:.4}", format!("recall@{} of {name}", LIMITS[0]))?;
+        writeln!(out, "{:<32}{share:.4}", format!("recall@{} of {name}", LIMITS[0]))?;
     }
     Ok(())
 }
@@ -120,7 +121,7 @@ fn ask(
             );
             Ok::<_, anyhow::Error>(())
         })?;
-        writeln!(out, "{:<28}{times}", format!("{name}, best {limit}"))?;
+        writeln!(out, "{:<32}{times}", format!("{name}, best {limit}"))?;
         rows.push((format!("{name}, best {limit}"), found));
     }
     Ok(())

@@ -57,7 +57,7 @@ enum What {
         /// How many queries
         #[arg(long, default_value_t = 200)]
         queries: u64,
-        /// Build a graph (HNSW) over them as well, which takes minutes a million
+        /// Build a graph over them as well, which takes a minute or two a million
         #[arg(long)]
         graph: bool,
     },

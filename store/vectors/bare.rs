@@ -76,9 +76,9 @@ impl BareVectors {
         self.vectors.len == 0
     }
 
-    /// Builds the graph, which searches without a filter use from here on.
-    pub fn build_graph(&mut self) {
-        self.graph = Graph::build(&self.vectors, &AtomicBool::new(false));
+    /// Builds the graph on so many threads; searches without a filter use it from here on.
+    pub fn build_graph(&mut self, threads: usize) {
+        self.graph = Graph::build(&self.vectors, threads, &AtomicBool::new(false));
     }
 
     /// The `limit` nearest to `query`, a vector of length 1, of documents `within`, or of all.
@@ -112,7 +112,7 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(bare.nearest(&all[42], None, 1)[0].passage, PassageId(42));
             assert_eq!(bare.nearest(&all[42], Some(&second), 1)[0].passage, PassageId(9));
-            bare.build_graph();
+            bare.build_graph(2);
         }
         assert!(bare.append(&[vec![1.0]]).is_err());
         assert_eq!(bare.len(), 100);

@@ -36,6 +36,24 @@ pub(crate) fn likely(vectors: &Vectors, query: &[f32], within: &DocumentSet, cou
     rows
 }
 
+/// The `count` of `rows`, in order, whose signs fit `query` best.
+pub(crate) fn likely_of(vectors: &Vectors, query: &[f32], rows: &[u32], count: usize) -> Vec<u32> {
+    let query = SignQuery::new(query);
+    let words = query.planes().len() * GROUP;
+    let mut best = Shortlist::new(count);
+    // Signs lie in groups, and rows of a document mostly in one, which is looked at once.
+    for group in rows.chunk_by(|one, other| one / GROUP as u32 == other / GROUP as u32) {
+        let (block, place) = vectors.place(group[0]);
+        let signs = &block.signs.words()[place / GROUP * words..][..words];
+        let mut sums = [0; GROUP];
+        bits::sums()(query.planes(), signs, &mut sums);
+        for &row in group {
+            best.offer(sums[row as usize % GROUP], row);
+        }
+    }
+    best.into_rows()
+}
+
 struct Scan<'a> {
     vectors: &'a Vectors,
     query: SignQuery,
@@ -187,6 +205,17 @@ mod tests {
         let one = scan().run().into_rows();
         assert_eq!(one.len(), 300);
         assert_eq!(scan().on_two_threads().into_rows(), one);
+    }
+
+    #[test]
+    fn single_rows_are_judged_as_all_are() {
+        let count = BLOCK * 2 + 77;
+        let (vectors, query) = crowded(count);
+        let within = documents(count, |id| id % 3 == 0);
+        let rows = vectors.rows_within(&within, count).unwrap();
+        let found = likely_of(&vectors, &query, &rows, 200);
+        assert_eq!(found, likely(&vectors, &query, &within, 200));
+        assert!(found.len() == 200 && likely_of(&vectors, &query, &[], 5).is_empty());
     }
 
     #[test]

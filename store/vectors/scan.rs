@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use super::block::BLOCK;
-use super::prefilter::likely;
+use super::prefilter::{likely, likely_of};
 use super::{Block, Graph, Vectors, kernels, quantize};
 use crate::{Candidate, DocumentId, DocumentSet};
 
@@ -16,6 +16,8 @@ const RESCORED: usize = 3;
 const FEWEST_RESCORED: usize = 32;
 /// From so many vectors on, signs are looked at first. Below, that saves less than a tenth of a millisecond.
 pub(super) const PREFILTER_FROM: usize = 20_000;
+/// Signs of single rows are looked at first where there are so many times as many rows as pass.
+const WORTH_SIGNS: usize = 2;
 /// How many times as many as are asked for pass the look at signs …
 const LIKELY: usize = 6;
 /// … how many besides, whatever is asked for …
@@ -26,8 +28,8 @@ const VECTORS_A_LIKELY: usize = 500;
 const MOST_AFTER_GRAPH: usize = 100_000;
 /// Looking at a single vector takes as long as at so many, one after another, by all their codes …
 const SINGLE_CODES: usize = 8;
-/// … and at so many by their signs.
-const SINGLE_SIGNS: usize = 48;
+/// … and one by its signs as long as so many.
+const SINGLE_SIGNS: usize = 20;
 
 /// The `limit` nearest of `vectors` to `query`, a vector of length 1, whose document is `within`, by cosine, with the
 /// document of each. Best first.
@@ -44,11 +46,18 @@ pub(crate) fn nearest(
     let mut best = Best::wanting(limit);
     let large = vectors.len >= PREFILTER_FROM;
     let few = vectors.len / if large { SINGLE_SIGNS } else { SINGLE_CODES };
-    if let Some(rows) = vectors.rows_within(within, few) {
+    let pass = |of: usize| {
+        let besides = FEWEST_LIKELY + of / VECTORS_A_LIKELY;
+        limit.saturating_mul(LIKELY).saturating_add(besides)
+    };
+    if let Some(mut rows) = vectors.rows_within(within, few) {
+        let count = pass(rows.len());
+        if rows.len() > count.saturating_mul(WORTH_SIGNS) {
+            rows = likely_of(vectors, query, &rows, count);
+        }
         compare(vectors, &rows, &codes, &mut best);
     } else if large {
-        let besides = FEWEST_LIKELY + vectors.len / VECTORS_A_LIKELY;
-        let count = limit.saturating_mul(LIKELY).saturating_add(besides);
+        let count = pass(vectors.len);
         compare(vectors, &likely(vectors, query, within, count), &codes, &mut best);
     } else {
         return by_all_codes(vectors, query, within, limit);
@@ -74,8 +83,7 @@ pub(crate) fn nearest_by_graph(
         let (block, place) = vectors.place(*row);
         within.contains(block.documents[place])
     };
-    let found = graph.nearest(query, best.size);
-    let found: Vec<u32> = found.into_iter().filter(is_within).collect();
+    let found = graph.nearest(query, best.size, |row| is_within(&row));
     if found.len() < limit {
         return None;
     }

@@ -56,7 +56,7 @@ impl Accelerator {
             return;
         }
         let work = Work {
-            folder: saved::path_of(dir, generation),
+            path: saved::path_of(dir, generation),
             vectors: Arc::clone(vectors),
             current: Arc::clone(&self.current),
             stop: Arc::clone(&self.stop),
@@ -89,6 +89,11 @@ impl Accelerator {
     }
 }
 
+/// Threads that build: half of the cores, so that searches and embedding have the others.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
+}
+
 fn is_behind(graph: &Graph, vectors: &Vectors) -> bool {
     let new = vectors.len - graph.rows();
     new >= WORTH_BUILDING && new as f64 > NEW_SHARE * vectors.len as f64
@@ -103,7 +108,7 @@ impl Drop for Accelerator {
 
 /// What the thread has to do.
 struct Work {
-    folder: PathBuf,
+    path: PathBuf,
     vectors: Arc<Vectors>,
     current: Arc<RwLock<Option<Arc<Graph>>>>,
     stop: Arc<AtomicBool>,
@@ -119,19 +124,19 @@ impl Work {
             .is_some();
         // Only a first graph can be one that an earlier process has left.
         let left = (!in_use)
-            .then(|| saved::load(&self.folder, &self.vectors))
+            .then(|| saved::load(&self.path, &self.vectors))
             .flatten();
         if let Some(graph) = left.filter(|graph| !is_behind(graph, &self.vectors)) {
             tracing::debug!(rows = graph.rows(), "the graph was read");
             self.put_to_use(graph);
             return;
         }
-        let Some(graph) = Graph::build(&self.vectors, &self.stop) else {
+        let Some(graph) = Graph::build(&self.vectors, threads(), &self.stop) else {
             return;
         };
         let seconds = started.elapsed().as_secs();
         tracing::info!(rows = graph.rows(), seconds, "the graph was built");
-        if let Err(error) = saved::save(&graph, &self.folder) {
+        if let Err(error) = saved::save(&graph, &self.path) {
             tracing::warn!("the graph has to be built again by the next process: {error}");
         }
         self.put_to_use(graph);

@@ -1,127 +1,98 @@
-//! A navigable graph over the vectors (HNSW), which finds the nearest of several millions without looking at most of them. An
+//! A navigable graph over the vectors, which finds the nearest of several millions without looking at most of them. An
 //! accelerator and never the truth: built from vectors that are there, rebuilt when it has fallen behind, left out under a filter.
+//!
+//! One layer of links as in HNSW and Vamana, with a sample of the rows to begin from in place of upper layers. Rows are compared
+//! by their 8-bit codes, which the graph does not hold a second time.
 
 mod accelerator;
+mod build;
+mod entries;
+mod links;
 mod saved;
+mod search;
 #[cfg(test)]
 mod tests;
+mod twins;
 
-use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use hnsw_rs::hnsw::Hnsw;
-use hnsw_rs::prelude::Distance;
+use std::sync::atomic::AtomicBool;
 
 pub(crate) use accelerator::Accelerator;
 pub(crate) use saved::path_of;
 
-use super::{Vectors, kernels, quantize};
+use entries::Entries;
+use links::Links;
+use search::{Visited, search};
+use twins::Twins;
 
-/// Neighbours of a vector.
-const NEIGHBOURS: usize = 16;
-/// Candidates looked at to find them.
-const EF_CONSTRUCTION: usize = 128;
-/// Layers at most.
-const LAYERS: usize = 16;
-/// Candidates that a search keeps at least. Vectors of text lie in crowds, which a search that keeps fewer does not get out of.
-const EF_SEARCH: usize = 640;
-/// Rows inserted between two looks at whether to stop.
-const STRETCH: usize = 64;
-/// Stands for the query where a row is expected.
-const QUERY: u32 = u32::MAX;
+use super::{SignQuery, Vectors, quantize};
+
+/// The sample to begin from, in square roots of the number of rows.
+const SAMPLE: usize = 8;
+/// Places that a search begins from.
+const BEGINNINGS: usize = 64;
+/// Rows that a search keeps in view at least. Vectors of text lie in crowds, which a search that keeps fewer does not get out of …
+const FEWEST_KEPT: usize = 640;
+/// … and how many for each that is asked for.
+const KEPT: usize = 2;
 
 /// A graph over the first rows of a generation.
 pub(crate) struct Graph {
-    hnsw: Hnsw<'static, u32, CodeDistance>,
     /// Those it was built from, or a later state of them.
     vectors: Arc<Vectors>,
-    rows: usize,
+    entries: Entries,
+    links: Links,
+    twins: Twins,
 }
 
 impl Graph {
     /// Builds one over all of `vectors`; none if it is told to stop before it is done.
-    pub(crate) fn build(vectors: &Arc<Vectors>, stop: &AtomicBool) -> Option<Graph> {
-        let distance = CodeDistance(Arc::clone(vectors));
-        let hnsw = Hnsw::new(NEIGHBOURS, vectors.len, LAYERS, EF_CONSTRUCTION, distance);
-        for row in 0..vectors.len {
-            if row % STRETCH == 0 && stop.load(Ordering::Relaxed) {
-                return None;
-            }
-            hnsw.insert_slice((&[row as u32], row));
-        }
-        Some(Graph::over(vectors, vectors.len, hnsw))
-    }
-
-    fn over(vectors: &Arc<Vectors>, rows: usize, mut hnsw: Hnsw<'static, u32, CodeDistance>) -> Graph {
-        hnsw.set_searching_mode(true);
-        Graph {
-            hnsw,
+    pub(crate) fn build(vectors: &Arc<Vectors>, threads: usize, stop: &AtomicBool) -> Option<Graph> {
+        let (twins, mut order) = Twins::among(vectors);
+        // In the order of documents, rows would be linked to those of their own document alone.
+        shuffle(&mut order);
+        let sample = (order.len().isqrt() * SAMPLE).min(order.len());
+        let entries = Entries::new(vectors, order[..sample].to_vec());
+        let links = build::build(vectors, &order, &entries, threads, stop)?;
+        Some(Graph {
             vectors: Arc::clone(vectors),
-            rows,
-        }
+            entries,
+            links,
+            twins,
+        })
     }
 
     /// How many rows it knows: the first so many.
     pub(crate) fn rows(&self) -> usize {
-        self.rows
+        self.links.rows()
     }
 
     /// Whether it is of the same generation as `vectors`, and not ahead of them.
     pub(crate) fn fits(&self, vectors: &Vectors) -> bool {
-        self.vectors.is_of_generation(vectors) && self.rows <= vectors.len
+        self.vectors.is_of_generation(vectors) && self.rows() <= vectors.len
     }
 
-    /// About the `count` nearest rows to `query`, those of deleted documents among them.
-    pub(crate) fn nearest(&self, query: &[f32], count: usize) -> Vec<u32> {
-        if self.rows == 0 {
-            return Vec::new();
-        }
-        ASKED.set(quantize(query));
-        let found = self.hnsw.search(&[QUERY], count, count.max(EF_SEARCH));
-        found.iter().map(|neighbour| neighbour.d_id as u32).collect()
-    }
-}
-
-thread_local! {
-    /// What is asked on this thread. The library compares points, and a point is no more than the number of a row, so that
-    /// codes need not be held a second time.
-    static ASKED: RefCell<(f32, Vec<i8>)> = const { RefCell::new((0.0, Vec::new())) };
-}
-
-/// One less the cosine of two rows, by their codes.
-struct CodeDistance(Arc<Vectors>);
-
-impl CodeDistance {
-    fn between(&self, codes: &[i8], scale: f32, row: u32) -> f32 {
-        let (block, place) = self.0.place(row);
-        let mut dot = [0];
-        kernels::dots()(
-            codes,
-            block.codes.of(place),
-            codes.len(),
-            &block.sums[place..=place],
-            &mut dot,
-        );
-        // Codes are rounded, so that a vector may come out a little longer than 1, and the library wants no distance below 0.
-        (1.0 - dot[0] as f32 * scale * block.scales[place]).max(0.0)
+    /// About the `count` nearest rows to `query` of those that are `wanted`.
+    pub(crate) fn nearest(&self, query: &[f32], count: usize, wanted: impl Fn(u32) -> bool) -> Vec<u32> {
+        let (_, codes) = quantize(query);
+        let from = self
+            .entries
+            .nearest(&SignQuery::new(query), usize::MAX, BEGINNINGS);
+        let kept = count.saturating_mul(KEPT).max(FEWEST_KEPT);
+        let links = |row, near: &mut Vec<u32>| near.extend_from_slice(self.links.of(row));
+        let found = search(&self.vectors, &codes, &from, kept, &mut Visited::new(), links);
+        let rows = found.iter().flat_map(|found| self.twins.with(found.row));
+        rows.filter(|&row| wanted(row)).take(count).collect()
     }
 }
 
-impl Distance<u32> for CodeDistance {
-    fn eval(&self, one: &[u32], other: &[u32]) -> f32 {
-        let (&[one], &[other]) = (one, other) else {
-            return 1.0;
-        };
-        let (one, other) = if other == QUERY {
-            (other, one)
-        } else {
-            (one, other)
-        };
-        if one == QUERY {
-            return ASKED.with_borrow(|(scale, codes)| self.between(codes, *scale, other));
-        }
-        let (block, place) = self.0.place(one);
-        self.between(block.codes.of(place), block.scales[place], other)
+/// Into an order that is always the same and has nothing to do with the one before.
+fn shuffle(rows: &mut [u32]) {
+    let mut state = 1u64;
+    for last in (1..rows.len()).rev() {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        rows.swap(last, (state >> 33) as usize % (last + 1));
     }
 }

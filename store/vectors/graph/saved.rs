@@ -1,137 +1,190 @@
-//! The graph on disk: the library's own files, beside a manifest with their lengths and hashes. A file that is not as it was
-//! written never gets to the library, which ends the process over some kinds of damage.
+//! The graph on disk: one file, whole or not at all. Whatever is not as it was written, or is of other vectors, is built anew.
+//!
+//! Magic, then as `u32` the dimensions and the numbers of rows, entries and pairs of twins, a hash of the entries' codes, and the
+//! rows that are entries, the pairs, the number of links of each row, the links, all `u32`, little-endian; at the end the BLAKE3
+//! hash of everything before it.
 
-use std::any::Any;
-use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hnsw_rs::api::AnnT;
-use hnsw_rs::hnswio::HnswIo;
-use serde::{Deserialize, Serialize};
-
-use super::{CodeDistance, Graph};
+use super::Graph;
+use super::entries::Entries;
+use super::links::Links;
+use super::twins::Twins;
 use crate::StoreError;
 use crate::vectors::Vectors;
 
-/// Version of the manifest and of what the library writes.
-const FORMAT: u32 = 1;
-const MANIFEST: &str = "manifest.json";
-/// What the library's files are called, before its own endings.
-const NAME: &str = "rows";
-const FILES: [&str; 2] = ["rows.hnsw.graph", "rows.hnsw.data"];
+const MAGIC: &[u8; 8] = b"ARAGGRF2";
+/// Bytes of a hash.
+const HASH: usize = blake3::OUT_LEN;
 
-#[derive(Debug, Serialize, Deserialize)]
-struct Manifest {
-    format: u32,
-    rows: usize,
-    dimensions: usize,
-    files: Vec<Written>,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Written {
-    name: String,
-    bytes: u64,
-    blake3: String,
-}
-
-/// The folder of a generation's graph.
+/// The file of a generation's graph.
 pub(crate) fn path_of(dir: &Path, generation: u64) -> PathBuf {
     dir.join("vectors").join(format!("{generation}.graph"))
 }
 
-/// Writes `graph` into `folder`, whole or not at all.
-pub(crate) fn save(graph: &Graph, folder: &Path) -> Result<(), StoreError> {
-    let fresh = folder.with_extension("graph-new");
-    if fresh.exists() {
-        fs_err::remove_dir_all(&fresh)?;
+/// Writes `graph` to `path`.
+pub(crate) fn save(graph: &Graph, path: &Path) -> Result<(), StoreError> {
+    let fresh = path.with_extension("graph-new");
+    let file = fs_err::File::create(&fresh)?;
+    let mut out = Hashed::new(BufWriter::new(file));
+    out.inner.write_all(MAGIC)?;
+    out.hasher.update(MAGIC);
+    let (entries, pairs, rows) = (graph.entries.rows(), graph.twins.pairs(), graph.rows());
+    for number in [graph.vectors.dimensions, rows, entries.len(), pairs.len()] {
+        out.put(number as u32)?;
     }
-    fs_err::create_dir_all(&fresh)?;
-    let dumped = catch_unwind(AssertUnwindSafe(|| graph.hnsw.file_dump(&fresh, NAME)));
-    let failed =
-        |why: String| io::Error::other(format!("cannot write the graph to {}: {why}", fresh.display()));
-    dumped
-        .map_err(|panic| failed(said(&*panic)))?
-        .map_err(|error| failed(error.to_string()))?;
-    let manifest = Manifest {
-        format: FORMAT,
-        rows: graph.rows,
-        dimensions: graph.vectors.dimensions,
-        files: FILES
-            .iter()
-            .map(|name| written(&fresh, name))
-            .collect::<Result<_, _>>()?,
-    };
-    let json = serde_json::to_vec_pretty(&manifest).map_err(io::Error::other)?;
-    fs_err::write(fresh.join(MANIFEST), json)?;
-    for name in FILES.iter().chain([&MANIFEST]) {
-        fs_err::File::open(fresh.join(name))?.sync_all()?;
+    let fingerprint = fingerprint(&graph.vectors, entries);
+    out.inner.write_all(&fingerprint)?;
+    out.hasher.update(&fingerprint);
+    for &row in entries {
+        out.put(row)?;
     }
-    if folder.exists() {
-        fs_err::remove_dir_all(folder)?;
+    for &(row, twin) in pairs {
+        out.put(row)?;
+        out.put(twin)?;
     }
-    fs_err::rename(&fresh, folder)?;
+    for row in 0..rows as u32 {
+        out.put(graph.links.of(row).len() as u32)?;
+    }
+    for row in 0..rows as u32 {
+        for &link in graph.links.of(row) {
+            out.put(link)?;
+        }
+    }
+    let hash = out.hasher.finalize();
+    out.inner.write_all(hash.as_bytes())?;
+    let file = out.inner.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.sync_all()?;
+    // A folder is what an earlier version left.
+    if path.is_dir() {
+        fs_err::remove_dir_all(path)?;
+    }
+    fs_err::rename(&fresh, path)?;
     Ok(())
 }
 
-/// Reads the graph of `folder`; none where there is none that is whole and fits `vectors`.
-pub(crate) fn load(folder: &Path, vectors: &Arc<Vectors>) -> Option<Graph> {
-    if !folder.join(MANIFEST).is_file() {
+/// Reads the graph at `path`; none where there is none that is whole and fits `vectors`.
+pub(crate) fn load(path: &Path, vectors: &Arc<Vectors>) -> Option<Graph> {
+    if !path.is_file() {
         return None;
     }
-    match read(folder, vectors) {
+    match read(path, vectors) {
         Ok(graph) => Some(graph),
         Err(error) => {
-            tracing::warn!(path = %folder.display(), "the graph is built anew: {error}");
+            tracing::warn!(path = %path.display(), "the graph is built anew: {error}");
             None
         }
     }
 }
 
-fn read(folder: &Path, vectors: &Arc<Vectors>) -> io::Result<Graph> {
-    let manifest: Manifest = serde_json::from_slice(&fs_err::read(folder.join(MANIFEST))?)?;
-    let refused = |why: &str| Err(io::Error::other(why.to_owned()));
-    if manifest.format != FORMAT || manifest.dimensions != vectors.dimensions {
-        return refused("it is of another format or model");
+fn read(path: &Path, vectors: &Arc<Vectors>) -> io::Result<Graph> {
+    let refused = |why: &str| io::Error::other(why.to_owned());
+    let damaged = || refused("it is not as it was written");
+    let file = fs_err::File::open(path)?;
+    // Numbers of a damaged file are not to decide how much memory is taken.
+    let most = file.metadata()?.len() / 4;
+    let mut input = Hashed::new(BufReader::with_capacity(1 << 20, file));
+    if &input.bytes::<{ MAGIC.len() }>()? != MAGIC {
+        return Err(refused("it is of another format"));
     }
-    if manifest.rows > vectors.len {
-        return refused("it knows of vectors that are not there");
+    let [dimensions, rows, entries, pairs] = input.numbers(4, most)?[..] else {
+        return Err(damaged());
+    };
+    let fingerprint_then = input.bytes::<HASH>()?;
+    if dimensions as usize != vectors.dimensions || rows as usize > vectors.len {
+        return Err(refused("it is of other vectors"));
     }
-    let files: Vec<Written> = FILES
-        .iter()
-        .map(|name| written(folder, name))
-        .collect::<Result<_, _>>()?;
-    if files != manifest.files {
-        return refused("its files are not as they were written");
+    let is_row = |row: &u32| *row < rows;
+    let entries = input.numbers(u64::from(entries), most)?;
+    let pairs = input.numbers(u64::from(pairs) * 2, most)?;
+    let counts = input.numbers(u64::from(rows), most)?;
+    let links = input.numbers(counts.iter().map(|&count| u64::from(count)).sum(), most)?;
+    let hash = input.hasher.finalize();
+    let mut hash_then = [0; HASH];
+    input.inner.read_exact(&mut hash_then)?;
+    if hash.as_bytes() != &hash_then
+        || ![&entries, &pairs, &links]
+            .iter()
+            .all(|all| all.iter().all(is_row))
+    {
+        return Err(damaged());
     }
-    // The library lets a graph borrow from its reader, for vectors that are mapped. Ours are not, and the reader is small.
-    let reader: &'static HnswIo = Box::leak(Box::new(HnswIo::new(folder, NAME)));
-    let distance = CodeDistance(Arc::clone(vectors));
-    let hnsw = catch_unwind(AssertUnwindSafe(|| reader.load_hnsw_with_dist(distance)))
-        .map_err(|panic| io::Error::other(said(&*panic)))?
-        .map_err(io::Error::other)?;
-    if hnsw.get_nb_point() != manifest.rows {
-        return refused("it has another number of vectors than it says");
+    if fingerprint(vectors, &entries) != fingerprint_then {
+        return Err(refused("it is of other vectors"));
     }
-    Ok(Graph::over(vectors, manifest.rows, hnsw))
-}
-
-fn written(folder: &Path, name: &str) -> io::Result<Written> {
-    let file = fs_err::File::open(folder.join(name))?;
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(&file)?;
-    Ok(Written {
-        name: name.to_owned(),
-        bytes: file.metadata()?.len(),
-        blake3: hasher.finalize().to_hex().to_string(),
+    let mut links = links.into_iter();
+    let links = Links::new(counts.iter().map(|&count| {
+        links
+            .by_ref()
+            .take(count as usize)
+            .collect::<Vec<u32>>()
+            .into_iter()
+    }));
+    let pairs = pairs.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
+    Ok(Graph {
+        vectors: Arc::clone(vectors),
+        entries: Entries::new(vectors, entries),
+        links,
+        twins: Twins::new(pairs),
     })
 }
 
-fn said(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("the library gave up")
-        .to_owned()
+/// What tells vectors from others: the codes of some rows.
+fn fingerprint(vectors: &Vectors, rows: &[u32]) -> [u8; HASH] {
+    let mut hasher = blake3::Hasher::new();
+    for &row in rows {
+        let (block, place) = vectors.place(row);
+        hasher.update(bytemuck::cast_slice(block.codes.of(place)));
+    }
+    *hasher.finalize().as_bytes()
+}
+
+/// A file and the hash of what has passed.
+struct Hashed<F> {
+    inner: F,
+    hasher: blake3::Hasher,
+}
+
+impl<F> Hashed<F> {
+    fn new(inner: F) -> Hashed<F> {
+        Hashed {
+            inner,
+            hasher: blake3::Hasher::new(),
+        }
+    }
+}
+
+impl<F: Write> Hashed<F> {
+    fn put(&mut self, number: u32) -> io::Result<()> {
+        let bytes = number.to_le_bytes();
+        self.hasher.update(&bytes);
+        self.inner.write_all(&bytes)
+    }
+}
+
+impl<F: Read> Hashed<F> {
+    fn bytes<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.inner.read_exact(&mut bytes)?;
+        self.hasher.update(&bytes);
+        Ok(bytes)
+    }
+
+    /// The next `count` numbers, of which there can be no more than `most`.
+    fn numbers(&mut self, count: u64, most: u64) -> io::Result<Vec<u32>> {
+        if count > most {
+            return Err(io::Error::other("it is cut off"));
+        }
+        let mut numbers = vec![0u32; count as usize];
+        let bytes = bytemuck::cast_slice_mut::<u32, u8>(&mut numbers);
+        self.inner.read_exact(bytes)?;
+        self.hasher.update(bytes);
+        // Nothing changes where numbers are little-endian anyway.
+        numbers
+            .iter_mut()
+            .for_each(|number| *number = u32::from_le(*number));
+        Ok(numbers)
+    }
 }

@@ -47,7 +47,7 @@ fn live(vectors: &Vectors, kept: impl Fn(u32) -> bool) -> DocumentSet {
 }
 
 fn build(vectors: &Arc<Vectors>) -> Graph {
-    Graph::build(vectors, &AtomicBool::new(false)).unwrap()
+    Graph::build(vectors, 2, &AtomicBool::new(false)).unwrap()
 }
 
 proptest! {
@@ -87,6 +87,39 @@ proptest! {
     }
 }
 
+/// A crowd of equal vectors is one place of the graph, and neither hides the others nor is lost.
+#[test]
+fn equal_vectors_are_found_together() {
+    let mut seed = 11;
+    let mut vectors = Vectors::new(DIMENSIONS, None);
+    add(&mut vectors, 300, &mut seed);
+    let (scale, codes) = quantize(&unit(&mut seed));
+    for _ in 0..500 {
+        let number = vectors.len;
+        let coded = Coded {
+            passage: PassageId(number as u64),
+            document: DocumentId(number as u32 / 2),
+            scale,
+            codes: &codes,
+        };
+        vectors.push(&coded, 0);
+    }
+    add(&mut vectors, 300, &mut seed);
+    let vectors = Arc::new(vectors);
+    let graph = build(&vectors);
+    let near: Vec<f32> = codes.iter().map(|&code| f32::from(code) * scale).collect();
+    let crowd = graph.nearest(&near, 500, |_| true);
+    assert!(crowd.iter().all(|row| (300..800).contains(row)) && crowd.len() == 500);
+    assert_eq!(graph.nearest(&near, 7, |row| row == 555), [555]);
+    for _ in 0..20 {
+        let query = unit(&mut seed);
+        let within = live(&vectors, |id| !(150..400).contains(&id));
+        let found = nearest_by_graph(&vectors, &graph, &query, &within, 10).unwrap();
+        let exact = nearest(&vectors, &query, &within, 10);
+        assert!(found.iter().filter(|one| exact.contains(one)).count() >= 9);
+    }
+}
+
 #[test]
 fn gives_up_where_most_are_deleted() {
     let mut seed = 5;
@@ -101,8 +134,12 @@ fn gives_up_where_most_are_deleted() {
 #[test]
 fn stops_when_told() {
     let vectors = made(100, &mut 6);
-    assert!(Graph::build(&vectors, &AtomicBool::new(true)).is_none());
-    assert!(build(&made(0, &mut 6)).nearest(&[1.0; DIMENSIONS], 3).is_empty());
+    assert!(Graph::build(&vectors, 2, &AtomicBool::new(true)).is_none());
+    assert!(
+        build(&made(0, &mut 6))
+            .nearest(&[1.0; DIMENSIONS], 3, |_| true)
+            .is_empty()
+    );
 }
 
 #[test]
@@ -115,29 +152,32 @@ fn another_generation_is_another_graph() {
 #[test]
 fn is_read_back_unless_damaged() {
     let dir = tempfile::tempdir().unwrap();
-    let folder = path_of(dir.path(), 3);
+    let path = path_of(dir.path(), 3);
     let mut seed = 8;
     let vectors = made(400, &mut seed);
     let graph = build(&vectors);
-    assert!(load(&folder, &vectors).is_none(), "there is none yet");
-    save(&graph, &folder).unwrap();
-    save(&graph, &folder).unwrap();
+    assert!(load(&path, &vectors).is_none(), "there is none yet");
+    fs_err::create_dir_all(path.join("of an earlier version")).unwrap();
+    assert!(load(&path, &vectors).is_none(), "a folder is none");
+    save(&graph, &path).unwrap();
+    save(&graph, &path).unwrap();
     let query = unit(&mut seed);
-    let read = load(&folder, &vectors).unwrap();
-    assert_eq!(read.nearest(&query, 20), graph.nearest(&query, 20));
-    assert!(load(&folder, &made(399, &mut seed)).is_none(), "fewer vectors");
-    for name in ["rows.hnsw.graph", "rows.hnsw.data", "manifest.json"] {
-        let path = folder.join(name);
-        let whole = fs_err::read(&path).unwrap();
+    let read = load(&path, &vectors).unwrap();
+    let found = |graph: &Graph| graph.nearest(&query, 20, |_| true);
+    assert_eq!(found(&read), found(&graph));
+    assert!(load(&path, &made(399, &mut seed)).is_none(), "fewer vectors");
+    assert!(load(&path, &made(400, &mut seed)).is_none(), "other vectors");
+    let whole = fs_err::read(&path).unwrap();
+    for at in (0..whole.len()).step_by(97).chain([whole.len() - 1]) {
         let mut flipped = whole.clone();
-        flipped[whole.len() / 2] ^= 1;
-        for damaged in [&flipped[..], &whole[..whole.len() / 2], &[]] {
+        flipped[at] ^= 1 << (at % 8);
+        for damaged in [&flipped[..], &whole[..at]] {
             fs_err::write(&path, damaged).unwrap();
-            assert!(load(&folder, &vectors).is_none(), "{name}");
+            assert!(load(&path, &vectors).is_none(), "{at}");
         }
-        fs_err::write(&path, whole).unwrap();
     }
-    assert!(load(&folder, &vectors).is_some());
+    fs_err::write(&path, whole).unwrap();
+    assert!(load(&path, &vectors).is_some());
 }
 
 #[test]
@@ -157,15 +197,15 @@ fn an_accelerator_builds_reads_and_rebuilds() {
         "it has not been seen to win"
     );
     assert_eq!(started(VectorIndex::Hnsw).graph(&vectors).unwrap().rows(), 300);
-    let manifest = path_of(dir.path(), 1).join("manifest.json");
-    let written = fs_err::metadata(&manifest).unwrap().modified().unwrap();
+    let path = path_of(dir.path(), 1);
+    let written = fs_err::metadata(&path).unwrap().modified().unwrap();
     assert_eq!(started(VectorIndex::Hnsw).graph(&vectors).unwrap().rows(), 300);
     assert_eq!(
-        fs_err::metadata(&manifest).unwrap().modified().unwrap(),
+        fs_err::metadata(&path).unwrap().modified().unwrap(),
         written,
         "read, not built"
     );
-    fs_err::write(&manifest, "{}").unwrap();
+    fs_err::write(&path, "{}").unwrap();
     assert_eq!(started(VectorIndex::Hnsw).graph(&vectors).unwrap().rows(), 300);
-    assert_ne!(fs_err::metadata(&manifest).unwrap().len(), 2, "built anew");
+    assert_ne!(fs_err::metadata(&path).unwrap().len(), 2, "built anew");
 }
