@@ -238,6 +238,11 @@ fn update(
         JobCause::Schedule => Progress::routine(),
         _ => Progress::default(),
     });
+    if cause == JobCause::Schedule
+        && let Err(error) = corpus.engine().store().check_lexical()
+    {
+        tracing::warn!("the lexical index could not be looked at: {error}");
+    }
     match corpus.update(&progress, cancel, watcher, cause) {
         Ok(report) => {
             if failure.is_some() {

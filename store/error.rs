@@ -106,6 +106,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether it says that files of the lexical index are damaged, see [`crate::Store::lexical_is_damaged`].
+    pub fn is_lexical_damage(&self) -> bool {
+        matches!(self, StoreError::Lexical { .. }) && self.is_damage()
+    }
+
     /// Whether it says that bytes are wrong, and not that they could not be had.
     pub(crate) fn is_damage(&self) -> bool {
         match self {

@@ -18,6 +18,7 @@ mod lexical;
 mod lock;
 mod model;
 mod publish;
+mod rebuild;
 mod run;
 mod salvage;
 mod snapshot;

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use crate::catalog::{self, Catalog, Codes};
 use crate::lexical::Lexical;
@@ -71,7 +72,11 @@ pub struct Store {
     /// The job that changes are the doing of; 0 where there is none.
     pub(crate) job: AtomicU64,
     publisher: Mutex<Publisher>,
-    published: Published,
+    pub(crate) published: Published,
+    /// Whether a thread is making the lexical index anew.
+    pub(crate) rebuilding: AtomicBool,
+    /// When it is worth to look for damage in the lexical index again.
+    pub(crate) lexical_check_due: Mutex<Option<Instant>>,
     lock: Option<Lock>,
 }
 
@@ -103,6 +108,8 @@ impl Store {
             job: AtomicU64::default(),
             publisher: publisher.into(),
             published,
+            rebuilding: AtomicBool::default(),
+            lexical_check_due: Mutex::default(),
             lock: Some(lock),
         })
     }
@@ -129,6 +136,8 @@ impl Store {
             job: AtomicU64::default(),
             publisher: publisher.into(),
             published,
+            rebuilding: AtomicBool::default(),
+            lexical_check_due: Mutex::default(),
             lock: None,
         })
     }
@@ -394,7 +403,12 @@ impl Store {
         Some(self.job.load(Ordering::Relaxed)).filter(|job| *job != 0)
     }
 
-    fn publisher(&self) -> MutexGuard<'_, Publisher> {
+    /// Whether this process is the one that writes.
+    pub fn is_writer(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    pub(crate) fn publisher(&self) -> MutexGuard<'_, Publisher> {
         // Whatever a panicking thread left half done, the indexes say themselves how far they have got.
         self.publisher.lock().unwrap_or_else(PoisonError::into_inner)
     }
