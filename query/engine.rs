@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use autorag_embedder::Embedder;
-use autorag_store::{DocumentEntry, DocumentQuery, DocumentSet, Passage, PassageId, Snapshot, Store};
+use autorag_store::{
+    DocumentEntry, DocumentQuery, DocumentSet, Passage, PassageId, Snapshot, Store, StoreError,
+};
 
 use crate::boost::boosted;
 use crate::context::expand;
@@ -106,6 +108,8 @@ impl Engine {
                     self.store.lexical_is_damaged(&snapshot);
                     attempt += 1;
                 }
+                // The next snapshot is of the new catalog.
+                Err(QueryError::Store(StoreError::Replaced { .. })) if attempt < ATTEMPTS => attempt += 1,
                 Err(error) => return Err(error),
                 Ok(Some(answer)) => return Ok(answer),
                 // A passage was replaced and pruned while it was being read: the next snapshot knows better.

@@ -87,6 +87,12 @@ pub enum StoreError {
         /// What SQLite said.
         source: rusqlite::Error,
     },
+    /// The catalog was put aside for a new one while it was being read.
+    #[error("the catalog {} was replaced while it was being read; ask again", .path.display())]
+    Replaced {
+        /// The database file.
+        path: PathBuf,
+    },
     /// The lexical index failed.
     #[error("the lexical index {}: {source}; where it is damaged, `autorag doctor --repair` makes it anew", .path.display())]
     Lexical {
