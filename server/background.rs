@@ -171,6 +171,8 @@ fn wait(
             }
         };
         match reason {
+            // What happened after indexing was told to rest is for the run that comes after.
+            Some(_) if corpus.is_paused() => {}
             Some(Reason::Change) => return Some(JobCause::Change),
             Some(Reason::Routine) => return Some(JobCause::Schedule),
             None => {}
