@@ -8,6 +8,7 @@ mod models;
 mod read;
 mod salvage;
 mod schema;
+mod unchecked;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -72,6 +73,15 @@ impl Catalog {
                     known: FORMAT,
                 });
             }
+        }
+        match unchecked::fill(&mut connection) {
+            Err(error) if is_damage(&error) => return Err(named(error)),
+            // A disk that is full, say, keeps no one from reading. The next opening goes on.
+            Err(error) => tracing::warn!(
+                "rows of {} that an older version wrote have no checksums yet: {error}",
+                path.display()
+            ),
+            Ok(()) => {}
         }
         Ok(Catalog {
             identity: Identity::at(&path),
