@@ -23,7 +23,11 @@ pub enum StoreError {
         pid: Option<u32>,
     },
     /// The store's folder is on a disk, or of a user, that does not let this process write.
-    #[error("{} cannot be written, so that the index can be asked there and not be brought up to date: {reason}", .dir.display())]
+    #[error(
+        "{} cannot be written, so that the index is searched as it is: {reason}; to bring it up to date, make that folder writable, \
+         or keep the index elsewhere with --data-dir",
+        .dir.display()
+    )]
     Unwritable {
         /// The store's folder.
         dir: PathBuf,

@@ -20,14 +20,7 @@ pub(crate) fn acquire(dir: &Path) -> Result<Lock, StoreError> {
         .create(true)
         .truncate(false)
         .open(&path);
-    let opened = opened.map_err(|error| match is_refusal(&error) {
-        true => StoreError::Unwritable {
-            dir: dir.to_owned(),
-            reason: error.to_string(),
-        },
-        false => error.into(),
-    })?;
-    let mut file = opened.into_file();
+    let mut file = opened.map_err(|error| unwritable(dir, error))?.into_file();
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -50,6 +43,17 @@ pub(crate) fn is_held(dir: &Path) -> bool {
         return false;
     };
     matches!(file.file().try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
+/// An error of a write in `dir`, by whether it says that this process may not.
+pub(crate) fn unwritable(dir: &Path, error: std::io::Error) -> StoreError {
+    match is_refusal(&error) {
+        true => StoreError::Unwritable {
+            dir: dir.to_owned(),
+            reason: error.to_string(),
+        },
+        false => error.into(),
+    }
 }
 
 /// Whether an error says that this process may not write there, on a disk that is read only for example.

@@ -89,7 +89,7 @@ impl Store {
     /// [`StoreError::LockHeld`] where another process writes it, [`StoreError::NewerFormat`] where a newer version did, and
     /// whatever the disk says.
     pub fn open(dir: &Path, options: StoreOptions) -> Result<Store, StoreError> {
-        fs_err::create_dir_all(dir)?;
+        fs_err::create_dir_all(dir).map_err(|error| lock::unwritable(dir, error))?;
         let lock = lock::acquire(dir)?;
         let catalog = Arc::new(salvage::open(dir)?);
         pin(&catalog, &options)?;
