@@ -39,10 +39,16 @@ pub(crate) fn acquire(dir: &Path) -> Result<Lock, StoreError> {
 
 /// Whether some process holds the lock of `dir` now.
 pub(crate) fn is_held(dir: &Path) -> bool {
-    let Ok(file) = fs_err::File::open(dir.join(FILE)) else {
-        return false;
-    };
-    matches!(file.file().try_lock_shared(), Err(TryLockError::WouldBlock))
+    holder_of(dir).is_some()
+}
+
+/// The process that holds the lock of `dir` now, if any does, by its number where it says so.
+pub(crate) fn holder_of(dir: &Path) -> Option<Option<u32>> {
+    let mut file = fs_err::File::open(dir.join(FILE)).ok()?.into_parts().0;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(holder(&mut file)),
+        _ => None,
+    }
 }
 
 /// An error of a write in `dir`, by whether it says that this process may not.
