@@ -14,6 +14,7 @@ mod options;
 mod parse;
 mod pipeline;
 mod progress;
+mod racy;
 mod reading;
 mod report;
 mod retry;

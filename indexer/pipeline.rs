@@ -175,7 +175,10 @@ impl Indexer {
             self.store.set_recipe(&recipe)?;
         }
         let same_recipe = self.store.recipe()?.is_some_and(|kept| kept == recipe);
-        let changes = Changes::between(listing, known, same_recipe);
+        let mut changes = Changes::between(listing, known, same_recipe);
+        if same_recipe {
+            self.look_again(&mut changes, cancel)?;
+        }
         report.unchanged = changes.unchanged;
         report.took_scan += scanning.elapsed();
         if same_recipe && changes.is_empty() && self.store.run_state()?.finished {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use autorag_store::{ContentHash, FileStat, ItemStatus, Metadata, NewDocument, NewPassage, Retry, unix_now};
 
@@ -12,6 +12,7 @@ use crate::chunk::Chunker;
 use crate::compare::{Task, half_read_hash, is_unread, unread_hash};
 use crate::input::embedding_input;
 use crate::parse::{Parsed, Refusal, contained, is_risky, parse};
+use crate::racy::remembered;
 use crate::retry;
 
 /// What came of a file.
@@ -141,7 +142,7 @@ const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
 
 /// Why there are no bytes of a file.
-enum Unread {
+pub(crate) enum Unread {
     /// Something is wrong with it. The hash stands for its bytes, and says how far it could be read.
     Refused(ContentHash, Refusal),
     /// No file can be opened.
@@ -150,7 +151,7 @@ enum Unread {
 
 /// The bytes of a file, unless it has grown past `limit` since it was found, and what the system says of the file that they are of:
 /// by now it may be another than the walk found.
-fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, FileStat), Unread> {
+pub(crate) fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, FileStat), Unread> {
     let failed = |hash| {
         move |error: std::io::Error| match error.raw_os_error() {
             Some(ENFILE | EMFILE) => Unread::NoDescriptors,
@@ -164,6 +165,7 @@ fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, FileStat), Unread> {
     let mut file = std::fs::File::open(path).map_err(failed(unread_hash()))?;
     // From before: what is written while it is read then shows as a change, to the next walk.
     let stat = FileStat::of(&file.metadata().map_err(failed(unread_hash()))?);
+    let stat = remembered(stat, SystemTime::now());
     let mut bytes = Vec::new();
     file.by_ref()
         .take(limit.saturating_add(1))

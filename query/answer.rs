@@ -112,6 +112,8 @@ pub struct Degraded {
 pub enum Part {
     /// The corpus as a whole: not all files have been read yet.
     Index,
+    /// The lexical index.
+    Lexical,
     /// The vectors.
     Dense,
     /// The query itself.
@@ -125,6 +127,7 @@ impl Part {
     pub fn as_str(self) -> &'static str {
         match self {
             Part::Index => "index",
+            Part::Lexical => "lexical",
             Part::Dense => "dense",
             Part::Query => "query",
             Part::Rerank => "rerank",

@@ -9,6 +9,7 @@ pub(crate) fn degraded(
     request: &Request,
     counts: Counts,
     activity: &Activity,
+    lexical_failure: Option<String>,
     dense_failure: Option<String>,
     outage: Option<String>,
     truncated: bool,
@@ -28,6 +29,16 @@ pub(crate) fn degraded(
         part: Part::Index,
         reason,
     }));
+    if let Some(why) = lexical_failure {
+        let mut reason = format!("the answer is by meaning alone: {why}");
+        if request.query.contains(':') {
+            reason += "; title:, heading:, path: and kind: are not looked at meanwhile";
+        }
+        parts.push(Degraded {
+            part: Part::Lexical,
+            reason,
+        });
+    }
     let missing = counts.passages.saturating_sub(counts.embedded);
     if request.mode.wants_dense() && missing > 0 {
         let mut reason = format!("{missing} of {} passages have no vector yet", counts.passages);

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use autorag_embedder::Embedder;
-use autorag_store::{DocumentEntry, DocumentQuery, DocumentSet, Passage, PassageId, Snapshot, Store};
+use autorag_store::{
+    DocumentEntry, DocumentQuery, DocumentSet, Passage, PassageId, Snapshot, Store, StoreError,
+};
 
 use crate::boost::boosted;
 use crate::context::expand;
@@ -99,11 +101,20 @@ impl Engine {
         let mut attempt = 1;
         loop {
             let snapshot = self.store.snapshot()?;
-            match self.search_in(&snapshot, request, activity)? {
-                Some(answer) => return Ok(answer),
+            match self.search_in(&snapshot, request, activity) {
+                // The next snapshot is without it, or has one that was made anew.
+                Err(QueryError::Store(error)) if error.is_lexical_damage() && attempt < ATTEMPTS => {
+                    tracing::warn!("a search met damage: {error}");
+                    self.store.lexical_is_damaged(&snapshot);
+                    attempt += 1;
+                }
+                // The next snapshot is of the new catalog.
+                Err(QueryError::Store(StoreError::Replaced { .. })) if attempt < ATTEMPTS => attempt += 1,
+                Err(error) => return Err(error),
+                Ok(Some(answer)) => return Ok(answer),
                 // A passage was replaced and pruned while it was being read: the next snapshot knows better.
-                None if attempt < ATTEMPTS => attempt += 1,
-                None => {
+                Ok(None) if attempt < ATTEMPTS => attempt += 1,
+                Ok(None) => {
                     let mut answer = self.search_partly(request, activity)?;
                     answer.degraded.push(Degraded {
                         part: Part::Index,
@@ -207,6 +218,7 @@ impl Engine {
             request,
             counts,
             activity,
+            retrieved.lexical_failure.take(),
             dense_failure,
             outage,
             retrieved.truncated,
@@ -226,7 +238,7 @@ impl Engine {
         Ok((answer, whole))
     }
 
-    /// Asks both retrievers. That the dense one cannot be asked is an error only for who wants no other.
+    /// Asks both retrievers. That one cannot be asked is an error only for who wants no other, or where the other has nothing.
     fn retrieve(
         &self,
         snapshot: &Snapshot,
@@ -235,7 +247,14 @@ impl Engine {
         depth: usize,
     ) -> Result<Retrieved, QueryError> {
         let embedder = self.embedder_of(snapshot);
-        let retrieved = retrieve(embedder, snapshot, request, within, depth)?;
+        let mut retrieved = retrieve(embedder, snapshot, request, within, depth)?;
+        retrieved.lexical_failure = self.lexical_failure(snapshot);
+        if let Some(reason) = retrieved.lexical_failure.clone()
+            && request.mode.wants_lexical()
+            && retrieved.dense.is_empty()
+        {
+            return Err(QueryError::LexicalUnavailable { reason });
+        }
         if request.mode == Mode::Dense {
             let nothing_yet = || {
                 let outage = embedder
@@ -251,6 +270,17 @@ impl Engine {
             }
         }
         Ok(retrieved)
+    }
+
+    /// Why words cannot be searched in a snapshot, and what happens.
+    fn lexical_failure(&self, snapshot: &Snapshot) -> Option<String> {
+        let reason = match self.store.is_writer() {
+            true => "the lexical index is damaged, and is being made anew from the catalog",
+            false => {
+                "the lexical index is damaged; the process that keeps it makes it anew when it meets the damage, and                  `autorag doctor --repair` does while none keeps it"
+            }
+        };
+        snapshot.is_lexical_damaged().then(|| reason.to_owned())
     }
 
     /// Documents in the order of their best passage, with its score: the ranking that [`Engine::search`] shows a page of,
@@ -270,6 +300,10 @@ impl Engine {
         let retrieved = self.retrieve(&snapshot, request, within.as_ref(), depth)?;
         if let Some(reason) = retrieved.dense_failure {
             return Err(QueryError::DenseUnavailable { reason });
+        }
+        if let (Some(reason), true) = (&retrieved.lexical_failure, request.mode.wants_lexical()) {
+            let reason = reason.clone();
+            return Err(QueryError::LexicalUnavailable { reason });
         }
         let fused = retrieved.fused(request);
         let ids: Vec<PassageId> = fused.iter().map(|candidate| candidate.passage).collect();

@@ -60,6 +60,12 @@ pub enum QueryError {
         /// Why not.
         reason: String,
     },
+    /// A search by words while their index is damaged, and that cannot go on by meaning.
+    #[error("cannot search by words: {reason}")]
+    LexicalUnavailable {
+        /// Why not, and what happens.
+        reason: String,
+    },
     /// The query could not be embedded.
     #[error(transparent)]
     Embed(#[from] EmbedError),

@@ -22,6 +22,8 @@ pub(crate) struct Retrieved {
     pub dense: Vec<Candidate>,
     /// What the question and the lists tell of either retriever.
     pub signals: Signals,
+    /// Why the lexical retriever could not be asked.
+    pub lexical_failure: Option<String>,
     /// Why the dense retriever could not be asked, though it was wanted.
     pub dense_failure: Option<String>,
     /// The query was longer than the model reads.
@@ -46,7 +48,7 @@ impl Retrieved {
             Mode::Dense => only_dense(&self.dense),
         };
         let heard = Heard {
-            lexical: request.mode.wants_lexical(),
+            lexical: request.mode.wants_lexical() && self.lexical_failure.is_none(),
             dense: !self.dense.is_empty(),
         };
         relevance::judge(&mut candidates, heard, &self.signals);

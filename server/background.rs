@@ -171,6 +171,8 @@ fn wait(
             }
         };
         match reason {
+            // What happened after indexing was told to rest is for the run that comes after.
+            Some(_) if corpus.is_paused() => {}
             Some(Reason::Change) => return Some(JobCause::Change),
             Some(Reason::Routine) => return Some(JobCause::Schedule),
             None => {}
@@ -238,6 +240,11 @@ fn update(
         JobCause::Schedule => Progress::routine(),
         _ => Progress::default(),
     });
+    if cause == JobCause::Schedule
+        && let Err(error) = corpus.engine().store().check_lexical()
+    {
+        tracing::warn!("the lexical index could not be looked at: {error}");
+    }
     match corpus.update(&progress, cancel, watcher, cause) {
         Ok(report) => {
             if failure.is_some() {

@@ -63,6 +63,7 @@ impl ServiceError {
             ServiceError::Query(QueryError::NotIndexedYet { .. }) => "not_indexed_yet",
             ServiceError::Query(QueryError::NoText { .. }) => "no_text",
             ServiceError::Query(QueryError::DenseUnavailable { .. }) => "dense_unavailable",
+            ServiceError::Query(QueryError::LexicalUnavailable { .. }) => "lexical_unavailable",
             ServiceError::Query(_) | ServiceError::Panicked => "internal",
             ServiceError::Opening => "opening",
             ServiceError::Unavailable(_) => "unavailable",

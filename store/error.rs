@@ -23,7 +23,11 @@ pub enum StoreError {
         pid: Option<u32>,
     },
     /// The store's folder is on a disk, or of a user, that does not let this process write.
-    #[error("{} cannot be written, so that the index can be asked there and not be brought up to date: {reason}", .dir.display())]
+    #[error(
+        "{} cannot be written, so that the index is searched as it is: {reason}; to bring it up to date, make that folder writable, \
+         or keep the index elsewhere with --data-dir",
+        .dir.display()
+    )]
     Unwritable {
         /// The store's folder.
         dir: PathBuf,
@@ -87,6 +91,12 @@ pub enum StoreError {
         /// What SQLite said.
         source: rusqlite::Error,
     },
+    /// The catalog was put aside for a new one while it was being read.
+    #[error("the catalog {} was replaced while it was being read; ask again", .path.display())]
+    Replaced {
+        /// The database file.
+        path: PathBuf,
+    },
     /// The lexical index failed.
     #[error("the lexical index {}: {source}; where it is damaged, `autorag doctor --repair` makes it anew", .path.display())]
     Lexical {
@@ -106,6 +116,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether it says that files of the lexical index are damaged, see [`crate::Store::lexical_is_damaged`].
+    pub fn is_lexical_damage(&self) -> bool {
+        matches!(self, StoreError::Lexical { .. }) && self.is_damage()
+    }
+
     /// Whether it says that bytes are wrong, and not that they could not be had.
     pub(crate) fn is_damage(&self) -> bool {
         match self {

@@ -187,7 +187,7 @@ impl Store {
     /// # Errors
     /// When the catalog cannot be written.
     pub fn register_job(&self, cause: JobCause, description: Option<&str>) -> Result<JobId, StoreError> {
-        self.catalog.write(|transaction| {
+        self.catalog().write(|transaction| {
             let job = catalog::insert_job(transaction, cause, description)?;
             catalog::prune_jobs(transaction)?;
             Ok(job)
@@ -199,7 +199,7 @@ impl Store {
     /// # Errors
     /// When the catalog cannot be written.
     pub fn take_up_job(&self, job: JobId) -> Result<(), StoreError> {
-        self.catalog
+        self.catalog()
             .write(|transaction| catalog::set_job_state(transaction, job, JobState::Running))?;
         self.job.store(job, Ordering::Relaxed);
         Ok(())
@@ -211,7 +211,7 @@ impl Store {
     /// # Errors
     /// When the catalog cannot be read or written.
     pub fn end_lost_jobs(&self, except: Option<JobId>) -> Result<(), StoreError> {
-        let open = self.catalog.read(catalog::open_jobs)?;
+        let open = self.catalog().read(catalog::open_jobs)?;
         for job in open {
             if job.state == JobState::Running && Some(job.id) != except {
                 self.leave_job(job.id, JobState::Failed, Some(LOST))?;
@@ -225,7 +225,7 @@ impl Store {
     /// # Errors
     /// When the catalog cannot be written.
     pub fn report_job(&self, job: JobId, progress: &JobProgress) -> Result<(), StoreError> {
-        self.catalog
+        self.catalog()
             .write(|transaction| catalog::report_job(transaction, job, progress))
     }
 
@@ -238,7 +238,7 @@ impl Store {
         let _ = self
             .job
             .compare_exchange(job, 0, Ordering::Relaxed, Ordering::Relaxed);
-        self.catalog.write(|transaction| {
+        self.catalog().write(|transaction| {
             if state == JobState::Paused {
                 return catalog::set_job_state(transaction, job, state);
             }
@@ -254,7 +254,7 @@ impl Store {
     /// When the catalog cannot be read.
     pub fn jobs(&self, before: Option<JobId>, limit: usize) -> Result<Vec<Job>, StoreError> {
         let mut jobs = self
-            .catalog
+            .catalog()
             .read(|connection| catalog::list_jobs(connection, before, limit))?;
         self.unmask(&mut jobs);
         Ok(jobs)
@@ -265,7 +265,7 @@ impl Store {
     /// # Errors
     /// When the catalog cannot be read.
     pub fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
-        let mut found = self.catalog.read(|connection| catalog::job(connection, id))?;
+        let mut found = self.catalog().read(|connection| catalog::job(connection, id))?;
         self.unmask(found.as_mut_slice());
         Ok(found)
     }
@@ -275,7 +275,7 @@ impl Store {
     /// # Errors
     /// When the catalog cannot be read.
     pub fn open_job(&self) -> Result<Option<Job>, StoreError> {
-        let mut open = self.catalog.read(catalog::open_jobs)?;
+        let mut open = self.catalog().read(catalog::open_jobs)?;
         self.unmask(&mut open);
         Ok(open.into_iter().find(|job| job.state.is_open()))
     }
@@ -290,7 +290,7 @@ impl Store {
         after: Option<u64>,
         limit: usize,
     ) -> Result<Vec<JobItem>, StoreError> {
-        self.catalog
+        self.catalog()
             .read(|connection| catalog::job_items(connection, job, after.unwrap_or(0), limit))
     }
 
@@ -299,7 +299,7 @@ impl Store {
     /// # Errors
     /// When the catalog cannot be read.
     pub fn next_retry(&self) -> Result<Option<UnixMs>, StoreError> {
-        self.catalog.read(catalog::next_retry)
+        self.catalog().read(catalog::next_retry)
     }
 
     /// To a reader, a job that no process runs any more was interrupted; the next writer will note it down.

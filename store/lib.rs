@@ -18,6 +18,7 @@ mod lexical;
 mod lock;
 mod model;
 mod publish;
+mod rebuild;
 mod run;
 mod salvage;
 mod snapshot;
@@ -25,7 +26,7 @@ mod store;
 mod vectors;
 
 pub use control::Control;
-pub use doctor::{Check, StorePart, Verdict, examine, repair};
+pub use doctor::{Check, StorePart, Surroundings, Verdict, Writer, examine, repair, surroundings};
 pub use documents::{DocumentQuery, DocumentSet};
 pub use error::StoreError;
 pub use filter::{DocumentField, Filter, FilterError};

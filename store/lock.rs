@@ -20,14 +20,7 @@ pub(crate) fn acquire(dir: &Path) -> Result<Lock, StoreError> {
         .create(true)
         .truncate(false)
         .open(&path);
-    let opened = opened.map_err(|error| match is_refusal(&error) {
-        true => StoreError::Unwritable {
-            dir: dir.to_owned(),
-            reason: error.to_string(),
-        },
-        false => error.into(),
-    })?;
-    let mut file = opened.into_file();
+    let mut file = opened.map_err(|error| unwritable(dir, error))?.into_file();
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -46,10 +39,27 @@ pub(crate) fn acquire(dir: &Path) -> Result<Lock, StoreError> {
 
 /// Whether some process holds the lock of `dir` now.
 pub(crate) fn is_held(dir: &Path) -> bool {
-    let Ok(file) = fs_err::File::open(dir.join(FILE)) else {
-        return false;
-    };
-    matches!(file.file().try_lock_shared(), Err(TryLockError::WouldBlock))
+    holder_of(dir).is_some()
+}
+
+/// The process that holds the lock of `dir` now, if any does, by its number where it says so.
+pub(crate) fn holder_of(dir: &Path) -> Option<Option<u32>> {
+    let mut file = fs_err::File::open(dir.join(FILE)).ok()?.into_parts().0;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(holder(&mut file)),
+        _ => None,
+    }
+}
+
+/// An error of a write in `dir`, by whether it says that this process may not.
+pub(crate) fn unwritable(dir: &Path, error: std::io::Error) -> StoreError {
+    match is_refusal(&error) {
+        true => StoreError::Unwritable {
+            dir: dir.to_owned(),
+            reason: error.to_string(),
+        },
+        false => error.into(),
+    }
 }
 
 /// Whether an error says that this process may not write there, on a disk that is read only for example.

@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) documents: Arc<Documents>,
     pub(crate) lexical: Option<LexicalView>,
+    /// There is a lexical index, and it is damaged.
+    pub(crate) lexical_damaged: bool,
     pub(crate) vectors: Arc<Vectors>,
     pub(crate) accelerator: Arc<Accelerator>,
     pub(crate) model: Arc<ModelIdentity>,
@@ -32,6 +34,25 @@ impl Snapshot {
             embedded: self.embedded,
             ..self.documents.counts
         }
+    }
+
+    /// The same without the lexical index, which was found damaged.
+    pub(crate) fn without_lexical(&self) -> Snapshot {
+        Snapshot {
+            catalog: Arc::clone(&self.catalog),
+            documents: Arc::clone(&self.documents),
+            lexical: None,
+            lexical_damaged: true,
+            vectors: Arc::clone(&self.vectors),
+            accelerator: Arc::clone(&self.accelerator),
+            model: Arc::clone(&self.model),
+            embedded: self.embedded,
+        }
+    }
+
+    /// Whether words cannot be searched because their index is damaged. What asks for words finds nothing then.
+    pub fn is_lexical_damaged(&self) -> bool {
+        self.lexical_damaged
     }
 
     /// The model that its vectors come from.
@@ -63,7 +84,8 @@ impl Snapshot {
         let Some(view) = &self.lexical else {
             return Ok(Vec::new());
         };
-        let found = view.search(text, matching, within, self.documents.searchable.len(), limit)?;
+        let documents = self.documents.searchable.len();
+        let found = view.asked(|view| view.search(text, matching, within, documents, limit))?;
         Ok(self.ordered(found, limit))
     }
 
@@ -80,7 +102,7 @@ impl Snapshot {
         let Some(view) = &self.lexical else {
             return Ok(None);
         };
-        let Some(restriction) = view.restriction(text)? else {
+        let Some(restriction) = view.asked(|view| view.restriction(text))? else {
             return Ok(None);
         };
         let set = self
@@ -95,7 +117,8 @@ impl Snapshot {
     /// # Errors
     /// When the index cannot be read.
     pub fn lexical_ceiling(&self, text: &str) -> Result<f32, StoreError> {
-        self.lexical.as_ref().map_or(Ok(0.0), |view| view.ceiling(text))
+        let view = self.lexical.as_ref();
+        view.map_or(Ok(0.0), |view| view.asked(|view| view.ceiling(text)))
     }
 
     /// The `limit` nearest passages to `query`, a vector of length 1, by cosine, of documents `within`, or of all.
@@ -205,9 +228,10 @@ impl Snapshot {
         passage: &Passage,
         entry: &DocumentEntry,
     ) -> Result<Vec<TermMatch>, StoreError> {
-        self.lexical
-            .as_ref()
-            .map_or_else(|| Ok(Vec::new()), |view| view.terms(query, passage, entry))
+        let Some(view) = &self.lexical else {
+            return Ok(Vec::new());
+        };
+        view.asked(|view| view.terms(query, passage, entry))
     }
 
     /// Where `text` has words of `query`, by the rules of the lexical index: byte ranges, in order and apart from one another.

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
 
 use crate::catalog::{self, Catalog, Codes};
 use crate::lexical::Lexical;
@@ -67,11 +68,16 @@ impl ChangeBatch {
 pub struct Store {
     dir: PathBuf,
     sources: Vec<SourceRoot>,
-    pub(crate) catalog: Arc<Catalog>,
+    /// Another one for a reader, once the one that it has opened is put aside.
+    catalog: RwLock<Arc<Catalog>>,
     /// The job that changes are the doing of; 0 where there is none.
     pub(crate) job: AtomicU64,
     publisher: Mutex<Publisher>,
-    published: Published,
+    pub(crate) published: Published,
+    /// Whether a thread is making the lexical index anew.
+    pub(crate) rebuilding: AtomicBool,
+    /// When it is worth to look for damage in the lexical index again.
+    pub(crate) lexical_check_due: Mutex<Option<Instant>>,
     lock: Option<Lock>,
 }
 
@@ -83,7 +89,7 @@ impl Store {
     /// [`StoreError::LockHeld`] where another process writes it, [`StoreError::NewerFormat`] where a newer version did, and
     /// whatever the disk says.
     pub fn open(dir: &Path, options: StoreOptions) -> Result<Store, StoreError> {
-        fs_err::create_dir_all(dir)?;
+        fs_err::create_dir_all(dir).map_err(|error| lock::unwritable(dir, error))?;
         let lock = lock::acquire(dir)?;
         let catalog = Arc::new(salvage::open(dir)?);
         pin(&catalog, &options)?;
@@ -99,10 +105,12 @@ impl Store {
         Ok(Store {
             dir: dir.to_owned(),
             sources,
-            catalog,
+            catalog: catalog.into(),
             job: AtomicU64::default(),
             publisher: publisher.into(),
             published,
+            rebuilding: AtomicBool::default(),
+            lexical_check_due: Mutex::default(),
             lock: Some(lock),
         })
     }
@@ -112,23 +120,17 @@ impl Store {
     /// # Errors
     /// [`StoreError::NoStore`] where there is none, [`StoreError::NewerFormat`] where a newer version made it.
     pub fn open_read_only(dir: &Path) -> Result<Store, StoreError> {
-        let catalog = Arc::new(Catalog::open_read_only(dir)?);
-        let (model, sources) = catalog
-            .read(|connection| Ok((catalog::serving(connection)?, catalog::meta(connection, SOURCES)?)))?;
-        let sources = sources.and_then(|json| serde_json::from_str::<Vec<SourceRoot>>(&json).ok());
-        let (Some(model), Some(sources)) = (model, sources) else {
-            return Err(StoreError::NoStore { dir: dir.to_owned() });
-        };
-        let mut publisher = Publisher::new(dir, Arc::clone(&catalog), None, model);
-        publisher.follow()?;
+        let (catalog, publisher, sources) = followed(dir)?;
         let published = Published::new(publisher.snapshot()?);
         Ok(Store {
             dir: dir.to_owned(),
             sources,
-            catalog,
+            catalog: catalog.into(),
             job: AtomicU64::default(),
             publisher: publisher.into(),
             published,
+            rebuilding: AtomicBool::default(),
+            lexical_check_due: Mutex::default(),
             lock: None,
         })
     }
@@ -167,7 +169,21 @@ impl Store {
     pub fn snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
         if self.lock.is_none() {
             let mut publisher = self.publisher();
-            if publisher.follow()? {
+            if self.catalog().is_replaced() {
+                match followed(&self.dir) {
+                    Ok((catalog, other, _)) => {
+                        tracing::info!(
+                            "the catalog of {} is another one; following that",
+                            self.dir.display()
+                        );
+                        self.published.replace(other.snapshot()?);
+                        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = catalog;
+                        *publisher = other;
+                    }
+                    // It is just being begun. Until it is there, the other one answers.
+                    Err(error) => tracing::debug!("the new catalog cannot be followed yet: {error}"),
+                }
+            } else if publisher.follow()? {
                 self.published.replace(publisher.snapshot()?);
             }
         }
@@ -201,7 +217,7 @@ impl Store {
     /// # Errors
     /// When the catalog cannot be read.
     pub fn known_files(&self) -> Result<HashMap<String, FileState>, StoreError> {
-        self.catalog.read(catalog::known_files)
+        self.catalog().read(catalog::known_files)
     }
 
     /// Makes changes durable, in one transaction. They are found once the indexes are refreshed.
@@ -209,7 +225,7 @@ impl Store {
     /// # Errors
     /// When the catalog cannot be written; nothing of the batch is kept then.
     pub fn apply(&self, batch: &ChangeBatch) -> Result<Seq, StoreError> {
-        self.catalog.write(|transaction| {
+        self.catalog().write(|transaction| {
             let seq = catalog::next_seq(transaction)?;
             for key in &batch.removals {
                 catalog::retire(transaction, seq, key)?;
@@ -250,7 +266,7 @@ impl Store {
         before: Option<PassageId>,
         limit: usize,
     ) -> Result<Vec<PendingPassage>, StoreError> {
-        self.catalog
+        self.catalog()
             .read(|connection| catalog::pending(connection, before, limit))
     }
 
@@ -261,7 +277,7 @@ impl Store {
     pub fn put_embeddings(&self, embeddings: &[(ContentHash, Vec<f32>)]) -> Result<usize, StoreError> {
         let expected = self.published.current().model().dimensions;
         let coded = coded(embeddings, expected)?;
-        self.catalog.write(|transaction| {
+        self.catalog().write(|transaction| {
             let marked = catalog::put_embeddings(transaction, &coded)?;
             if let Some(job) = self.job_under_way() {
                 catalog::count_embedded(transaction, job, marked)?;
@@ -286,7 +302,7 @@ impl Store {
     /// # Errors
     /// When the catalog cannot be read.
     pub fn reembedding(&self) -> Result<Option<Reembedding>, StoreError> {
-        self.catalog.read(|connection| {
+        self.catalog().read(|connection| {
             let Some(model) = catalog::next(connection)? else {
                 return Ok(None);
             };
@@ -304,7 +320,7 @@ impl Store {
         before: Option<PassageId>,
         limit: usize,
     ) -> Result<Vec<PendingPassage>, StoreError> {
-        self.catalog
+        self.catalog()
             .read(|connection| catalog::pending_next(connection, before, limit))
     }
 
@@ -318,7 +334,7 @@ impl Store {
         dimensions: usize,
     ) -> Result<(), StoreError> {
         let coded = coded(embeddings, dimensions)?;
-        self.catalog.write(|transaction| {
+        self.catalog().write(|transaction| {
             catalog::put_next(transaction, &coded)?;
             if let Some(job) = self.job_under_way() {
                 catalog::count_embedded(transaction, job, coded.len())?;
@@ -344,7 +360,7 @@ impl Store {
     /// # Errors
     /// When the catalog cannot be written.
     pub fn begin_run(&self) -> Result<(), StoreError> {
-        self.catalog.write(|transaction| run::begin(transaction))
+        self.catalog().write(|transaction| run::begin(transaction))
     }
 
     /// Ends a run that saw every file: both indexes are brought up to the catalog, what was retired is deleted for good, and
@@ -359,10 +375,10 @@ impl Store {
         publisher.prune()?;
         publisher.accelerate();
         self.published.replace(publisher.snapshot()?);
-        self.catalog
+        self.catalog()
             .write(|transaction| run::finish(transaction, files_seen))?;
         publisher.rest()?;
-        self.catalog.checkpoint()
+        self.catalog().checkpoint()
     }
 
     /// How documents were parsed and cut, in the words of whoever did.
@@ -370,7 +386,8 @@ impl Store {
     /// # Errors
     /// When the catalog cannot be read.
     pub fn recipe(&self) -> Result<Option<String>, StoreError> {
-        self.catalog.read(|connection| catalog::meta(connection, RECIPE))
+        self.catalog()
+            .read(|connection| catalog::meta(connection, RECIPE))
     }
 
     /// Records how documents are parsed and cut.
@@ -378,7 +395,7 @@ impl Store {
     /// # Errors
     /// When the catalog cannot be written.
     pub fn set_recipe(&self, recipe: &str) -> Result<(), StoreError> {
-        self.catalog
+        self.catalog()
             .write(|transaction| catalog::set_meta(transaction, RECIPE, recipe))
     }
 
@@ -387,17 +404,41 @@ impl Store {
     /// # Errors
     /// When the catalog cannot be read.
     pub fn run_state(&self) -> Result<RunState, StoreError> {
-        self.catalog.read(run::state)
+        self.catalog().read(run::state)
+    }
+
+    /// The truth.
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn job_under_way(&self) -> Option<JobId> {
         Some(self.job.load(Ordering::Relaxed)).filter(|job| *job != 0)
     }
 
-    fn publisher(&self) -> MutexGuard<'_, Publisher> {
+    /// Whether this process is the one that writes.
+    pub fn is_writer(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    pub(crate) fn publisher(&self) -> MutexGuard<'_, Publisher> {
         // Whatever a panicking thread left half done, the indexes say themselves how far they have got.
         self.publisher.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What follows the writer of the store in `dir`, and the sources that it says.
+fn followed(dir: &Path) -> Result<(Arc<Catalog>, Publisher, Vec<SourceRoot>), StoreError> {
+    let catalog = Arc::new(Catalog::open_read_only(dir)?);
+    let (model, sources) = catalog
+        .read(|connection| Ok((catalog::serving(connection)?, catalog::meta(connection, SOURCES)?)))?;
+    let sources = sources.and_then(|json| serde_json::from_str::<Vec<SourceRoot>>(&json).ok());
+    let (Some(model), Some(sources)) = (model, sources) else {
+        return Err(StoreError::NoStore { dir: dir.to_owned() });
+    };
+    let mut publisher = Publisher::new(dir, Arc::clone(&catalog), None, model);
+    publisher.follow()?;
+    Ok((catalog, publisher, sources))
 }
 
 /// The model of the store in `dir`, if there is a store. It may be one of an older version that opening for writing brings up.

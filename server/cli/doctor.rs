@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use autorag_indexer::{Cancel, Progress};
-use autorag_store::{Check, JobCause, StorePart, Verdict, examine, repair};
+use autorag_store::{
+    Check, JobCause, StoreError, StorePart, Surroundings, Verdict, Writer, examine, repair, surroundings,
+};
 use clap::Args;
 use serde::Serialize;
 
@@ -71,6 +73,7 @@ impl Doctor {
                 }
             }
         }
+        lines.extend(around(surroundings(&plan.data_dir)));
         print(&lines, self.json)?;
         let well = lines.iter().all(|line| matches!(line.verdict, "ok" | "repaired"));
         Ok(match well {
@@ -126,6 +129,59 @@ fn line(check: &Check) -> Line {
     }
 }
 
+/// What is around an index. Only too little room is a finding.
+fn around(found: Result<Surroundings, StoreError>) -> Vec<Line> {
+    let line = |check, detail| Line {
+        check,
+        verdict: "ok",
+        detail,
+        advice: None,
+    };
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => {
+            return vec![Line {
+                verdict: "could not check",
+                advice: Some("see to what the message names, then check again"),
+                ..line("space", error.to_string())
+            }];
+        }
+    };
+    let room = format!(
+        "{} free, {} to make all anew",
+        size(found.free),
+        size(found.needed)
+    );
+    let mut lines = vec![line("space", room)];
+    if found.free < found.needed {
+        lines[0].verdict = "too little";
+        lines[0].advice = Some("free some space before you repair or update this index");
+    }
+    lines.push(line(
+        "writer",
+        match found.writer {
+            Writer::None => "no process has this index open for writing".into(),
+            Writer::Process(Some(pid)) => format!("process {pid} writes this index"),
+            Writer::Process(None) => "another process writes this index".into(),
+        },
+    ));
+    lines.extend(found.leftovers.iter().map(|(path, bytes)| Line {
+        advice: Some("nothing needs it any more; it may be deleted"),
+        ..line("leftover", format!("{}, {}", path.display(), size(*bytes)))
+    }));
+    lines
+}
+
+/// A size for people.
+fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB")];
+    let unit = UNITS.into_iter().find(|(unit, _)| bytes >= *unit);
+    unit.map_or_else(
+        || format!("{bytes} bytes"),
+        |(unit, name)| format!("{:.1} {name}", bytes as f64 / unit as f64),
+    )
+}
+
 fn print(lines: &[Line], json: bool) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if json {
@@ -140,4 +196,36 @@ fn print(lines: &[Line], json: bool) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_little_room_is_a_finding_and_says_what_to_do() {
+        let with_free = |free| {
+            let found = Surroundings {
+                free,
+                needed: 3 << 20,
+                writer: Writer::Process(Some(7)),
+                leftovers: vec![("x/damaged".into(), 1536)],
+            };
+            around(Ok(found))
+        };
+        let lines = with_free((3 << 20) - 1);
+        assert_eq!((lines[0].check, lines[0].verdict), ("space", "too little"));
+        assert!(lines[0].advice.is_some());
+        let lines = with_free(3 << 20);
+        assert!(lines.iter().all(|line| line.verdict == "ok"));
+        let said: Vec<&str> = lines.iter().map(|line| line.detail.as_str()).collect();
+        assert_eq!(
+            said,
+            [
+                "3.0 MB free, 3.0 MB to make all anew",
+                "process 7 writes this index",
+                "x/damaged, 1.5 kB"
+            ]
+        );
+    }
 }

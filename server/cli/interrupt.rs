@@ -28,6 +28,12 @@ pub async fn stop_signal() {
 /// # Errors
 /// When the thread's runtime cannot be made.
 pub fn cancel_on_signal(cancel: &Cancel) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        // Tokio panics where it gets no sockets for its signals, so it is tried whether there are as many as its runtime opens.
+        let sockets = || std::os::unix::net::UnixStream::pair();
+        drop([sockets()?, sockets()?, sockets()?]);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

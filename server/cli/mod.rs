@@ -107,8 +107,28 @@ pub fn main() -> ExitCode {
         }
         // Where standard error is gone, the exit status still tells.
         let _ = writeln!(std::io::stderr(), "autorag: {error:#}");
+        if lacks_descriptors(&error) {
+            let _ = writeln!(
+                std::io::stderr(),
+                "autorag: too many files are open; raise the limit (`ulimit -n`) and run it again. What was indexed stays"
+            );
+        }
         ExitCode::FAILURE
     })
+}
+
+/// Whether the system let this process open no more files, and the message does not say what to do. By its words: below, libraries
+/// have made texts of errors.
+fn lacks_descriptors(error: &anyhow::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    let said = format!("{error:#}");
+    !said.contains("ulimit")
+        && [ENFILE, EMFILE].into_iter().any(|code| {
+            let words = std::io::Error::from_raw_os_error(code).to_string();
+            let words = words.split(" (os error").next().unwrap_or_default();
+            said.contains(words)
+        })
 }
 
 /// Whether the reader of our output has left, as `head` does.

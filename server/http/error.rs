@@ -43,9 +43,12 @@ impl From<ServiceError> for ApiError {
             "invalid_request" => StatusCode::BAD_REQUEST,
             "not_found" => StatusCode::NOT_FOUND,
             "no_text" => StatusCode::CONFLICT,
-            "opening" | "not_indexed_yet" | "unavailable" | "overloaded" | "dense_unavailable" => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            "opening"
+            | "not_indexed_yet"
+            | "unavailable"
+            | "overloaded"
+            | "dense_unavailable"
+            | "lexical_unavailable" => StatusCode::SERVICE_UNAVAILABLE,
             "timeout" => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -6,4 +6,5 @@ ALTER TABLE documents DROP COLUMN attempts;
 ALTER TABLE documents DROP COLUMN retry_at;
 ALTER TABLE passages DROP COLUMN checksum;
 ALTER TABLE embeddings DROP COLUMN checksum;
+DELETE FROM meta WHERE key = 'checksums';
 PRAGMA user_version = 2;

@@ -13,7 +13,7 @@ pub(crate) fn of_codes(scale: f32, codes: &[u8]) -> i64 {
     i64::from(hasher.finalize())
 }
 
-/// Whether what was read is what was written. Rows of older versions have no checksum, and are believed.
+/// Whether what was read is what was written. Rows of older versions that have no checksum yet are believed.
 pub(crate) fn holds(kept: Option<i64>, found: i64) -> bool {
     kept.is_none_or(|kept| kept == found)
 }

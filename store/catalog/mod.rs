@@ -1,12 +1,14 @@
 //! The catalog: documents, texts, passages and embeddings in SQLite. The truth that every index is made from.
 
 mod checksum;
+mod identity;
 mod jobs;
 mod migrate;
 mod models;
 mod read;
 mod salvage;
 mod schema;
+mod unchecked;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -32,6 +34,8 @@ pub(crate) use write::{
     Codes, doubt_documents, forget_embeddings, prune, put_embeddings, retire, touch, upsert,
 };
 
+use identity::Identity;
+
 use crate::salvage::suspect;
 use crate::{Seq, StoreError};
 
@@ -42,6 +46,8 @@ const KEPT_READERS: usize = 4;
 /// The database. Any thread may use it; one writes at a time.
 pub(crate) struct Catalog {
     path: PathBuf,
+    /// The file that was opened.
+    identity: Option<Identity>,
     writer: Option<Mutex<Connection>>,
     readers: Mutex<Vec<Connection>>,
 }
@@ -68,7 +74,17 @@ impl Catalog {
                 });
             }
         }
+        match unchecked::fill(&mut connection) {
+            Err(error) if is_damage(&error) => return Err(named(error)),
+            // A disk that is full, say, keeps no one from reading. The next opening goes on.
+            Err(error) => tracing::warn!(
+                "rows of {} that an older version wrote have no checksums yet: {error}",
+                path.display()
+            ),
+            Ok(()) => {}
+        }
         Ok(Catalog {
+            identity: Identity::at(&path),
             path,
             writer: Some(Mutex::new(connection)),
             readers: Mutex::default(),
@@ -101,6 +117,7 @@ impl Catalog {
             return Err(StoreError::NoStore { dir: dir.to_owned() });
         }
         let catalog = Catalog {
+            identity: Identity::at(&path),
             path,
             writer: None,
             readers: Mutex::default(),
@@ -123,6 +140,11 @@ impl Catalog {
         }
     }
 
+    /// Whether the file at its path is no longer the one that was opened, since that was put aside.
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.identity.is_some() && Identity::at(&self.path) != self.identity
+    }
+
     /// Runs `work` on a reading connection.
     pub(crate) fn read<T>(
         &self,
@@ -131,7 +153,15 @@ impl Catalog {
         let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match kept {
             Some(connection) => connection,
-            None => self.connect().map_err(|source| self.failed(source))?,
+            None => {
+                let connection = self.connect().map_err(|source| self.failed(source))?;
+                // Its numbers are not those of the one that was opened.
+                if self.is_replaced() {
+                    let path = self.path.clone();
+                    return Err(StoreError::Replaced { path });
+                }
+                connection
+            }
         };
         let result = work(&connection).map_err(|source| self.failed(source));
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);

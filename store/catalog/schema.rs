@@ -2,6 +2,8 @@
 
 use rusqlite::Connection;
 
+use super::unchecked;
+
 /// Version of the tables below and of the files beside them. A store of an older version is brought up, see `migrate`.
 pub(crate) const FORMAT: u32 = 3;
 
@@ -49,7 +51,7 @@ CREATE TABLE passages (
     heading_path TEXT NOT NULL,
     embed_hash BLOB NOT NULL,
     vector_seq INTEGER,
-    checksum INTEGER -- of its text; none where an older version wrote it
+    checksum INTEGER -- of its text; none where an older version wrote it, until the next opening
 ) STRICT;
 CREATE INDEX passages_of_document ON passages (document, ordinal);
 CREATE INDEX passages_without_vector ON passages (id) WHERE vector_seq IS NULL;
@@ -117,6 +119,7 @@ pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.execute_batch(TABLES)?;
     transaction.execute_batch(EMBEDDINGS)?;
     transaction.execute_batch(JOBS)?;
+    unchecked::none_left(&transaction)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
 }

@@ -2,8 +2,11 @@
 
 mod catalog;
 mod derived;
+mod surroundings;
 #[cfg(test)]
 mod tests;
+
+pub use surroundings::{Surroundings, Writer, surroundings};
 
 use std::path::Path;
 

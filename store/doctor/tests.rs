@@ -139,3 +139,34 @@ fn vectors_ahead_of_a_catalog_that_was_put_back_are_made_anew() {
     drop(store);
     assert_eq!(damaged(dir.path()), []);
 }
+
+#[test]
+fn rows_of_an_older_version_are_checked_from_the_first_opening_on() {
+    let damages = [
+        "UPDATE texts SET text = CAST('penguins live in the north' AS BLOB) WHERE document = 1",
+        "UPDATE embeddings SET codes = zeroblob(3)",
+    ];
+    for damage in damages {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        add(&store, "a", "penguins live in the south");
+        add(&store, "b", "walruses live in the north");
+        drop(store);
+        let path = dir.path().join("catalog.sqlite");
+        let sql = |batch: &str| {
+            let catalog = rusqlite::Connection::open(&path).unwrap();
+            catalog.execute_batch(batch).unwrap();
+        };
+        sql(include_str!("../catalog/back_to_2.sql"));
+        drop(open(dir.path()));
+        assert_eq!(damaged(dir.path()), []);
+        let without = |table: &str| {
+            let catalog = rusqlite::Connection::open(&path).unwrap();
+            let count = format!("SELECT count(*) FROM {table} WHERE checksum IS NULL");
+            catalog.query_row(&count, [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        assert_eq!((without("passages"), without("embeddings")), (0, 0));
+        sql(damage);
+        assert!(damaged(dir.path()).contains(&StorePart::Contents), "{damage}");
+    }
+}

@@ -97,6 +97,13 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
+    /// Removes all there is, without a look at it.
+    pub(crate) fn remove_all(&mut self) -> Result<(), StoreError> {
+        let lexical = self.lexical;
+        let removed = self.writer()?.delete_all_documents();
+        removed.map(drop).map_err(|source| lexical.failed(source))
+    }
+
     /// Makes the change durable and visible, and records that it reaches `seq`.
     pub(crate) fn commit(mut self, seq: Seq) -> Result<(), StoreError> {
         let lexical = self.lexical;

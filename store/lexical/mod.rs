@@ -16,11 +16,12 @@ mod view;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tantivy::directory::MmapDirectory;
 use tantivy::directory::error::LockError;
 use tantivy::error::DataCorruption;
+use tantivy::index::SegmentId;
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions,
 };
@@ -37,8 +38,8 @@ use crate::{Seq, StoreError};
 
 /// Memory for postings on their way to disk. One thread writes: parsing and embedding need the others.
 const WRITER_BYTES: usize = 24 << 20;
-/// An index of so many bytes at most is read whole when it is opened for writing, which takes a fraction of a second; of larger ones
-/// it is `doctor` that finds damage.
+/// An index of so many bytes at most is read whole when it is opened for writing and now and then, which takes a fraction of a second;
+/// of larger ones it is a search or `doctor` that finds damage.
 const CHECKED_BYTES: u64 = 512 << 20;
 /// Fields of a passage.
 #[derive(Clone, Copy)]
@@ -82,7 +83,8 @@ pub(crate) struct Lexical {
     path: PathBuf,
     index: Index,
     fields: Fields,
-    reader: IndexReader,
+    /// Made when it is first asked: an index that is to be made anew is not read.
+    reader: OnceLock<IndexReader>,
     writer: Mutex<Option<IndexWriter>>,
     counts: SegmentCounts,
 }
@@ -98,17 +100,40 @@ impl Lexical {
             Err(error) => {
                 if path.exists() {
                     tracing::warn!(path = %path.display(), "the lexical index is rebuilt: {error}");
-                    fs_err::remove_dir_all(path)?;
                 }
-                fs_err::create_dir_all(path)?;
-                let made = Index::create_in_dir(path, schema().0);
-                made.map_err(|source| StoreError::Lexical {
-                    path: path.to_owned(),
-                    source,
-                })?;
-                Lexical::open_existing(path)
+                Lexical::create(path)
             }
         }
+    }
+
+    /// Opens the index at `path` to be made anew, so that only its list of segments has to be there. Where that is damaged too, an
+    /// empty one takes its place.
+    pub(crate) fn open_unread(path: &Path) -> Result<Lexical, StoreError> {
+        let opened = contained(path, || {
+            let index = Index::open_in_dir(path).map_err(|source| StoreError::Lexical {
+                path: path.to_owned(),
+                source,
+            })?;
+            Lexical::of(path, index)
+        });
+        match opened {
+            Err(error) if error.is_damage() => Lexical::create(path),
+            opened => opened,
+        }
+    }
+
+    /// An empty index in the place of whatever is there.
+    fn create(path: &Path) -> Result<Lexical, StoreError> {
+        if path.exists() {
+            fs_err::remove_dir_all(path)?;
+        }
+        fs_err::create_dir_all(path)?;
+        let made = Index::create_in_dir(path, schema().0);
+        made.map_err(|source| StoreError::Lexical {
+            path: path.to_owned(),
+            source,
+        })?;
+        Lexical::open_existing(path)
     }
 
     /// Opens the index at `path`, which must be one of ours.
@@ -121,14 +146,18 @@ impl Lexical {
             path: path.to_owned(),
             source,
         };
-        let opened = Lexical::of(path, Index::open_in_dir(path).map_err(named)?);
-        match opened {
+        let read = |index| {
+            let lexical = Lexical::of(path, index)?;
+            lexical.reader()?;
+            Ok(lexical)
+        };
+        match read(Index::open_in_dir(path).map_err(named)?) {
             Err(StoreError::Lexical {
                 source: TantivyError::LockFailure(LockError::IoError(refused), _),
                 ..
             }) if is_refusal(&refused) => {
                 let files = MmapDirectory::open(path).map_err(|error| named(error.into()))?;
-                Lexical::of(path, Index::open(Unwritable(files)).map_err(named)?)
+                read(Index::open(Unwritable(files)).map_err(named)?)
             }
             opened => opened,
         }
@@ -148,19 +177,36 @@ impl Lexical {
         index
             .tokenizers()
             .register(analyzer::NAME, analyzer::analyzer(language::ENGLISH));
-        let reader = index
-            .reader_builder()
-            .reload_policy(ReloadPolicy::Manual)
-            .try_into()
-            .map_err(named)?;
         Ok(Lexical {
             path: path.to_owned(),
             index,
             fields,
-            reader,
+            reader: OnceLock::new(),
             writer: Mutex::default(),
             counts: SegmentCounts::default(),
         })
+    }
+
+    fn reader(&self) -> Result<&IndexReader, StoreError> {
+        if let Some(reader) = self.reader.get() {
+            return Ok(reader);
+        }
+        let builder = self.index.reader_builder().reload_policy(ReloadPolicy::Manual);
+        let reader = builder.try_into().map_err(|source| self.failed(source))?;
+        Ok(self.reader.get_or_init(|| reader))
+    }
+
+    /// The segments of the last commit.
+    pub(crate) fn segments(&self) -> Result<Vec<SegmentId>, StoreError> {
+        let segments = self.index.searchable_segment_ids();
+        let mut segments = segments.map_err(|source| self.failed(source))?;
+        segments.sort_unstable();
+        Ok(segments)
+    }
+
+    /// Whether one of these segments is in the last commit.
+    pub(crate) fn has_any_of(&self, segments: &[SegmentId]) -> Result<bool, StoreError> {
+        Ok(self.segments()?.iter().any(|segment| segments.contains(segment)))
     }
 
     /// Up to where the history of the catalog is in the last commit.
@@ -174,13 +220,18 @@ impl Lexical {
 
     /// The same, if it is what was written, so far as that can be said at once.
     fn checked(self) -> Result<Lexical, StoreError> {
+        self.check().map(|()| self)
+    }
+
+    /// An error where it is not what was written. A large index is not looked at.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
         let sizes = fs_err::read_dir(&self.path)?.flatten();
         let bytes: u64 = sizes.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum();
         if bytes > CHECKED_BYTES {
-            return Ok(self);
+            return Ok(());
         }
         match self.damaged_files()?.first() {
-            None => Ok(self),
+            None => Ok(()),
             Some(file) => Err(
                 self.failed(TantivyError::DataCorruption(DataCorruption::comment_only(
                     format!("{file} is not what was written"),
@@ -204,7 +255,7 @@ impl Lexical {
     /// Up to where the last commit is in the history of the catalog, and how many passages it has.
     pub(crate) fn extent(&self) -> Result<(Seq, u64), StoreError> {
         let applied = self.applied()?;
-        Ok((applied, self.reader.searcher().num_docs()))
+        Ok((applied, self.reader()?.searcher().num_docs()))
     }
 
     /// Starts a change that becomes visible, whole, with [`Change::commit`].
@@ -235,8 +286,9 @@ impl Lexical {
     /// A view of the last commit.
     pub(crate) fn view(&self) -> Result<LexicalView, StoreError> {
         contained(&self.path, || {
-            self.reader.reload().map_err(|source| self.failed(source))?;
-            let searcher = self.reader.searcher();
+            let reader = self.reader()?;
+            reader.reload().map_err(|source| self.failed(source))?;
+            let searcher = reader.searcher();
             let statistics = self.counts.of(&searcher);
             LexicalView::new(searcher, statistics, self.fields, &self.path)
         })

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tantivy::collector::DocSetCollector;
 use tantivy::columnar::Column;
+use tantivy::index::SegmentId;
 use tantivy::query::{Bm25StatisticsProvider, Query};
 use tantivy::schema::Field;
 use tantivy::{DocAddress, Searcher, SegmentOrdinal, TantivyError, Term};
@@ -81,6 +82,22 @@ impl LexicalView {
             path: path.to_owned(),
             languages,
         })
+    }
+
+    /// The segments it sees.
+    pub(crate) fn segments(&self) -> Vec<SegmentId> {
+        let readers = self.searcher.segment_readers().iter();
+        let mut segments: Vec<SegmentId> = readers.map(|reader| reader.segment_id()).collect();
+        segments.sort_unstable();
+        segments
+    }
+
+    /// What `ask` gives. Files that were damaged since they were opened may have tantivy panic.
+    pub(crate) fn asked<T>(
+        &self,
+        ask: impl FnOnce(&LexicalView) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        contained(&self.path, || ask(self))
     }
 
     /// The best `limit` passages, and those that equal the last of them, of documents `within`, or of all `documents` of the
@@ -275,11 +292,10 @@ impl LexicalView {
         loop {
             let depth = limit + ties;
             let best = Best::new(depth, allowed, barred);
-            let mut found = contained(&self.path, || {
-                self.searcher
-                    .search_with_statistics_provider(query, &best, counted)
-                    .map_err(|source| self.failed(source))
-            })?;
+            let mut found = self
+                .searcher
+                .search_with_statistics_provider(query, &best, counted)
+                .map_err(|source| self.failed(source))?;
             found.iter_mut().for_each(|(score, _)| *score = settled(*score));
             let cut = found
                 .get(limit - 1)

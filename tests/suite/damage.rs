@@ -1,10 +1,11 @@
 //! Parts of an index lost or damaged: what is derived is made anew from the catalog, and nothing is embedded again.
 
+use std::io::Write;
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{Sandbox, paths};
+use crate::harness::{Sandbox, Server, paths, wait_for};
 
 /// The ten best of some queries in each mode, with their scores.
 fn lists(sandbox: &Sandbox) -> Vec<Value> {
@@ -68,6 +69,110 @@ fn a_damaged_derived_index_is_made_anew() {
             assert_eq!(lists(&sandbox), before, "{}", path.display());
         }
     }
+}
+
+/// Overwrites the segments of the lexical index in place, so that whoever has mapped them sees it.
+fn damage_segments(sandbox: &Sandbox) {
+    for path in files(&sandbox.index_dir().join("lexical")) {
+        let length = fs_err::metadata(&path).unwrap().len() as usize;
+        if path
+            .extension()
+            .is_none_or(|kind| kind != "json" && kind != "lock")
+            && length > 0
+        {
+            let mut file = fs_err::OpenOptions::new().write(true).open(&path).unwrap();
+            file.write_all(&vec![0xff; length]).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_server_that_meets_damage_answers_by_meaning_and_makes_its_words_anew() {
+    let sandbox = Sandbox::with_handbook();
+    sandbox.index();
+    let before = lists(&sandbox);
+    let server = sandbox.serve();
+    server.wait_until_complete();
+    damage_segments(&sandbox);
+    let request = serde_json::json!({"query": "where do penguins live"});
+    let answer = server.search(&request);
+    assert_eq!(paths(&answer)[0], "site/index.html", "{answer}");
+    assert_eq!(answer["degraded"][0]["part"], "lexical", "{answer}");
+    assert!(
+        answer["degraded"][0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("made anew"),
+        "{answer}"
+    );
+    // Words alone cannot answer meanwhile, and say so.
+    wait_for("words to be searchable", || {
+        let response = server.post_search(&serde_json::json!({"query": "penguins", "mode": "lexical"}));
+        let status = response.status();
+        let body: Value = response.json().unwrap();
+        assert!(
+            status.is_success() || body["error"]["code"] == "lexical_unavailable",
+            "{body}"
+        );
+        status.is_success().then_some(())
+    });
+    let answer = server.search(&request);
+    assert_eq!(answer["degraded"], serde_json::json!([]), "{answer}");
+    // A second process follows to the new one.
+    assert_eq!(lists(&sandbox), before);
+}
+
+/// What a search has opened before stays as it was in part, so that words may just be missing from then on.
+#[test]
+fn damage_that_no_search_fails_at_is_found_by_the_regular_look() {
+    let sandbox = Sandbox::with_handbook();
+    fs_err::write(
+        sandbox.docs().join("../reconcile.toml"),
+        "[index]\nreconcile_secs = 1\n",
+    )
+    .unwrap();
+    let server = Server::start(sandbox.command("serve").args(["--config", "reconcile.toml"]));
+    server.wait_until_complete();
+    let hits = || {
+        let answer = server.search(&serde_json::json!({"query": "copy the data"}));
+        let hits = answer["hits"].as_array().unwrap().iter();
+        hits.map(|hit| serde_json::json!([hit["citation"], hit["scores"]]))
+            .collect::<Vec<_>>()
+    };
+    let before = hits();
+    damage_segments(&sandbox);
+    let after = hits();
+    assert!(after != before, "{after:?}");
+    wait_for("words to be whole again", || (hits() == before).then_some(()));
+}
+
+/// The run that takes in a change may meet the damage before any search does.
+#[test]
+fn a_change_is_not_lost_to_a_damaged_lexical_index() {
+    let sandbox = Sandbox::with_handbook();
+    let server = sandbox.serve();
+    server.wait_until_complete();
+    let request = |query: &str| serde_json::json!({"query": query, "mode": "lexical"});
+    damage_segments(&sandbox);
+    sandbox.write("notes.txt", "Zebras graze on the savannah.\n");
+    sandbox.remove("src/parser.rs");
+    let found = |query: &str| {
+        let response = server.post_search(&request(query));
+        let status = response.status();
+        let answer: Value = response.json().unwrap();
+        assert!(
+            status.is_success() || answer["error"]["code"] == "lexical_unavailable",
+            "{answer}"
+        );
+        status.is_success().then_some(answer)
+    };
+    wait_for("the change", || {
+        let new = found("zebras")?;
+        let (kept, gone) = (found("penguins")?, found("words")?);
+        let is_there = paths(&new) == ["notes.txt"] && paths(&kept) == ["site/index.html"];
+        (is_there && paths(&gone).is_empty()).then_some(())
+    });
+    assert!(paths(&server.search(&request("thursday"))).is_empty());
 }
 
 /// Whatever bit of whatever file turns, answers are those of before once the index has been opened for writing, or the damage is

@@ -49,6 +49,36 @@ fn what_is_damaged_is_found_and_repaired() {
     }
 }
 
+/// What is said of a check, if it is there.
+fn detail_of(sandbox: &Sandbox, check: &str) -> Option<String> {
+    let output = sandbox
+        .command("doctor")
+        .args(["--json", "--quiet"])
+        .output()
+        .unwrap();
+    let checks: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let found = checks.iter().find(|found| found["check"] == check)?;
+    Some(found["detail"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn what_is_around_an_index_is_told() {
+    let sandbox = Sandbox::with_handbook();
+    sandbox.index();
+    assert!(detail_of(&sandbox, "space").unwrap().contains(" free, "));
+    assert!(detail_of(&sandbox, "writer").unwrap().starts_with("no process"));
+    assert_eq!(detail_of(&sandbox, "leftover"), None);
+    let catalog = sandbox.index_dir().join("catalog.sqlite");
+    fs_err::write(&catalog, "no database").unwrap();
+    sandbox.index();
+    let leftover = detail_of(&sandbox, "leftover").unwrap();
+    assert!(leftover.contains("damaged, "), "{leftover}");
+    let server = sandbox.serve();
+    server.wait_until_complete();
+    let writer = detail_of(&sandbox, "writer").unwrap();
+    assert!(writer.contains(&format!("process {} ", server.pid())), "{writer}");
+}
+
 #[test]
 fn nothing_is_repaired_under_a_running_server() {
     let sandbox = Sandbox::with_handbook();

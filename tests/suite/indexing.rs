@@ -1,6 +1,8 @@
 //! What a run finds, and that a re-run touches only what changed.
 
-use crate::harness::{Sandbox, paths};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::harness::{Sandbox, paths, stdout_of_success, wait_for};
 
 #[test]
 fn a_rerun_touches_only_what_changed() {
@@ -112,4 +114,66 @@ fn any_encoding_is_read() {
         paths(&sandbox.search("Zwiebelkuchen", &["--mode", "lexical"])),
         ["utf16.txt"]
     );
+}
+
+/// The next whole second but one: for as long as the clock is near, a file system may be one that knows no finer times.
+fn near_time() -> SystemTime {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    UNIX_EPOCH + Duration::from_secs(now.as_secs() + 2)
+}
+
+/// Whether that time is too far from the clock by now for a file to change unseen.
+fn is_over(time: SystemTime) -> bool {
+    SystemTime::now() >= time + Duration::from_secs(2)
+}
+
+fn write_at(sandbox: &Sandbox, text: &str, time: SystemTime) {
+    sandbox.write("racy.txt", text);
+    let file = fs_err::OpenOptions::new()
+        .write(true)
+        .open(sandbox.docs().join("racy.txt"));
+    file.unwrap().file().set_modified(time).unwrap();
+}
+
+fn jobs(sandbox: &Sandbox) -> usize {
+    let mut list = sandbox.bare_command();
+    list.args(["jobs", "list", "--json"]).arg(sandbox.docs());
+    let output = list.arg("--data-dir").arg(sandbox.data()).output().unwrap();
+    stdout_of_success(&output).lines().count()
+}
+
+#[test]
+fn a_file_that_changes_again_under_its_time_is_found_and_costs_no_job() {
+    let sandbox = Sandbox::empty();
+    let found = |word: &str| paths(&sandbox.search(word, &["--mode", "lexical"])) == ["racy.txt"];
+    let time = loop {
+        let time = near_time();
+        write_at(&sandbox, "Walrus one.\n", time);
+        sandbox.index();
+        // On a machine that took longer, it was read late enough to be sure of it.
+        if !is_over(time) {
+            break time;
+        }
+    };
+    let before = jobs(&sandbox);
+    sandbox.index();
+    assert_eq!(
+        jobs(&sandbox),
+        before,
+        "a look at bytes that are the same is no job"
+    );
+    write_at(&sandbox, "Otters two.\n", time);
+    sandbox.index();
+    assert!(found("otters") && !found("walrus"));
+    assert_eq!(jobs(&sandbox), before + 1);
+
+    wait_for("its time to be long enough ago", || is_over(time).then_some(()));
+    for _ in 0..2 {
+        sandbox.index();
+        assert_eq!(jobs(&sandbox), before + 1);
+    }
+    // It was looked at once more, and is relied on since: no one changes files and sets back their time.
+    write_at(&sandbox, "Beaver ten.\n", time);
+    sandbox.index();
+    assert!(found("otters") && !found("beaver"));
 }

@@ -333,8 +333,14 @@ fn a_paused_job_can_be_cancelled_by_whoever_is_there() {
     assert_eq!(listed(&sandbox).len(), 3);
 }
 
+/// Whether words of a question are found in a document.
+fn finds(server: &Server, question: &str, key: &str) -> bool {
+    let answer = server.search(&json!({"query": question, "mode": "lexical"}));
+    paths(&answer).contains(&key)
+}
+
 #[test]
-fn a_server_that_is_paused_at_rest_follows_changes_after() {
+fn a_server_that_is_paused_at_rest_does_nothing_and_follows_changes_after() {
     let sandbox = Sandbox::with_handbook();
     let mut server = sandbox.serve();
     server.wait_until_complete();
@@ -343,13 +349,41 @@ fn a_server_that_is_paused_at_rest_follows_changes_after() {
         let state = server.get_json("/v1/status")["index_state"].clone();
         (state["phase"] == "paused").then_some(())
     });
+    let before = listed(&sandbox);
     sandbox.write("new.md", "# New\n\nOstriches run fast.\n");
+    sandbox.remove("notes.txt");
+    // What another server does of such changes meanwhile, one after the other, this one could have done.
+    let other = Sandbox::with_handbook();
+    let at_work = other.serve();
+    for key in ["one.md", "two.md", "three.md"] {
+        other.write(key, format!("# Ostriches\n\nOstriches of {key}.\n"));
+        wait_for("a server at work", || {
+            finds(&at_work, "ostriches", key).then_some(())
+        });
+    }
+    assert!(!finds(&server, "ostriches", "new.md"));
+    assert!(finds(&server, "water the plants", "notes.txt"));
+    assert_eq!(listed(&sandbox), before, "a paused server begins no job");
+    let state = server.get_json("/v1/status")["index_state"].clone();
+    assert_eq!(
+        (&state["phase"], &state["documents"]),
+        (&json!("paused"), &json!(5))
+    );
+
     stdout_of_success(&jobs(&sandbox, "resume", &[]));
     wait_for("the new file", || {
-        let answer = server.search(&json!({"query": "ostriches", "mode": "lexical"}));
-        (paths(&answer) == ["new.md"]).then_some(())
+        finds(&server, "ostriches", "new.md").then_some(())
     });
     server.wait_until_complete();
+    assert!(!finds(&server, "water the plants", "notes.txt"));
+    let (job, log) = shown(&sandbox);
+    assert_eq!(listed(&sandbox).len(), before.len() + 1, "{job}");
+    assert_eq!(
+        log.iter()
+            .map(|line| (line["key"].as_str().unwrap(), line["action"].as_str().unwrap()))
+            .collect::<Vec<_>>(),
+        [("new.md", "added"), ("notes.txt", "removed")]
+    );
 
     stdout_of_success(&jobs(&sandbox, "pause", &[]));
     let pid = server.pid().to_string();

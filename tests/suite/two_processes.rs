@@ -1,6 +1,6 @@
 //! A second process on the same index.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::harness::{Sandbox, paths, stdout_of_success, wait_for};
 
@@ -46,4 +46,54 @@ fn the_index_is_free_again_when_its_holder_is_gone() {
         let output = sandbox.command("index").arg("--quiet").output().unwrap();
         output.status.success().then_some(())
     });
+}
+
+/// Sends a process a signal.
+#[cfg(unix)]
+fn signal(name: &str, pid: u32) {
+    let sent = Command::new("kill")
+        .args([name, &pid.to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_follows_to_a_catalog_that_was_begun_anew() {
+    let sandbox = Sandbox::with_handbook();
+    let mut first = sandbox.serve();
+    first.wait_until_complete();
+    let follower = sandbox.serve();
+    let asked = |query: &str| follower.search(&serde_json::json!({"query": query, "mode": "lexical"}));
+    assert_eq!(paths(&asked("penguins")), ["site/index.html"]);
+    // Else it might be the one that takes over.
+    signal("-STOP", follower.pid());
+    first.child().kill().unwrap();
+    first.child().wait().unwrap();
+    let catalog = sandbox.index_dir().join("catalog.sqlite");
+    let length = fs_err::metadata(&catalog).unwrap().len() as usize;
+    fs_err::write(&catalog, vec![0; length]).unwrap();
+    for log in ["catalog.sqlite-wal", "catalog.sqlite-shm"] {
+        let _ = fs_err::remove_file(sandbox.index_dir().join(log));
+    }
+    sandbox.write("notes.txt", "Zebras graze on the savannah.\n");
+    let second = sandbox.serve();
+    second.wait_until_complete();
+    assert!(
+        sandbox
+            .index_dir()
+            .join("damaged")
+            .join("catalog.sqlite")
+            .exists()
+    );
+    signal("-CONT", follower.pid());
+    assert_eq!(paths(&asked("zebras")), ["notes.txt"]);
+    assert_eq!(paths(&asked("penguins")), ["site/index.html"]);
+    // And goes on with it.
+    sandbox.write("notes.txt", "Giraffes as well.\n");
+    wait_for("the change", || {
+        (paths(&asked("giraffes")) == ["notes.txt"]).then_some(())
+    });
+    assert!(paths(&asked("zebras")).is_empty());
 }

@@ -10,6 +10,8 @@
  *   full    it and all that would need room after it fail with ENOSPC
  *   short   half of it is written, which a caller has to expect
  *
+ * Of another kind is `readonly`, as which all of them fail, and all that opens a file for writing, as on a disk that was mounted so.
+ *
  * What is written through a memory map is not seen; SQLite's -shm is the only such file here, and it is made anew after a crash. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -31,7 +33,7 @@
 
 #define REAL(name) __typeof__(&name) real = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 
-enum kind { NONE, KILL, TORN, POWER, EIO_ONCE, FULL, SHORT };
+enum kind { NONE, KILL, TORN, POWER, EIO_ONCE, FULL, SHORT, READONLY };
 
 /* Before a change of a file that was not synced since: what it replaced, to be put back. */
 struct undo {
@@ -54,11 +56,11 @@ static struct undo *unsynced;
 
 __attribute__((constructor)) static void start(void) {
     const char *name = getenv("FAULTS_KIND"), *number = getenv("FAULTS_AT"), *file = getenv("FAULTS_COUNT");
-    const char *kinds[] = {"none", "kill", "torn", "power", "eio", "full", "short"};
+    const char *kinds[] = {"none", "kill", "torn", "power", "eio", "full", "short", "readonly"};
     dir = getenv("FAULTS_DIR");
     dir_length = dir ? strlen(dir) : 0;
     at = number ? strtoull(number, NULL, 10) : 0;
-    for (int each = 0; name && each < 7; each++)
+    for (int each = 0; name && each < 8; each++)
         if (!strcmp(name, kinds[each])) kind = each;
     count = &unmapped;
     int fd = file ? open(file, O_RDWR | O_CLOEXEC) : -1;
@@ -162,6 +164,10 @@ static void forget(int fd) {
 
 /* Counts a call. Whether it goes on; otherwise errno says how it fails. `half` is set where half of it is to be done. */
 static int goes_on(int needs_room, int *half) {
+    if (kind == READONLY) {
+        errno = EROFS;
+        return 0;
+    }
     if (full && needs_room) {
         errno = ENOSPC;
         return 0;
@@ -312,6 +318,10 @@ int mkdir(const char *path, mode_t mode) {
 
 static int opened(const char *path, int flags, mode_t mode) {
     REAL(open64);
+    if (kind == READONLY && below(path) && (flags & (O_ACCMODE | O_CREAT)) != O_RDONLY) {
+        errno = EROFS;
+        return -1;
+    }
     int makes = flags & O_CREAT && concerns(path) && access(path, F_OK);
     GUARDED(makes, 1, -1, real(path, flags, mode));
 }

@@ -6,6 +6,7 @@
 
 mod faults;
 mod folder;
+mod refusals;
 mod soak;
 mod truth;
 

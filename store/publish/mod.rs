@@ -1,9 +1,12 @@
 //! Bringing the indexes up to the catalog, and joining the three into the state that queries see.
 
+mod lexical;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rusqlite::Connection;
+use tantivy::index::SegmentId;
 
 use crate::catalog::{self, Catalog, PRUNED, SEQ, VectorRow};
 use crate::documents::Documents;
@@ -33,6 +36,15 @@ impl Published {
     pub(crate) fn replace(&self, snapshot: Snapshot) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
     }
+
+    /// Takes the lexical index out of the state, if one of these segments is still in it.
+    pub(crate) fn take_out_lexical(&self, damaged: &[SegmentId]) {
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let has_them = |view: &LexicalView| view.segments().iter().any(|segment| damaged.contains(segment));
+        if current.lexical.as_ref().is_some_and(has_them) {
+            *current = Arc::new(current.without_lexical());
+        }
+    }
 }
 
 /// Holds the two indexes and the documents, and moves them along the catalog's history.
@@ -41,6 +53,8 @@ pub(crate) struct Publisher {
     catalog: Arc<Catalog>,
     lexical: Option<Lexical>,
     view: Option<LexicalView>,
+    /// The segments of a lexical index that was found damaged and is not made anew yet.
+    damaged: Option<Vec<SegmentId>>,
     documents: Arc<Documents>,
     vectors: Arc<Vectors>,
     /// Up to where the vectors are in the history, in which file, and where that ends.
@@ -66,6 +80,7 @@ impl Publisher {
             catalog,
             lexical,
             view: None,
+            damaged: None,
             documents: Arc::default(),
             vectors: vectors::empty(model.dimensions),
             vectors_seq: 0,
@@ -90,6 +105,7 @@ impl Publisher {
             catalog: Arc::clone(&self.catalog),
             documents: Arc::clone(&self.documents),
             lexical: self.view.clone(),
+            lexical_damaged: self.damaged.is_some(),
             vectors: Arc::clone(&self.vectors),
             accelerator: Arc::clone(&self.accelerator),
             model: Arc::clone(&self.model),
@@ -124,7 +140,7 @@ impl Publisher {
             let at = |key| catalog::seq_at(connection, key);
             Ok((at(SEQ)?, at(GENERATION)?, at(PRUNED)?))
         })?;
-        let lexical_seq = self.follow_lexical()?;
+        let lexical_seq = self.follow_lexical(seq)?;
         let vectors_done = self.vectors_seq >= seq && self.generation == generation;
         if self.followed == Some(seq) && self.documents.seq >= lexical_seq && vectors_done {
             return Ok(false);
@@ -135,9 +151,7 @@ impl Publisher {
             self.forget_vectors();
         }
         self.read_vectors()?;
-        if let Some(lexical) = &self.lexical {
-            self.view = Some(lexical.view()?);
-        }
+        self.view_lexical()?;
         if pruned > self.documents.seq {
             // What went in between is no longer written down.
             self.documents = Arc::default();
@@ -145,77 +159,6 @@ impl Publisher {
         self.move_documents(lexical_seq)?;
         self.followed = Some(seq);
         Ok(true)
-    }
-
-    /// How far the lexical index is that the writer keeps; 0 while there is none.
-    fn follow_lexical(&mut self) -> Result<Seq, StoreError> {
-        let path = self.dir.join(crate::store::LEXICAL);
-        // Not there yet, or just being made: there is nothing to find then.
-        if self.lexical.is_none() && path.join("meta.json").exists() {
-            self.lexical = Some(Lexical::open_existing(&path)?);
-        }
-        self.lexical.as_ref().map_or(Ok(0), Lexical::applied)
-    }
-
-    /// Brings the lexical index and the documents up to the catalog.
-    pub(crate) fn refresh_lexical(&mut self) -> Result<(), StoreError> {
-        let Some(lexical) = &self.lexical else {
-            return Ok(());
-        };
-        let seq = self.catalog.read(|connection| catalog::seq_at(connection, SEQ))?;
-        let mut applied = lexical.applied()?;
-        if applied > seq {
-            // An index ahead of the truth belongs to a catalog that was put back or lost.
-            tracing::warn!(dir = %self.dir.display(), "the lexical index is rebuilt: it is ahead of the catalog");
-            self.lexical = None;
-            let path = self.dir.join(crate::store::LEXICAL);
-            fs_err::remove_dir_all(&path)?;
-            self.lexical = Some(Lexical::open(&path)?);
-            applied = 0;
-        }
-        let Some(lexical) = &self.lexical else {
-            return Ok(());
-        };
-        if applied < seq {
-            let (retired, added) = self
-                .catalog
-                .read(|connection| changes(connection, applied, seq))?;
-            if !retired.is_empty() || !added.is_empty() || applied == 0 {
-                let mut change = lexical.change()?;
-                for document in retired {
-                    change.remove(document)?;
-                }
-                let mut damaged = Vec::new();
-                for entry in added.iter().filter(|entry| entry.passages > 0) {
-                    let (rows, are_intact) = self
-                        .catalog
-                        .read(|connection| catalog::lexical_rows(connection, entry.id))?;
-                    if !are_intact {
-                        damaged.push(entry.id);
-                    }
-                    change.add(entry, &rows)?;
-                }
-                change.commit(seq)?;
-                self.doubt(&damaged)?;
-            }
-        }
-        if self.view.is_none() || applied < seq {
-            self.view = Some(lexical.view()?);
-        }
-        self.move_documents(seq)
-    }
-
-    fn move_documents(&mut self, seq: Seq) -> Result<(), StoreError> {
-        let from = self.documents.seq;
-        if from < seq {
-            let (retired, changed) = self.catalog.read(|connection| {
-                let (retired, mut changed) = changes(connection, from, seq)?;
-                changed.extend(catalog::touched(connection, from, seq)?);
-                Ok((retired, changed))
-            })?;
-            self.documents = Arc::new(self.documents.after(seq, &retired, changed));
-        }
-        Ok(())
     }
 
     /// Brings the vectors up to the catalog.
@@ -309,14 +252,6 @@ impl Publisher {
             self.model = Arc::new(model);
         }
         Ok(())
-    }
-
-    /// Gives back what only writing needs.
-    pub(crate) fn rest(&mut self) -> Result<(), StoreError> {
-        match &self.lexical {
-            Some(lexical) => lexical.rest(),
-            None => Ok(()),
-        }
     }
 
     /// Makes the file of vectors anew from the catalog: written whole, then made the one that counts.
