@@ -305,7 +305,7 @@ pub struct Counts {
 /// How the nearest vectors are found. Filters and deletions are exact either way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum VectorIndex {
-    /// By what was measured to win at the size of the index. So far that is flat at every size that was tried.
+    /// By a graph from two million vectors on, flat below.
     #[default]
     Auto,
     /// By looking at every vector.

@@ -1,10 +1,12 @@
 //! The lexical index: BM25 over passages and their documents, by tantivy. Derived from the catalog and rebuilt from it where
 //! need be.
 
+mod among;
 mod analyzer;
 mod best;
 mod change;
 mod language;
+mod places;
 mod query;
 mod statistics;
 mod terms;

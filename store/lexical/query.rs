@@ -45,17 +45,12 @@ impl Typed {
     /// The query for passages, but for [`Typed::excluded_phrases`]: tantivy's scorer of phrases cannot be asked about a place
     /// before its own, which is what an excluded query is asked.
     pub(super) fn query(&self, searched: &Searched, matching: Matching) -> Box<dyn Query> {
-        let anywhere = |forms: &Forms| -> Vec<(Occur, Box<dyn Query>)> {
-            let fields = searched.of(Scope::Anywhere).into_iter();
-            fields
-                .map(|(field, weight)| (Occur::Should, weighted(word(field, forms), weight)))
-                .collect()
-        };
+        let anywhere = |forms| anywhere(searched, forms).map(|leaf| (Occur::Should, leaf));
         let mut clauses: Vec<(Occur, Box<dyn Query>)> = self.words.iter().flat_map(anywhere).collect();
         if matching == Matching::All {
             // Beside the scoring clauses, and worth nothing: a word that must occur counts as one that may.
             clauses.extend(self.required().map(|forms| {
-                let must = BooleanQuery::new(anywhere(forms));
+                let must = BooleanQuery::new(anywhere(forms).collect());
                 (Occur::Must, weighted(Box::new(must), 0.0))
             }));
         }
@@ -91,14 +86,40 @@ impl Typed {
         Box::new(BooleanQuery::new(clauses))
     }
 
-    /// A query for any of the words in one field; none where there are none.
-    pub(super) fn any_of(&self, field: Field) -> Option<Box<dyn Query>> {
-        let clauses: Vec<(Occur, Box<dyn Query>)> = self
-            .sought()
-            .map(|forms| (Occur::Should, word(field, forms)))
-            .collect();
-        (!clauses.is_empty()).then(|| Box::new(BooleanQuery::new(clauses)) as Box<dyn Query>)
+    /// The parts of [`Typed::query`], each of a word in a field, where it is nothing but their sum.
+    pub(super) fn leaves(&self, searched: &Searched, matching: Matching) -> Option<Vec<Box<dyn Query>>> {
+        let is_sum = matching == Matching::Any
+            && self.phrases.is_empty()
+            && self.fielded.is_empty()
+            && self.excluded.is_empty()
+            && !self.words.is_empty();
+        is_sum.then(|| {
+            self.words
+                .iter()
+                .flat_map(|forms| anywhere(searched, forms))
+                .collect()
+        })
     }
+
+    /// For each of the words, wherever it was typed, a query for it in one field.
+    pub(super) fn in_field(&self, field: Field) -> Vec<Box<dyn Query>> {
+        self.sought().map(|forms| word(field, forms)).collect()
+    }
+}
+
+/// A word in each of the fields, worth what a match there is.
+fn anywhere(searched: &Searched, forms: &Forms) -> impl Iterator<Item = Box<dyn Query>> + use<> {
+    let fields = searched.of(Scope::Anywhere).into_iter();
+    let leaves: Vec<Box<dyn Query>> = fields
+        .map(|(field, weight)| weighted(word(field, forms), weight))
+        .collect();
+    leaves.into_iter()
+}
+
+/// A query for what matches any of `leaves`, and scores their sum.
+pub(super) fn sum(leaves: &[Box<dyn Query>]) -> Box<dyn Query> {
+    let clauses = leaves.iter().map(|leaf| (Occur::Should, leaf.box_clone()));
+    Box::new(BooleanQuery::new(clauses.collect()))
 }
 
 /// A word in a field, by the form that fits best.

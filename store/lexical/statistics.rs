@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::places::Places;
 use tantivy::index::SegmentId;
 use tantivy::postings::Postings;
 use tantivy::query::Bm25StatisticsProvider;
@@ -23,6 +24,7 @@ pub(super) struct SegmentCounts(Mutex<HashMap<(SegmentId, u32), Arc<Counts>>>);
 struct Counts {
     deleted: OnceLock<Vec<DocId>>,
     tokens: Mutex<HashMap<Field, u64>>,
+    places: OnceLock<Places>,
 }
 
 /// Statistics of one commit.
@@ -54,6 +56,18 @@ impl SegmentCounts {
 }
 
 impl Statistics {
+    /// Where the documents of a segment are.
+    pub(super) fn places(&self, ordinal: usize) -> tantivy::Result<&Places> {
+        let places = &self.counts[ordinal].places;
+        match places.get() {
+            Some(known) => Ok(known),
+            None => {
+                let found = Places::of_segment(&self.searcher.segment_readers()[ordinal])?;
+                Ok(places.get_or_init(|| found))
+            }
+        }
+    }
+
     fn segments(&self) -> impl Iterator<Item = (&SegmentReader, &Counts)> {
         self.searcher
             .segment_readers()

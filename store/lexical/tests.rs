@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::{
-    ChangeBatch, ContentHash, FileStat, ItemStatus, Matching, Metadata, ModelIdentity, NewDocument,
+    ChangeBatch, ContentHash, FileStat, Filter, ItemStatus, Matching, Metadata, ModelIdentity, NewDocument,
     NewPassage, Snapshot, Span, Store, StoreOptions,
 };
 
@@ -292,4 +292,71 @@ fn a_change_that_is_given_up_never_was() {
     let view = lexical.view().unwrap();
     let found = view.search("giraffes", Matching::Any, None, 1, 5).unwrap();
     assert!(found.is_empty());
+}
+
+/// Few documents are looked up one by one. That gives what looking at all and leaving the others out does, scores included.
+#[test]
+fn few_documents_are_scored_as_all_are() {
+    const WORDS: [&str; 12] = [
+        "river", "copy", "service", "folder", "the", "start", "apple", "restore", "data", "réseau",
+        "fn_main", "42",
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let store = opened(dir.path());
+    let mut state = 7u64;
+    let mut word = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        WORDS[(state >> 33) as usize % WORDS.len()]
+    };
+    let mut made = |number: u32| {
+        let mut line = || (0..9).map(|_| word()).collect::<Vec<_>>().join(" ");
+        let lines = [line(), line(), line()];
+        let sections: Vec<(&str, &str)> = lines
+            .iter()
+            .map(|line| ("Heading apple", line.as_str()))
+            .collect();
+        document(
+            &format!("{}/{number}.md", number % 25),
+            "markdown",
+            &format!("River {number}"),
+            &sections,
+        )
+    };
+    // Segments of several commits, with documents that later ones replaced or removed.
+    for (numbers, removals) in [(0..200, 0..0), (150..260, 20..40), (240..400, 300..310)] {
+        let batch = ChangeBatch {
+            upserts: numbers.map(&mut made).collect(),
+            removals: removals
+                .map(|number| format!("{}/{number}.md", number % 25))
+                .collect(),
+            ..ChangeBatch::default()
+        };
+        store.apply(&batch).unwrap();
+        store.refresh_lexical().unwrap();
+    }
+    let snapshot = store.snapshot().unwrap();
+    let filter = Filter::parse(&serde_json::json!({"folder": "7/"})).unwrap();
+    let few = snapshot.select(&filter).unwrap();
+    assert!((10..20).contains(&few.len()), "{}", few.len());
+    for text in [
+        "river",
+        "the copy of a restore",
+        "réseau fn_main 42",
+        "apple -service",
+        "\"start data\"",
+        "nothing",
+    ] {
+        for matching in [Matching::Any, Matching::All] {
+            for limit in [1, 5, 1000] {
+                let found = snapshot.lexical(text, matching, Some(&few), limit).unwrap();
+                let all = snapshot.lexical(text, matching, None, 5000).unwrap();
+                let ids: Vec<_> = all.iter().map(|candidate| candidate.passage).collect();
+                let documents = snapshot.documents_of(&ids).unwrap();
+                let mut expected = all;
+                expected.retain(|candidate| few.contains(documents[&candidate.passage]));
+                expected.truncate(limit);
+                assert_eq!(found, expected, "{text}, {matching:?}, {limit}");
+            }
+        }
+    }
 }

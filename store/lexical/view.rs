@@ -4,7 +4,6 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use tantivy::collector::DocSetCollector;
 use tantivy::columnar::Column;
@@ -15,10 +14,10 @@ use tantivy::{DocAddress, Searcher, SegmentOrdinal, TantivyError, Term};
 
 use super::best::Best;
 use super::language::{self, Profile};
-use super::query::Searched;
+use super::query::{Searched, sum};
 use super::statistics::Statistics;
 use super::typed::{Clause, Forms, Scope, Typed};
-use super::{Fields, analyzer, contained};
+use super::{Fields, among, analyzer, contained};
 use crate::{Candidate, DocumentId, DocumentSet, Matching, PassageId, StoreError};
 
 /// Candidates fetched beyond those asked for, at first and at most, until no equal scores are cut apart: which of them tantivy
@@ -34,6 +33,10 @@ const PATH_WEIGHT: f32 = 0.8;
 const DOCUMENT_WEIGHT: f32 = 1.5;
 /// Documents whose score is looked at, for each passage asked for.
 const DOCUMENTS: usize = 2;
+/// Documents left by a filter whose passages are looked up one by one, at most, …
+const MOST_LOOKED_UP: u64 = 5000;
+/// … and one of how many they may be.
+const SHARE_LOOKED_UP: u64 = 20;
 /// How soon more of a word stops to count, in tantivy's BM25.
 const K1: f32 = 1.2;
 
@@ -118,22 +121,25 @@ impl LexicalView {
             let matched = self.matched(clause)?.into_iter();
             barred.extend(matched.map(|(candidate, _)| candidate.passage));
         }
-        let found = self.best(
-            passages.as_ref(),
-            within,
-            &Arc::new(barred),
-            limit,
-            &self.statistics,
-        )?;
-        let Some(whole) = typed.any_of(fields.whole) else {
-            return Ok(found);
+        let few = within.filter(|within| is_few(within, documents));
+        let found = match (few, typed.leaves(&self.searched(), matching)) {
+            (Some(few), Some(leaves)) => self.best_among(&leaves, few, limit, &self.statistics)?,
+            _ => self.best(passages.as_ref(), within, &barred, limit, &self.statistics)?,
         };
+        let whole = typed.in_field(fields.whole);
+        if whole.is_empty() {
+            return Ok(found);
+        }
         let counted = WholeDocuments {
             passages: &self.statistics,
             count: documents,
         };
         let depth = limit * DOCUMENTS;
-        let scores = self.best(whole.as_ref(), within, &Arc::default(), depth, &counted)?;
+        let scores = match few {
+            // All are scored anyway.
+            Some(few) => self.best_among(&whole, few, usize::MAX, &counted)?,
+            None => self.best(sum(&whole).as_ref(), within, &HashSet::new(), depth, &counted)?,
+        };
         let scores: HashMap<DocumentId, f32> = scores
             .into_iter()
             .map(|(candidate, document)| (document, candidate.score))
@@ -310,6 +316,23 @@ impl LexicalView {
         }
     }
 
+    /// As [`LexicalView::best`] by the sum of `leaves`, of few documents.
+    fn best_among(
+        &self,
+        leaves: &[Box<dyn Query>],
+        few: &DocumentSet,
+        limit: usize,
+        counted: &dyn Bm25StatisticsProvider,
+    ) -> Result<Vec<(Candidate, DocumentId)>, StoreError> {
+        let found = among::scored(&self.searcher, &self.statistics, counted, leaves, few);
+        let mut found = found.map_err(|source| self.failed(source))?;
+        found.iter_mut().for_each(|(score, _)| *score = settled(*score));
+        if let Some(&(cut, _)) = found.get(limit.max(1) - 1) {
+            found.retain(|(score, _)| *score >= cut);
+        }
+        self.candidates(&found).map_err(|source| self.failed(source))
+    }
+
     /// The passages and documents at some places of the index.
     fn candidates(&self, found: &[(f32, DocAddress)]) -> tantivy::Result<Vec<(Candidate, DocumentId)>> {
         // Opening a column takes longer than reading from it, so each is opened once.
@@ -336,6 +359,11 @@ impl LexicalView {
             source,
         }
     }
+}
+
+/// Whether passages of `within` are looked up one by one.
+fn is_few(within: &DocumentSet, documents: u64) -> bool {
+    within.len() <= MOST_LOOKED_UP && within.len() * SHARE_LOOKED_UP <= documents
 }
 
 /// A score without its last seven bits. In which order tantivy adds up the words of a passage hangs on its neighbours, so that

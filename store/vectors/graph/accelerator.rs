@@ -15,6 +15,9 @@ const NEW_SHARE: f64 = 0.1;
 /// … and at least so many.
 const WORTH_BUILDING: usize = 20_000;
 
+/// So many vectors are worth a graph where it is not said: looking at all then takes some milliseconds. See docs/scale.md.
+const AUTO_FROM: usize = 2_000_000;
+
 /// At most one graph in use and one being built.
 pub(crate) struct Accelerator {
     index: VectorIndex,
@@ -46,8 +49,12 @@ impl Accelerator {
 
     /// Has a graph read or built in the background, where `vectors` are worth one and theirs has fallen behind.
     pub(crate) fn refresh(&self, dir: &Path, generation: u64, vectors: &Arc<Vectors>) {
-        // No size has been measured at which a graph of the same recall wins, so that `auto` has none: see docs/scale.md.
-        let wanted = self.index == VectorIndex::Hnsw && vectors.len > 0;
+        let from = match self.index {
+            VectorIndex::Flat => return,
+            VectorIndex::Auto => AUTO_FROM,
+            VectorIndex::Hnsw => 1,
+        };
+        let wanted = vectors.len >= from;
         if !wanted || !self.is_behind(vectors) {
             return;
         }

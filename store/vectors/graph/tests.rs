@@ -194,7 +194,7 @@ fn an_accelerator_builds_reads_and_rebuilds() {
     assert!(started(VectorIndex::Flat).graph(&vectors).is_none());
     assert!(
         started(VectorIndex::Auto).graph(&vectors).is_none(),
-        "it has not been seen to win"
+        "so few are looked at"
     );
     assert_eq!(started(VectorIndex::Hnsw).graph(&vectors).unwrap().rows(), 300);
     let path = path_of(dir.path(), 1);
