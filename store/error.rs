@@ -131,7 +131,9 @@ impl StoreError {
                     // A file that is cut off is an error of input too, but not one of the system.
                     error.raw_os_error().is_none() || error.kind() == io::ErrorKind::NotFound
                 }
-                TantivyError::LockFailure(..) | TantivyError::SystemError(_) => false,
+                TantivyError::OpenWriteError(_)
+                | TantivyError::LockFailure(..)
+                | TantivyError::SystemError(_) => false,
                 _ => true,
             },
             StoreError::Damaged { .. } => true,

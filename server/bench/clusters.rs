@@ -152,16 +152,23 @@ mod tests {
     #[test]
     fn a_query_has_neighbours_and_is_far_from_the_others() {
         let mut clusters = Clusters::new(20_000, 384);
-        for number in 0..20 {
+        // What a query has of its own lies nearer to one cluster than to another by chance: its median is what is meant.
+        let queries = 19;
+        let mut by_rank = vec![Vec::new(); 4];
+        for number in 0..queries {
             let query = clusters.query(number);
             let mut all: Vec<f32> = (0..20_000)
                 .map(|other| cosine(&query, &clusters.vector(other)))
                 .collect();
             all.sort_by(|one, other| other.total_cmp(one));
-            assert!((all[0] - 0.6).abs() < 0.08, "{}", all[0]);
-            assert!((all[9] - 0.54).abs() < 0.08, "{}", all[9]);
-            assert!((all[999] - 0.37).abs() < 0.08, "{}", all[999]);
-            assert!(all[19_999] < 0.2, "{}", all[19_999]);
+            for (found, rank) in by_rank.iter_mut().zip([1, 10, 1000, 20_000]) {
+                found.push(all[rank - 1]);
+            }
+        }
+        for (mut found, expected) in by_rank.into_iter().zip([0.63, 0.54, 0.37, 0.0]) {
+            found.sort_by(f32::total_cmp);
+            let median = found[found.len() / 2];
+            assert!((median - expected).abs() < 0.06, "{median}, not {expected}");
         }
     }
 

@@ -135,8 +135,17 @@ fn add_document(
     writer: &mut Option<IndexWriter>,
     document: TantivyDocument,
 ) -> Result<(), StoreError> {
-    let added = writer_of(lexical, writer)?.add_document(document);
-    added.map(drop).map_err(|source| lexical.failed(source))
+    let writer = writer_of(lexical, writer)?;
+    let added = writer.add_document(document).map(drop);
+    added.map_err(|refused| lexical.failed(cause_of(writer, refused)))
+}
+
+/// Why `writer` takes no documents: where its thread has ended, that is told to who waits for the thread.
+fn cause_of(writer: &mut IndexWriter, refused: TantivyError) -> TantivyError {
+    match refused {
+        TantivyError::ErrorInThread(_) => writer.prepare_commit().err().unwrap_or(refused),
+        _ => refused,
+    }
 }
 
 /// The language of a document; of source code English, which its comments and names mostly are.

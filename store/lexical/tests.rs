@@ -261,10 +261,8 @@ fn scores_do_not_depend_on_what_there_was_before() {
     }
 }
 
-#[test]
-fn a_change_that_is_given_up_never_was() {
-    let dir = tempfile::tempdir().unwrap();
-    let lexical = super::Lexical::open(&dir.path().join("lexical")).unwrap();
+/// A document, and a passage of it.
+fn entry_with_row() -> (crate::DocumentEntry, crate::catalog::LexicalRow) {
     let new = document("a.md", "markdown", "", &[("", "giraffes")]);
     let entry = crate::DocumentEntry {
         id: crate::DocumentId(1),
@@ -285,6 +283,14 @@ fn a_change_that_is_given_up_never_was() {
         heading_path: Vec::new(),
         text: "giraffes".into(),
     };
+    (entry, row)
+}
+
+#[test]
+fn a_change_that_is_given_up_never_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let lexical = super::Lexical::open(&dir.path().join("lexical")).unwrap();
+    let (entry, row) = entry_with_row();
     let mut change = lexical.change().unwrap();
     change.add(&entry, &[row]).unwrap();
     drop(change);
@@ -292,6 +298,28 @@ fn a_change_that_is_given_up_never_was() {
     let view = lexical.view().unwrap();
     let found = view.search("giraffes", Matching::Any, None, 1, 5).unwrap();
     assert!(found.is_empty());
+}
+
+/// The thread that writes ends at what the disk refuses. Whoever adds the next document is told that, and not that it has ended.
+#[test]
+fn what_the_disk_refuses_is_told_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lexical");
+    let lexical = super::Lexical::open(&path).unwrap();
+    let mut change = lexical.change().unwrap();
+    fs_err::remove_dir_all(&path).unwrap();
+    let error = loop {
+        let (entry, row) = entry_with_row();
+        if let Err(error) = change.add(&entry, &[row]) {
+            break error;
+        }
+    };
+    assert!(!error.is_lexical_damage(), "{error}");
+    let refused = std::io::Error::from(std::io::ErrorKind::NotFound).to_string();
+    assert!(
+        error.to_string().contains("NotFound") || error.to_string().contains(&refused),
+        "{error}"
+    );
 }
 
 /// Few documents are looked up one by one. That gives what looking at all and leaving the others out does, scores included.
