@@ -1,9 +1,9 @@
-//! Scores of the passages of few documents. Passing over blocks of postings needs good passages to measure others by; where a
+//! Scores of the passages of few documents. Passing over passages needs good ones to measure others by; where a
 //! filter leaves few it passes over next to none, and looking up each passage that is left takes less.
 
-use tantivy::query::{Bm25StatisticsProvider, EnableScoring, Query, Weight};
-use tantivy::{DocAddress, Score, Searcher, SegmentOrdinal, TERMINATED};
+use tantivy::{DocAddress, Score, Searcher, SegmentOrdinal};
 
+use super::leaves::Leaf;
 use super::statistics::Statistics;
 use crate::DocumentSet;
 
@@ -11,13 +11,9 @@ use crate::DocumentSet;
 pub(super) fn scored(
     searcher: &Searcher,
     statistics: &Statistics,
-    counted: &dyn Bm25StatisticsProvider,
-    leaves: &[Box<dyn Query>],
+    leaves: &[Leaf],
     allowed: &DocumentSet,
 ) -> tantivy::Result<Vec<(Score, DocAddress)>> {
-    let scoring = || EnableScoring::enabled_from_statistics_provider(counted, searcher);
-    let weights = leaves.iter().map(|leaf| leaf.weight(scoring()));
-    let weights: Vec<Box<dyn Weight>> = weights.collect::<tantivy::Result<_>>()?;
     let mut found = Vec::new();
     for (ordinal, segment) in searcher.segment_readers().iter().enumerate() {
         let mut places = statistics.places(ordinal)?.of(allowed);
@@ -25,18 +21,12 @@ pub(super) fn scored(
             places.retain(|&place| alive.is_alive(place));
         }
         let mut scores: Vec<Score> = vec![0.0; places.len()];
-        for weight in &weights {
-            let mut scorer = weight.scorer(segment, 1.0)?;
+        for leaf in leaves {
+            let Some(mut cursor) = leaf.cursor(ordinal, segment)? else {
+                continue;
+            };
             for (&place, score) in places.iter().zip(&mut scores) {
-                let at = match scorer.doc() < place {
-                    true => scorer.seek(place),
-                    false => scorer.doc(),
-                };
-                match at {
-                    at if at == place => *score += scorer.score(),
-                    TERMINATED => break,
-                    _ => {}
-                }
+                *score += cursor.score_at(place);
             }
         }
         let matched = places.into_iter().zip(scores).filter(|&(_, score)| score > 0.0);

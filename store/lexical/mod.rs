@@ -6,6 +6,8 @@ mod analyzer;
 mod best;
 mod change;
 mod language;
+mod leaves;
+mod maxscore;
 mod places;
 mod query;
 mod statistics;

@@ -19,10 +19,15 @@ pub(super) struct Searched {
 }
 
 impl Searched {
+    /// All of them.
+    pub(super) fn all(&self) -> [(Field, f32); 4] {
+        [self.body, self.title, self.headings, self.path]
+    }
+
     /// Those that a clause is about.
     fn of(&self, scope: Scope) -> Vec<(Field, f32)> {
         match scope {
-            Scope::Anywhere => vec![self.body, self.title, self.headings, self.path],
+            Scope::Anywhere => self.all().to_vec(),
             Scope::Title => vec![self.title],
             Scope::Heading => vec![self.headings],
             Scope::Path => vec![self.path],
@@ -86,40 +91,22 @@ impl Typed {
         Box::new(BooleanQuery::new(clauses))
     }
 
-    /// The parts of [`Typed::query`], each of a word in a field, where it is nothing but their sum.
-    pub(super) fn leaves(&self, searched: &Searched, matching: Matching) -> Option<Vec<Box<dyn Query>>> {
-        let is_sum = matching == Matching::Any
+    /// Whether [`Typed::query`] is the sum of the words in each of the fields and nothing else.
+    pub(super) fn is_sum(&self, matching: Matching) -> bool {
+        matching == Matching::Any
             && self.phrases.is_empty()
             && self.fielded.is_empty()
             && self.excluded.is_empty()
-            && !self.words.is_empty();
-        is_sum.then(|| {
-            self.words
-                .iter()
-                .flat_map(|forms| anywhere(searched, forms))
-                .collect()
-        })
-    }
-
-    /// For each of the words, wherever it was typed, a query for it in one field.
-    pub(super) fn in_field(&self, field: Field) -> Vec<Box<dyn Query>> {
-        self.sought().map(|forms| word(field, forms)).collect()
+            && !self.words.is_empty()
     }
 }
 
 /// A word in each of the fields, worth what a match there is.
 fn anywhere(searched: &Searched, forms: &Forms) -> impl Iterator<Item = Box<dyn Query>> + use<> {
-    let fields = searched.of(Scope::Anywhere).into_iter();
-    let leaves: Vec<Box<dyn Query>> = fields
+    searched
+        .all()
         .map(|(field, weight)| weighted(word(field, forms), weight))
-        .collect();
-    leaves.into_iter()
-}
-
-/// A query for what matches any of `leaves`, and scores their sum.
-pub(super) fn sum(leaves: &[Box<dyn Query>]) -> Box<dyn Query> {
-    let clauses = leaves.iter().map(|leaf| (Occur::Should, leaf.box_clone()));
-    Box::new(BooleanQuery::new(clauses.collect()))
+        .into_iter()
 }
 
 /// A word in a field, by the form that fits best.

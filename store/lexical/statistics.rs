@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::places::Places;
 use tantivy::index::SegmentId;
-use tantivy::postings::Postings;
+use tantivy::postings::{Postings, TermInfo};
 use tantivy::query::Bm25StatisticsProvider;
 use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{DocId, DocSet, Searcher, SegmentReader, TERMINATED, Term};
+use tantivy::{DocId, Searcher, SegmentReader, TERMINATED, Term};
 
 /// One of so many postings has to be deleted for all to be looked at, in place of each deletion among them.
 const SPARSE: usize = 8;
@@ -33,6 +33,31 @@ pub(super) struct Statistics {
     searcher: Searcher,
     /// By segment, as the searcher has them.
     counts: Vec<Arc<Counts>>,
+}
+
+/// Where a term is.
+pub(super) struct Occurrence {
+    /// How many passages have it, without those that were deleted.
+    pub passages: u64,
+    /// Where its postings are, by segment.
+    pub postings: Vec<Option<TermInfo>>,
+}
+
+impl Counts {
+    /// How many of the `with` passages of `postings` are deleted.
+    fn deleted_of(&self, segment: &SegmentReader, mut postings: impl Postings, with: usize) -> usize {
+        let deleted = self.deleted.get_or_init(|| deleted(segment));
+        if deleted.len() * SPARSE < with {
+            return among(&mut postings, deleted);
+        }
+        let alive = segment.alive_bitset();
+        let mut gone = 0;
+        while postings.doc() != TERMINATED {
+            gone += usize::from(alive.is_some_and(|alive| alive.is_deleted(postings.doc())));
+            postings.advance();
+        }
+        gone
+    }
 }
 
 impl SegmentCounts {
@@ -68,6 +93,32 @@ impl Statistics {
         }
     }
 
+    /// Where a term is.
+    pub(super) fn occurrence(&self, term: &Term) -> tantivy::Result<Occurrence> {
+        let mut occurrence = Occurrence {
+            passages: 0,
+            postings: Vec::with_capacity(self.counts.len()),
+        };
+        for (segment, counts) in self.segments() {
+            let inverted = segment.inverted_index(term.field())?;
+            let found = inverted.get_term_info(term)?;
+            if let Some(found) = &found {
+                let with = found.doc_freq as usize;
+                let gone = match segment.has_deletes() {
+                    true => {
+                        let postings =
+                            inverted.read_postings_from_terminfo(found, IndexRecordOption::Basic)?;
+                        counts.deleted_of(segment, postings, with)
+                    }
+                    false => 0,
+                };
+                occurrence.passages += with.saturating_sub(gone) as u64;
+            }
+            occurrence.postings.push(found);
+        }
+        Ok(occurrence)
+    }
+
     fn segments(&self) -> impl Iterator<Item = (&SegmentReader, &Counts)> {
         self.searcher
             .segment_readers()
@@ -95,34 +146,7 @@ impl Bm25StatisticsProvider for Statistics {
     }
 
     fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
-        let mut total = 0;
-        for (segment, counts) in self.segments() {
-            let inverted = segment.inverted_index(term.field())?;
-            let Some(found) = inverted.get_term_info(term)? else {
-                continue;
-            };
-            let with = found.doc_freq as usize;
-            if !segment.has_deletes() {
-                total += with as u64;
-                continue;
-            }
-            let deleted = counts.deleted.get_or_init(|| deleted(segment));
-            let mut postings = inverted.read_postings_from_terminfo(&found, IndexRecordOption::Basic)?;
-            let gone = match deleted.len() * SPARSE < with {
-                true => among(&mut postings, deleted),
-                false => {
-                    let alive = segment.alive_bitset();
-                    let mut gone = 0;
-                    while postings.doc() != TERMINATED {
-                        gone += usize::from(alive.is_some_and(|alive| alive.is_deleted(postings.doc())));
-                        postings.advance();
-                    }
-                    gone
-                }
-            };
-            total += with.saturating_sub(gone) as u64;
-        }
-        Ok(total)
+        Ok(self.occurrence(term)?.passages)
     }
 }
 

@@ -14,10 +14,11 @@ use tantivy::{DocAddress, Searcher, SegmentOrdinal, TantivyError, Term};
 
 use super::best::Best;
 use super::language::{self, Profile};
-use super::query::{Searched, sum};
+use super::leaves::Leaf;
+use super::query::Searched;
 use super::statistics::Statistics;
 use super::typed::{Clause, Forms, Scope, Typed};
-use super::{Fields, among, analyzer, contained};
+use super::{Fields, among, analyzer, contained, maxscore};
 use crate::{Candidate, DocumentId, DocumentSet, Matching, PassageId, StoreError};
 
 /// Candidates fetched beyond those asked for, at first and at most, until no equal scores are cut apart: which of them tantivy
@@ -122,24 +123,24 @@ impl LexicalView {
             barred.extend(matched.map(|(candidate, _)| candidate.passage));
         }
         let few = within.filter(|within| is_few(within, documents));
-        let found = match (few, typed.leaves(&self.searched(), matching)) {
-            (Some(few), Some(leaves)) => self.best_among(&leaves, few, limit, &self.statistics)?,
-            _ => self.best(passages.as_ref(), within, &barred, limit, &self.statistics)?,
+        let found = match typed.is_sum(matching) {
+            true => {
+                let leaves = self.leaves(
+                    typed.words.iter(),
+                    &self.searched().all(),
+                    self.searcher.num_docs(),
+                )?;
+                self.best_sums(&leaves, within, few, limit)?
+            }
+            false => self.best(passages.as_ref(), within, &barred, limit)?,
         };
-        let whole = typed.in_field(fields.whole);
+        let whole = self.leaves(typed.sought(), &[(fields.whole, 1.0)], documents)?;
         if whole.is_empty() {
             return Ok(found);
         }
-        let counted = WholeDocuments {
-            passages: &self.statistics,
-            count: documents,
-        };
-        let depth = limit * DOCUMENTS;
-        let scores = match few {
-            // All are scored anyway.
-            Some(few) => self.best_among(&whole, few, usize::MAX, &counted)?,
-            None => self.best(sum(&whole).as_ref(), within, &HashSet::new(), depth, &counted)?,
-        };
+        // Of few, all are scored anyway.
+        let depth = few.map_or(limit * DOCUMENTS, |_| usize::MAX);
+        let scores = self.best_sums(&whole, within, few, depth)?;
         let scores: HashMap<DocumentId, f32> = scores
             .into_iter()
             .map(|(candidate, document)| (document, candidate.score))
@@ -284,53 +285,59 @@ impl LexicalView {
     }
 
     /// The best `limit` by a query and those that equal the last of them, of documents `allowed` if it is said and without the
-    /// passages `barred`, with the statistics of `counted`.
+    /// passages `barred`.
     fn best(
         &self,
         query: &dyn Query,
         allowed: Option<&DocumentSet>,
         barred: &HashSet<PassageId>,
         limit: usize,
-        counted: &dyn Bm25StatisticsProvider,
     ) -> Result<Vec<(Candidate, DocumentId)>, StoreError> {
-        let limit = limit.max(1);
-        let mut ties = TIES;
-        loop {
-            let depth = limit + ties;
+        let found = uncut(limit, |depth| {
             let best = Best::new(depth, allowed, barred);
-            let mut found = self
-                .searcher
-                .search_with_statistics_provider(query, &best, counted)
-                .map_err(|source| self.failed(source))?;
-            found.iter_mut().for_each(|(score, _)| *score = settled(*score));
-            let cut = found
-                .get(limit - 1)
-                .map_or(f32::NEG_INFINITY, |(score, _)| *score);
-            let cut_apart = found.len() == depth && found.last().is_some_and(|(score, _)| *score == cut);
-            if cut_apart && ties < MOST_TIES {
-                ties *= 4;
-                continue;
-            }
-            found.retain(|(score, _)| *score >= cut);
-            return self.candidates(&found).map_err(|source| self.failed(source));
-        }
+            self.searcher
+                .search_with_statistics_provider(query, &best, &self.statistics)
+        });
+        let candidates = found.and_then(|found| self.candidates(&found));
+        candidates.map_err(|source| self.failed(source))
     }
 
-    /// As [`LexicalView::best`] by the sum of `leaves`, of few documents.
-    fn best_among(
+    /// `words` in each of `fields`, whose matches are worth so much, among `count` passages.
+    fn leaves<'w>(
         &self,
-        leaves: &[Box<dyn Query>],
-        few: &DocumentSet,
-        limit: usize,
-        counted: &dyn Bm25StatisticsProvider,
-    ) -> Result<Vec<(Candidate, DocumentId)>, StoreError> {
-        let found = among::scored(&self.searcher, &self.statistics, counted, leaves, few);
-        let mut found = found.map_err(|source| self.failed(source))?;
-        found.iter_mut().for_each(|(score, _)| *score = settled(*score));
-        if let Some(&(cut, _)) = found.get(limit.max(1) - 1) {
-            found.retain(|(score, _)| *score >= cut);
+        words: impl Iterator<Item = &'w Forms>,
+        fields: &[(Field, f32)],
+        count: u64,
+    ) -> Result<Vec<Leaf>, StoreError> {
+        let mut leaves = Vec::new();
+        for forms in words {
+            for &field in fields {
+                let leaf = Leaf::new(&self.statistics, field, forms, count);
+                leaves.extend(leaf.map_err(|source| self.failed(source))?);
+            }
         }
-        self.candidates(&found).map_err(|source| self.failed(source))
+        Ok(leaves)
+    }
+
+    /// The best `limit` by the sum of `leaves` and those that equal the last of them, of documents `allowed` if it is said, which
+    /// are `few`.
+    fn best_sums(
+        &self,
+        leaves: &[Leaf],
+        allowed: Option<&DocumentSet>,
+        few: Option<&DocumentSet>,
+        limit: usize,
+    ) -> Result<Vec<(Candidate, DocumentId)>, StoreError> {
+        let found = match few {
+            Some(few) => {
+                among::scored(&self.searcher, &self.statistics, leaves, few).map(|found| cut(found, limit))
+            }
+            None => uncut(limit, |depth| {
+                maxscore::best(&self.searcher, leaves, allowed, depth)
+            }),
+        };
+        let candidates = found.and_then(|found| self.candidates(&found));
+        candidates.map_err(|source| self.failed(source))
     }
 
     /// The passages and documents at some places of the index.
@@ -366,34 +373,40 @@ fn is_few(within: &DocumentSet, documents: u64) -> bool {
     within.len() <= MOST_LOOKED_UP && within.len() * SHARE_LOOKED_UP <= documents
 }
 
+/// The best `limit` of what `best` finds, and those that equal the last of them. `best` is asked for so many, the best first.
+fn uncut(
+    limit: usize,
+    mut best: impl FnMut(usize) -> tantivy::Result<Vec<(f32, DocAddress)>>,
+) -> tantivy::Result<Vec<(f32, DocAddress)>> {
+    let mut ties = TIES;
+    loop {
+        let depth = limit.max(1).saturating_add(ties);
+        let found = best(depth)?;
+        let is_full = found.len() == depth;
+        let found = cut(found, limit);
+        if is_full && found.len() == depth && ties < MOST_TIES {
+            ties *= 4;
+            continue;
+        }
+        return Ok(found);
+    }
+}
+
+/// The first `limit` of `found`, and those that equal the last of them, with their scores settled.
+fn cut(mut found: Vec<(f32, DocAddress)>, limit: usize) -> Vec<(f32, DocAddress)> {
+    found.iter_mut().for_each(|(score, _)| *score = settled(*score));
+    if let Some(&(least, _)) = found.get(limit.max(1) - 1) {
+        found.retain(|(score, _)| *score >= least);
+    }
+    found
+}
+
 /// A score without its last seven bits. In which order tantivy adds up the words of a passage hangs on its neighbours, so that
 /// equal passages may differ in the last bits, and one passage between two indexes of the same documents.
 fn settled(score: f32) -> f32 {
     const UNSETTLED: u32 = 7;
     let half = 1 << (UNSETTLED - 1);
     f32::from_bits(score.to_bits().wrapping_add(half) >> UNSETTLED << UNSETTLED)
-}
-
-/// The statistics of whole documents, which are indexed with their first passages: there are as many as documents, not as
-/// passages.
-struct WholeDocuments<'a> {
-    passages: &'a Statistics,
-    count: u64,
-}
-
-impl Bm25StatisticsProvider for WholeDocuments<'_> {
-    fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
-        self.passages.total_num_tokens(field)
-    }
-
-    fn total_num_docs(&self) -> tantivy::Result<u64> {
-        Ok(self.count)
-    }
-
-    fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
-        // The documents of a follower may be a step behind its passages.
-        Ok(self.passages.doc_freq(term)?.min(self.count))
-    }
 }
 
 /// The languages of an index, English always among them.
