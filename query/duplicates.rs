@@ -1,9 +1,6 @@
 //! Telling passages that say the same from ones that merely speak of the same.
 
-use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
-
-use crate::words::words;
+use crate::words::{mixed, word_hashes};
 
 /// Words in a row that make one shingle (Broder, "On the resemblance and containment of documents", 1997).
 const SHINGLE: usize = 4;
@@ -11,22 +8,25 @@ const SHINGLE: usize = 4;
 /// number is let through, a changed sentence in a paragraph is not.
 const SAME: f64 = 0.7;
 
-/// The shingles of a passage, by hash.
+/// The shingles of a passage, by hash: each once, in the order of the hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Shingles(HashSet<u64>);
+pub(crate) struct Shingles(Vec<u64>);
 
 impl Shingles {
     /// Cuts `text` into overlapping runs of words. Case, white space and marks do not count; of scripts without spaces each
     /// character is a word.
     pub(crate) fn of(text: &str) -> Shingles {
-        let words = words(text);
+        let words = word_hashes(text);
         let runs = words.windows(SHINGLE.min(words.len()).max(1));
-        Shingles(runs.map(hash).collect())
+        let mut hashes: Vec<u64> = runs.map(hash).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        Shingles(hashes)
     }
 
     /// The share of the shingles of both that are in either, from 0 to 1.
     pub(crate) fn resemblance(&self, other: &Shingles) -> f64 {
-        let shared = self.0.intersection(&other.0).count();
+        let shared = shared(&self.0, &other.0);
         let all = self.0.len() + other.0.len() - shared;
         if all == 0 { 0.0 } else { shared as f64 / all as f64 }
     }
@@ -42,10 +42,25 @@ impl Shingles {
     }
 }
 
-fn hash(run: &[String]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    run.hash(&mut hasher);
-    hasher.finish()
+/// How many are in both of two ordered lists.
+fn shared(mut one: &[u64], mut other: &[u64]) -> usize {
+    let mut shared = 0;
+    while let ([first, one_rest @ ..], [second, other_rest @ ..]) = (one, other) {
+        shared += usize::from(first == second);
+        if first <= second {
+            one = one_rest;
+        }
+        if second <= first {
+            other = other_rest;
+        }
+    }
+    shared
+}
+
+/// Of words in their order.
+fn hash(run: &[u64]) -> u64 {
+    run.iter()
+        .fold(0, |hash: u64, word| mixed(hash.rotate_left(17) ^ word))
 }
 
 #[cfg(test)]
