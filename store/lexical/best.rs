@@ -1,13 +1,13 @@
 //! The passages of the highest scores, of some documents or of all.
 
-use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::query::Weight;
 use tantivy::{DocAddress, DocId, Score, SegmentOrdinal, SegmentReader};
 
+use super::top::Top;
 use crate::{DocumentId, DocumentSet, PassageId};
 
 /// Collects them. What a segment's worst score is, the next one has to beat, so that blocks of postings are passed over from the
@@ -71,7 +71,7 @@ impl Collector for Best<'_> {
         };
         let alive = reader.alive_bitset();
         let mut threshold = Score::from_bits(self.threshold.load(Relaxed));
-        let mut best: BinaryHeap<Found> = BinaryHeap::with_capacity(self.limit + 1);
+        let mut best = Top::new(self.limit);
         weight.for_each_pruning(threshold, reader, &mut |passage, score| {
             if alive.is_some_and(|alive| !alive.is_alive(passage))
                 || !is_allowed(passage)
@@ -79,22 +79,14 @@ impl Collector for Best<'_> {
             {
                 return threshold;
             }
-            best.push(Found(score, passage));
-            if best.len() > self.limit {
-                best.pop();
-            }
-            if best.len() == self.limit
-                && let Some(Found(worst, _)) = best.peek()
-            {
+            best.offer(score, DocAddress::new(segment, passage));
+            if let Some(worst) = best.worst() {
                 threshold = worst.max(threshold);
             }
             threshold
         })?;
         self.threshold.store(threshold.to_bits(), Relaxed);
-        let found = best.into_iter();
-        Ok(found
-            .map(|Found(score, passage)| (score, DocAddress::new(segment, passage)))
-            .collect())
+        Ok(best.sorted())
     }
 
     fn merge_fruits(&self, found: Vec<Vec<(Score, DocAddress)>>) -> tantivy::Result<Self::Fruit> {
@@ -106,29 +98,6 @@ impl Collector for Best<'_> {
         Ok(found)
     }
 }
-
-/// A score and where it is. The heap's top is the worst, which is what has to go.
-struct Found(Score, DocId);
-
-impl Ord for Found {
-    fn cmp(&self, other: &Found) -> Ordering {
-        other.0.total_cmp(&self.0).then_with(|| self.1.cmp(&other.1))
-    }
-}
-
-impl PartialOrd for Found {
-    fn partial_cmp(&self, other: &Found) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Found {
-    fn eq(&self, other: &Found) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Found {}
 
 /// [`Best`] looks at whole segments, since only so it can say what is to be beaten.
 pub(super) struct Unused;

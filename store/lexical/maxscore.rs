@@ -5,12 +5,10 @@
 //! others have. Common words in long questions are such leaves: what passes over blocks by their own bounds has to move each of
 //! them to every passage of a rare word, and this does not.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
-
 use tantivy::{DocAddress, DocId, Score, Searcher, SegmentOrdinal, SegmentReader, TERMINATED};
 
 use super::leaves::{Leaf, LeafCursor};
+use super::top::Top;
 use crate::{DocumentId, DocumentSet};
 
 /// Passages gone through at once. Their scores stay in the processor's nearest memory.
@@ -25,25 +23,25 @@ pub(super) fn best(
     allowed: Option<&DocumentSet>,
     limit: usize,
 ) -> tantivy::Result<Vec<(Score, DocAddress)>> {
-    let mut best = Best::new(limit);
+    let mut best = Top::new(limit);
     let mut window = Window::new();
     for (ordinal, segment) in searcher.segment_readers().iter().enumerate() {
         let mut cursors = Vec::new();
         for leaf in leaves {
             cursors.extend(leaf.cursor(ordinal, segment)?);
         }
-        best.segment = ordinal as SegmentOrdinal;
-        segment_best(Sum::new(cursors), segment, allowed, &mut window, &mut best)?;
+        let at = (ordinal as SegmentOrdinal, segment);
+        segment_best(Sum::new(cursors), at, allowed, &mut window, &mut best)?;
     }
     Ok(best.sorted())
 }
 
 fn segment_best(
     mut sum: Sum,
-    segment: &SegmentReader,
+    (ordinal, segment): (SegmentOrdinal, &SegmentReader),
     allowed: Option<&DocumentSet>,
     window: &mut Window,
-    best: &mut Best,
+    best: &mut Top,
 ) -> tantivy::Result<()> {
     let alive = segment.alive_bitset();
     let documents = match allowed {
@@ -58,7 +56,7 @@ fn segment_best(
         document.is_some_and(|id| allowed.contains(DocumentId(id)))
     };
     loop {
-        let essential = sum.essential(best.worst());
+        let essential = sum.essential(best.worst().unwrap_or(0.0));
         let start = sum.next_of(essential);
         if start == TERMINATED {
             return Ok(());
@@ -71,10 +69,11 @@ fn segment_best(
             if alive.is_some_and(|alive| alive.is_deleted(place)) {
                 return;
             }
-            if let Some(score) = sum.completed(essential, place, score, best.worst())
+            let worst = best.worst().unwrap_or(0.0);
+            if let Some(score) = sum.completed(essential, place, score, worst)
                 && may_answer(place)
             {
-                best.offer(score, place);
+                best.offer(score, DocAddress::new(ordinal, place));
             }
         });
     }
@@ -177,68 +176,6 @@ impl Window {
         }
     }
 }
-
-/// The best passages so far.
-struct Best {
-    limit: usize,
-    segment: SegmentOrdinal,
-    /// The worst on top.
-    heap: BinaryHeap<Found>,
-}
-
-impl Best {
-    fn new(limit: usize) -> Best {
-        let limit = limit.max(1);
-        Best {
-            limit,
-            segment: 0,
-            heap: BinaryHeap::new(),
-        }
-    }
-
-    /// What a passage has to beat.
-    fn worst(&self) -> Score {
-        match self.heap.peek() {
-            Some(Found(worst, _)) if self.heap.len() == self.limit => *worst,
-            _ => 0.0,
-        }
-    }
-
-    fn offer(&mut self, score: Score, place: DocId) {
-        if self.heap.len() == self.limit {
-            self.heap.pop();
-        }
-        self.heap.push(Found(score, DocAddress::new(self.segment, place)));
-    }
-
-    fn sorted(self) -> Vec<(Score, DocAddress)> {
-        let found = self.heap.into_sorted_vec().into_iter();
-        found.map(|Found(score, at)| (score, at)).collect()
-    }
-}
-
-/// A score and where it is. The least is the best.
-struct Found(Score, DocAddress);
-
-impl Ord for Found {
-    fn cmp(&self, other: &Found) -> Ordering {
-        other.0.total_cmp(&self.0).then_with(|| self.1.cmp(&other.1))
-    }
-}
-
-impl PartialOrd for Found {
-    fn partial_cmp(&self, other: &Found) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Found {
-    fn eq(&self, other: &Found) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Found {}
 
 #[cfg(test)]
 mod tests {

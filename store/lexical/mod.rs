@@ -14,6 +14,7 @@ mod statistics;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod top;
 mod typed;
 mod unwritable;
 mod view;

@@ -116,13 +116,12 @@ impl LexicalView {
     ) -> Result<Vec<(Candidate, DocumentId)>, StoreError> {
         let typed = Typed::parse(text, &self.languages);
         let fields = self.fields;
-        let passages = typed.query(&self.searched(), matching);
         let mut barred = HashSet::new();
         for clause in typed.excluded_phrases() {
             let matched = self.matched(clause)?.into_iter();
             barred.extend(matched.map(|(candidate, _)| candidate.passage));
         }
-        let few = within.filter(|within| is_few(within, documents));
+        let is_few = within.is_some_and(|within| is_few(within, documents));
         let found = match typed.is_sum(matching) {
             true => {
                 let leaves = self.leaves(
@@ -130,17 +129,23 @@ impl LexicalView {
                     &self.searched().all(),
                     self.searcher.num_docs(),
                 )?;
-                self.best_sums(&leaves, within, few, limit)?
+                self.best_sums(&leaves, within, is_few, limit)?
             }
-            false => self.best(passages.as_ref(), within, &barred, limit)?,
+            false => {
+                let query = typed.query(&self.searched(), matching);
+                self.best(query.as_ref(), within, &barred, limit)?
+            }
         };
         let whole = self.leaves(typed.sought(), &[(fields.whole, 1.0)], documents)?;
         if whole.is_empty() {
             return Ok(found);
         }
         // Of few, all are scored anyway.
-        let depth = few.map_or(limit * DOCUMENTS, |_| usize::MAX);
-        let scores = self.best_sums(&whole, within, few, depth)?;
+        let depth = match is_few {
+            true => usize::MAX,
+            false => limit * DOCUMENTS,
+        };
+        let scores = self.best_sums(&whole, within, is_few, depth)?;
         let scores: HashMap<DocumentId, f32> = scores
             .into_iter()
             .map(|(candidate, document)| (document, candidate.score))
@@ -320,19 +325,19 @@ impl LexicalView {
     }
 
     /// The best `limit` by the sum of `leaves` and those that equal the last of them, of documents `allowed` if it is said, which
-    /// are `few`.
+    /// may be so few that each is looked up.
     fn best_sums(
         &self,
         leaves: &[Leaf],
         allowed: Option<&DocumentSet>,
-        few: Option<&DocumentSet>,
+        is_few: bool,
         limit: usize,
     ) -> Result<Vec<(Candidate, DocumentId)>, StoreError> {
-        let found = match few {
-            Some(few) => {
+        let found = match allowed {
+            Some(few) if is_few => {
                 among::scored(&self.searcher, &self.statistics, leaves, few).map(|found| cut(found, limit))
             }
-            None => uncut(limit, |depth| {
+            _ => uncut(limit, |depth| {
                 maxscore::best(&self.searcher, leaves, allowed, depth)
             }),
         };
