@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use autorag_embedder::Embedder;
 use autorag_store::{
-    DocumentEntry, DocumentQuery, DocumentSet, Passage, PassageId, Snapshot, Store, StoreError,
+    DocumentEntry, DocumentQuery, DocumentSet, Highlighter, Passage, PassageId, Snapshot, Store, StoreError,
 };
 
 use crate::boost::boosted;
@@ -327,10 +327,11 @@ impl Engine {
     ) -> Result<(Vec<Hit>, bool), QueryError> {
         let selection = select(snapshot, request, candidates, within)?;
         let mut whole = selection.whole;
+        let mut highlighter = snapshot.highlighter(&request.query);
         let selected = selection.page.into_iter();
         let hits = selected.filter_map(|selected| {
             let document = snapshot.document_by_id(selected.passage.document)?;
-            Some(self.hit(snapshot, request, selected, document))
+            Some(self.hit(snapshot, &mut highlighter, selected, document))
         });
         let mut hits: Vec<Hit> = hits.collect();
         if request.context_expansion > 0 {
@@ -342,7 +343,7 @@ impl Engine {
     fn hit(
         &self,
         snapshot: &Snapshot,
-        request: &Request,
+        highlighter: &mut Highlighter,
         selected: Selected,
         document: Arc<DocumentEntry>,
     ) -> Hit {
@@ -353,7 +354,7 @@ impl Engine {
             duplicates,
             ..
         } = selected;
-        let matches = snapshot.highlight(&passage.text, &request.query);
+        let matches = highlighter.ranges(&passage.text);
         let duplicate = |passage: Passage| {
             let path = snapshot.document_by_id(passage.document)?.key.clone();
             Some(Duplicate {

@@ -34,7 +34,7 @@ pub use jobs::{
     ItemAction, Job, JobCause, JobCounts, JobId, JobItem, JobProgress, JobState, NewJobItem, UnixMs,
     cancel_held_job, unix_now,
 };
-pub use lexical::TermMatch;
+pub use lexical::{Highlighter, TermMatch};
 pub use model::{
     Candidate, ContentHash, Counts, DocumentEntry, DocumentId, FileStat, FileState, ItemStatus, Matching,
     Metadata, ModelIdentity, NewDocument, NewPassage, Passage, PassageId, PendingPassage, Reembedding, Seq,

@@ -2,12 +2,11 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use crate::catalog::{self, Catalog};
 use crate::documents::Documents;
-use crate::lexical::LexicalView;
+use crate::lexical::{Highlighter, LexicalView};
 use crate::vectors::{self, Accelerator, Vectors};
 use crate::{
     Candidate, Counts, DocumentEntry, DocumentId, DocumentQuery, DocumentSet, Filter, Matching,
@@ -234,10 +233,10 @@ impl Snapshot {
         view.asked(|view| view.terms(query, passage, entry))
     }
 
-    /// Where `text` has words of `query`, by the rules of the lexical index: byte ranges, in order and apart from one another.
-    pub fn highlight(&self, text: &str, query: &str) -> Vec<Range<usize>> {
+    /// What marks the words of a question in texts, by the rules of the lexical index; nothing where there is none.
+    pub fn highlighter(&self, question: &str) -> Highlighter {
         self.lexical
             .as_ref()
-            .map_or_else(Vec::new, |view| view.highlight(text, query))
+            .map_or_else(Highlighter::default, |view| view.highlighter(question))
     }
 }

@@ -12,6 +12,7 @@ mod prose;
 mod search;
 mod timing;
 mod vectors;
+mod wrk;
 
 pub use embed::{EmbedBench, embed, embed_once};
 pub use index::{IndexBench, index};

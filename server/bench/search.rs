@@ -1,7 +1,7 @@
 //! `autorag bench search`
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,6 +14,7 @@ use super::http::Served;
 use super::plain_scan::{plain_scan, recall};
 use super::prose::Prose;
 use super::timing::{Percentiles, resident_mib};
+use super::wrk::Wrk;
 use crate::config::ModelSettings;
 use crate::config::SearchSettings;
 use crate::corpus::{Access, Corpus, Plan};
@@ -36,6 +37,8 @@ pub struct SearchBench {
     pub queries: usize,
     /// Whether to ask the index that an earlier run has left in the folder.
     pub reuse: bool,
+    /// The program `wrk`, where it asks over HTTP as well.
+    pub wrk: Option<PathBuf>,
 }
 
 /// Fills a store in `folder` with made-up documents and vectors, opens it again and asks it, in this process and over HTTP.
@@ -122,6 +125,13 @@ pub fn search(bench: &SearchBench, folder: &Path, out: &mut impl Write) -> anyho
         let (times, rate) = served.ask(&queries(bench.queries, 3), clients)?;
         let name = format!("hybrid, HTTP, {clients} at once");
         writeln!(out, "{name:<24}{times}   {rate:.0} a second")?;
+    }
+    if let Some(program) = &bench.wrk {
+        let wrk = Wrk::new(program, folder, &queries(bench.queries, 3))?;
+        for clients in CLIENTS {
+            let name = format!("the same by wrk, {clients}");
+            writeln!(out, "{name:<24}{}", wrk.ask(served.addr, clients)?)?;
+        }
     }
     served.stop()?;
     if let Some((resident, peak)) = resident_mib() {

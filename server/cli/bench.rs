@@ -48,6 +48,9 @@ enum What {
         /// Ask the index of as many passages that an earlier run has left in the folder of --keep
         #[arg(long, requires = "keep")]
         reuse: bool,
+        /// Ask over HTTP by this program too: wrk, which others wrote to measure servers with
+        #[arg(long, value_name = "PROGRAM")]
+        wrk: Option<PathBuf>,
     },
     /// The nearest of made-up vectors, without documents: flat, filtered, by a graph; recall, against a plain scan
     Vectors {
@@ -95,6 +98,7 @@ impl Bench {
                 passages: 50_000,
                 queries: 1000,
                 reuse: false,
+                wrk: None,
             },
         ];
         for what in self.what.map_or(all.to_vec(), |one| vec![one]) {
@@ -130,6 +134,7 @@ impl Bench {
                     passages,
                     queries,
                     reuse,
+                    wrk,
                 } => {
                     let folder = match reuse {
                         true => scratch.kept("search")?,
@@ -139,6 +144,7 @@ impl Bench {
                         passages,
                         queries,
                         reuse,
+                        wrk,
                     };
                     bench::search(&bench, &folder, &mut out)?;
                 }

@@ -5,6 +5,7 @@ mod among;
 mod analyzer;
 mod best;
 mod change;
+mod highlight;
 mod language;
 mod leaves;
 mod maxscore;
@@ -33,6 +34,7 @@ use tantivy::schema::{
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyError};
 
 pub(crate) use change::Change;
+pub use highlight::Highlighter;
 use statistics::SegmentCounts;
 pub use terms::TermMatch;
 use unwritable::Unwritable;

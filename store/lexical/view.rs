@@ -2,7 +2,6 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use tantivy::collector::DocSetCollector;
@@ -13,12 +12,13 @@ use tantivy::schema::Field;
 use tantivy::{DocAddress, Searcher, SegmentOrdinal, TantivyError, Term};
 
 use super::best::Best;
+use super::highlight::Highlighter;
 use super::language::{self, Profile};
 use super::leaves::Leaf;
 use super::query::Searched;
 use super::statistics::Statistics;
 use super::typed::{Clause, Forms, Scope, Typed};
-use super::{Fields, among, analyzer, contained, maxscore};
+use super::{Fields, among, contained, maxscore};
 use crate::{Candidate, DocumentId, DocumentSet, Matching, PassageId, StoreError};
 
 /// Candidates fetched beyond those asked for, at first and at most, until no equal scores are cut apart: which of them tantivy
@@ -267,26 +267,9 @@ impl LexicalView {
         self.candidates(&found).map_err(|source| self.failed(source))
     }
 
-    /// Where `text` has words of `query`, in order and apart from one another.
-    pub(crate) fn highlight(&self, text: &str, query: &str) -> Vec<Range<usize>> {
-        let typed = Typed::parse(query, &self.languages);
-        let sought: HashSet<&str> = typed.sought().flatten().map(String::as_str).collect();
-        let mut marked: Vec<Range<usize>> = Vec::new();
-        for language in &self.languages {
-            let tokens = analyzer::tokens(&mut analyzer::analyzer(language), text).into_iter();
-            let found = tokens.filter(|token| sought.contains(token.text.as_str()));
-            marked.extend(found.map(|token| token.offset_from..token.offset_to));
-        }
-        marked.sort_by_key(|range| (range.start, range.end));
-        let mut ranges: Vec<Range<usize>> = Vec::new();
-        for range in marked {
-            match ranges.last_mut() {
-                // Pairs of characters overlap, and so do identifiers and their parts.
-                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-                _ => ranges.push(range),
-            }
-        }
-        ranges
+    /// What marks the words of a question in texts.
+    pub(crate) fn highlighter(&self, question: &str) -> Highlighter {
+        Highlighter::new(question, &self.languages)
     }
 
     /// The best `limit` by a query and those that equal the last of them, of documents `allowed` if it is said and without the

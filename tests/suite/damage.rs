@@ -97,12 +97,12 @@ fn a_server_that_meets_damage_answers_by_meaning_and_makes_its_words_anew() {
     let request = serde_json::json!({"query": "where do penguins live"});
     let answer = server.search(&request);
     assert_eq!(paths(&answer)[0], "site/index.html", "{answer}");
-    assert_eq!(answer["degraded"][0]["part"], "lexical", "{answer}");
+    // The run that makes them anew may have begun, and is told of as well.
+    let degraded = answer["degraded"].as_array().unwrap();
+    let lexical = degraded.iter().find(|degraded| degraded["part"] == "lexical");
+    let reason = lexical.and_then(|lexical| lexical["reason"].as_str());
     assert!(
-        answer["degraded"][0]["reason"]
-            .as_str()
-            .unwrap()
-            .contains("made anew"),
+        reason.is_some_and(|reason| reason.contains("made anew")),
         "{answer}"
     );
     // Words alone cannot answer meanwhile, and say so.
