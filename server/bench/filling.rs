@@ -7,8 +7,8 @@ use autorag_store::{
 use super::clusters::Clusters;
 use super::prose::Prose;
 
-/// Passages in a document.
-pub const PASSAGES: usize = 5;
+/// Passages in a document, but for the last, which has one, and the one before, which has what is left.
+const PASSAGES: usize = 5;
 /// Words in a passage.
 const WORDS: u64 = 150;
 /// Documents in a transaction.
@@ -17,16 +17,28 @@ const BATCH: usize = 500;
 const FOLDERS: usize = 100;
 /// One of them.
 pub const FOLDER: &str = "7/";
+/// The name of the document that has one passage.
+pub const OF_ONE_PASSAGE: &str = "one.txt";
 
-/// Puts `documents` documents into an empty store. The vector of a passage is that of its number, counted from 0.
+/// Puts documents of so many passages, one at least, into an empty store. The vector of a passage is that of its number, counted
+/// from 0.
 ///
 /// # Errors
 /// When the store fails.
-pub fn fill(store: &Store, documents: usize, clusters: &mut Clusters) -> anyhow::Result<()> {
+pub fn fill(store: &Store, passages: usize, clusters: &mut Clusters) -> anyhow::Result<()> {
+    let long = passages.saturating_sub(1);
+    let documents = long.div_ceil(PASSAGES) + 1;
     store.begin_run()?;
     for first in (0..documents).step_by(BATCH) {
         let numbers = first..(first + BATCH).min(documents);
-        let upserts = numbers.map(document).collect();
+        let upserts = numbers.map(|number| match number + 1 == documents {
+            true => document(OF_ONE_PASSAGE.to_owned(), number, 1),
+            false => {
+                let key = format!("{}/{number}.txt", number % FOLDERS);
+                document(key, number, PASSAGES.min(long - number * PASSAGES))
+            }
+        });
+        let upserts = upserts.collect();
         store.apply(&ChangeBatch {
             upserts,
             ..ChangeBatch::default()
@@ -45,11 +57,11 @@ pub fn fill(store: &Store, documents: usize, clusters: &mut Clusters) -> anyhow:
     Ok(())
 }
 
-fn document(number: usize) -> NewDocument {
+fn document(key: String, number: usize, length: usize) -> NewDocument {
     let mut prose = Prose::new(number as u64);
     let title = prose.sentence(4);
     let (mut text, mut passages) = (String::new(), Vec::new());
-    for line in 1..=PASSAGES as u32 {
+    for line in 1..=length as u32 {
         let start_byte = text.len();
         text += &prose.paragraph(WORDS);
         let span = Span {
@@ -68,7 +80,7 @@ fn document(number: usize) -> NewDocument {
         text.push('\n');
     }
     NewDocument {
-        key: format!("{}/{number}.txt", number % FOLDERS),
+        key,
         stat: FileStat {
             size: text.len() as u64,
             modified_ns: 0,

@@ -9,7 +9,7 @@ use autorag_query::{Mode, Request};
 use autorag_store::{Filter, SourceRoot, VectorIndex};
 
 use super::clusters::Clusters;
-use super::filling::{FOLDER, PASSAGES, fill};
+use super::filling::{FOLDER, OF_ONE_PASSAGE, fill};
 use super::http::Served;
 use super::plain_scan::{plain_scan, recall};
 use super::prose::Prose;
@@ -60,8 +60,7 @@ pub fn search(bench: &SearchBench, folder: &Path, out: &mut impl Write) -> anyho
         reranker: None,
         vector_index: VectorIndex::Flat,
     };
-    let documents = bench.passages.div_ceil(PASSAGES);
-    let passages = documents * PASSAGES;
+    let passages = bench.passages.max(1);
     let dimensions = autorag_embedder::Embedder::built_in()?.model().dimensions;
     let mut clusters = Clusters::new(passages as u64, dimensions);
     let started = Instant::now();
@@ -70,7 +69,7 @@ pub fn search(bench: &SearchBench, folder: &Path, out: &mut impl Write) -> anyho
         false => {
             fill(
                 Corpus::open(plan.clone(), Access::Write)?.engine().store(),
-                documents,
+                passages,
                 &mut clusters,
             )?;
             format!("filled in {:.1} s", started.elapsed().as_secs_f64())
@@ -119,6 +118,17 @@ pub fn search(bench: &SearchBench, folder: &Path, out: &mut impl Write) -> anyho
             Percentiles::of(&queries(bench.queries, 2), ask)?
         )?;
     }
+    let one = Filter::parse(&serde_json::json!({"filename": OF_ONE_PASSAGE}))?;
+    let times = Percentiles::of(&queries(bench.queries, 2), |query| {
+        let request = Request {
+            filter: Some(one.clone()),
+            ..Request::new(query.clone())
+        };
+        let found = corpus.search(&request)?.hits.len();
+        anyhow::ensure!(found == 1, "a filter that leaves one passage finds {found}");
+        Ok(())
+    })?;
+    writeln!(out, "{:<24}{times}", "hybrid, one by filter")?;
     let served = Served::start(Arc::clone(&corpus))?;
     for clients in CLIENTS {
         served.ask(&queries(WARM_UP, 1), clients)?;
