@@ -8,6 +8,7 @@ mod models;
 mod read;
 mod salvage;
 mod schema;
+mod texts;
 mod unchecked;
 mod write;
 

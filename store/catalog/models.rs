@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::checksum::of_codes;
 use super::read::pending_passage;
+use super::texts::Texts;
 use super::write::Codes;
 use super::{SEQ, meta, next_seq, seq_at, set_meta};
 use crate::{ContentHash, ModelIdentity, PassageId, PendingPassage, Seq};
@@ -101,16 +102,18 @@ pub(crate) fn pending_next(
 ) -> rusqlite::Result<Vec<PendingPassage>> {
     let before = before.map_or(i64::MAX, |passage| passage.0 as i64);
     let mut statement = connection.prepare_cached(
-        "SELECT p.id, p.embed_hash, d.title, p.heading_path, substr(t.text, p.start_byte + 1, p.end_byte - p.start_byte)
+        "SELECT p.id, p.embed_hash, d.title, p.heading_path, p.document, p.start_byte, p.end_byte
          FROM passages p JOIN documents d ON d.id = p.document JOIN texts t ON t.document = p.document
          WHERE p.id < ?1 AND d.retired_seq IS NULL AND NOT EXISTS (
              SELECT 1 FROM embeddings e WHERE e.hash = p.embed_hash
              AND e.model = (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'next_model'))
          ORDER BY p.id DESC LIMIT ?2",
     )?;
-    statement
-        .query_map(params![before, limit as i64], pending_passage)?
-        .collect()
+    let mut texts = Texts::new(connection);
+    let found = statement.query_map(params![before, limit as i64], |row| {
+        pending_passage(row, &mut texts)
+    })?;
+    found.collect()
 }
 
 /// How many live passages have an embedding of the next model.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::checksum::{holds, of_codes, of_text};
+use super::texts::Texts;
 use crate::{
     ContentHash, DocumentEntry, DocumentId, FileStat, FileState, ItemStatus, Passage, PassageId,
     PendingPassage, Seq, Span,
@@ -132,26 +133,29 @@ pub(crate) fn text_of(connection: &Connection, id: DocumentId) -> rusqlite::Resu
 pub(crate) fn passages(connection: &Connection, ids: &[PassageId]) -> rusqlite::Result<Vec<Passage>> {
     let mut statement = connection.prepare_cached(
         "SELECT p.id, p.document, p.ordinal, p.start_byte, p.end_byte, p.start_line, p.end_line, p.page,
-                p.heading_path, substr(t.text, p.start_byte + 1, p.end_byte - p.start_byte), p.checksum
+                p.heading_path, p.checksum
          FROM passages p JOIN texts t ON t.document = p.document WHERE p.id = ?1",
     )?;
+    let mut texts = Texts::new(connection);
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
         let passage = statement.query_row([id.0 as i64], |row| {
-            let Some(text) = intact(row.get(9)?, row.get(10)?) else {
+            let span = Span {
+                start_byte: row.get::<_, i64>(3)? as usize,
+                end_byte: row.get::<_, i64>(4)? as usize,
+                start_line: row.get(5)?,
+                end_line: row.get(6)?,
+                page: row.get(7)?,
+            };
+            let bytes = texts.part(row.get(1)?, span.start_byte..span.end_byte)?;
+            let Some(text) = intact(bytes, row.get(9)?) else {
                 return Ok(None);
             };
             Ok(Some(Passage {
                 id: passage_id(row, 0)?,
                 document: DocumentId(row.get(1)?),
                 ordinal: row.get(2)?,
-                span: Span {
-                    start_byte: row.get::<_, i64>(3)? as usize,
-                    end_byte: row.get::<_, i64>(4)? as usize,
-                    start_line: row.get(5)?,
-                    end_line: row.get(6)?,
-                    page: row.get(7)?,
-                },
+                span,
                 heading_path: strings(row, 8)?,
                 text,
             }))
@@ -197,8 +201,7 @@ pub(crate) fn stretch(
     last: u32,
 ) -> rusqlite::Result<Option<(Span, String)>> {
     let mut statement = connection.prepare_cached(
-        "SELECT f.start_byte, l.end_byte, f.start_line, l.end_line, f.page,
-                substr(t.text, f.start_byte + 1, l.end_byte - f.start_byte)
+        "SELECT f.start_byte, l.end_byte, f.start_line, l.end_line, f.page
          FROM passages f JOIN passages l ON l.document = f.document JOIN texts t ON t.document = f.document
          WHERE f.document = ?1 AND f.ordinal = ?2 AND l.ordinal = ?3",
     )?;
@@ -210,7 +213,8 @@ pub(crate) fn stretch(
             end_line: row.get(3)?,
             page: row.get(4)?,
         };
-        let text = String::from_utf8(row.get(5)?).map_err(|_| damaged(5, "text"))?;
+        let bytes = Texts::new(connection).part(id.0.into(), span.start_byte..span.end_byte)?;
+        let text = String::from_utf8(bytes).map_err(|_| damaged(5, "text"))?;
         Ok((span, text))
     });
     row.optional()
@@ -224,23 +228,27 @@ pub(crate) fn pending(
 ) -> rusqlite::Result<Vec<PendingPassage>> {
     let before = before.map_or(i64::MAX, |passage| passage.0 as i64);
     let mut statement = connection.prepare_cached(
-        "SELECT p.id, p.embed_hash, d.title, p.heading_path, substr(t.text, p.start_byte + 1, p.end_byte - p.start_byte)
+        "SELECT p.id, p.embed_hash, d.title, p.heading_path, p.document, p.start_byte, p.end_byte
          FROM passages p JOIN documents d ON d.id = p.document JOIN texts t ON t.document = p.document
          WHERE p.vector_seq IS NULL AND p.id < ?1 AND d.retired_seq IS NULL ORDER BY p.id DESC LIMIT ?2",
     )?;
-    statement
-        .query_map(params![before, limit as i64], pending_passage)?
-        .collect()
+    let mut texts = Texts::new(connection);
+    let found = statement.query_map(params![before, limit as i64], |row| {
+        pending_passage(row, &mut texts)
+    })?;
+    found.collect()
 }
 
-/// A row of number, hash, title, headings and text.
-pub(super) fn pending_passage(row: &Row<'_>) -> rusqlite::Result<PendingPassage> {
+/// A row of number, hash, title, headings, document and where in its text the passage begins and ends.
+pub(super) fn pending_passage(row: &Row<'_>, texts: &mut Texts<'_>) -> rusqlite::Result<PendingPassage> {
+    let place = row.get::<_, i64>(5)? as usize..row.get::<_, i64>(6)? as usize;
+    let text = texts.part(row.get(4)?, place)?;
     Ok(PendingPassage {
         id: passage_id(row, 0)?,
         embed_hash: hash(row, 1)?,
         title: row.get(2)?,
         heading_path: strings(row, 3)?,
-        text: String::from_utf8(row.get(4)?).map_err(|_| damaged(4, "text"))?,
+        text: String::from_utf8(text).map_err(|_| damaged(4, "text"))?,
     })
 }
 
