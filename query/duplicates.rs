@@ -24,29 +24,36 @@ impl Shingles {
         Shingles(hashes)
     }
 
-    /// The share of the shingles of both that are in either, from 0 to 1.
-    pub(crate) fn resemblance(&self, other: &Shingles) -> f64 {
-        let shared = shared(&self.0, &other.0);
-        let all = self.0.len() + other.0.len() - shared;
-        if all == 0 { 0.0 } else { shared as f64 / all as f64 }
-    }
-
-    /// Whether the two passages are as good as one. Texts without words are like no other.
+    /// Whether the two passages are as good as one: the share of the shingles of both that are in either is great enough. Texts
+    /// without words are like no other.
     pub(crate) fn repeats(&self, other: &Shingles) -> bool {
-        // A cheap bound first: the larger set alone may rule it out.
-        let (few, many) = match self.0.len() <= other.0.len() {
-            true => (self.0.len(), other.0.len()),
-            false => (other.0.len(), self.0.len()),
-        };
-        few as f64 >= SAME * many as f64 && self.resemblance(other) >= SAME
+        let both = self.0.len() + other.0.len();
+        // What so many shingles must have in common; one less is looked for, lest rounding decide.
+        let least = (SAME * both as f64 / (1.0 + SAME)) as usize;
+        let shared = shared(&self.0, &other.0, (both + 2).saturating_sub(2 * least));
+        shared.is_some_and(|shared| resemblance(shared, both) >= SAME)
     }
 }
 
-/// How many are in both of two ordered lists.
-fn shared(mut one: &[u64], mut other: &[u64]) -> usize {
-    let mut shared = 0;
+/// The share of the shingles of two passages, `both` in all, that are in either.
+fn resemblance(shared: usize, both: usize) -> f64 {
+    match both - shared {
+        0 => 0.0,
+        different => shared as f64 / different as f64,
+    }
+}
+
+/// How many are in both of two ordered lists; nothing where more than `apart` are in one alone, which most pairs soon show.
+fn shared(mut one: &[u64], mut other: &[u64], apart: usize) -> Option<usize> {
+    let (mut shared, mut met_apart) = (0, 0);
     while let ([first, one_rest @ ..], [second, other_rest @ ..]) = (one, other) {
-        shared += usize::from(first == second);
+        match first == second {
+            true => shared += 1,
+            false => met_apart += 1,
+        }
+        if met_apart > apart {
+            return None;
+        }
         if first <= second {
             one = one_rest;
         }
@@ -54,19 +61,21 @@ fn shared(mut one: &[u64], mut other: &[u64]) -> usize {
             other = other_rest;
         }
     }
-    shared
+    Some(shared)
 }
 
 /// Of words in their order.
 fn hash(run: &[u64]) -> u64 {
-    run.iter()
-        .fold(0, |hash: u64, word| mixed(hash.rotate_left(17) ^ word))
+    mixed(run.iter().fold(0, |hash: u64, word| hash.rotate_left(17) ^ word))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
+
+    use super::*;
 
     const PARAGRAPH: &str = "Stop the service before you copy the data folder. A copy of a folder that is being written to \
         may hold half of a change, and the service refuses to open such a copy. Start the service again afterwards.";
@@ -99,17 +108,25 @@ mod tests {
     }
 
     proptest! {
-        /// Resemblance is of one with oneself, between 0 and 1, and the same from both sides.
+        /// Whether passages repeat each other is what counting all their shingles tells, and the same from both sides.
         #[test]
-        fn resemblance_is_a_share(one in "[ab ]{0,40}", other in "[ab ]{0,40}") {
-            let (one, other) = (Shingles::of(&one), Shingles::of(&other));
-            let share = one.resemblance(&other);
-            prop_assert!((0.0..=1.0).contains(&share));
-            prop_assert_eq!(share, other.resemblance(&one));
-            prop_assert_eq!(one.repeats(&other), share >= SAME);
-            if !one.0.is_empty() {
-                prop_assert_eq!(one.resemblance(&one), 1.0);
+        fn repeating_is_a_share_of_all_shingles(
+            words in prop::collection::vec("[abc]", 0..40),
+            changes in prop::collection::vec((0usize..40, "[abcd]"), 0..6),
+        ) {
+            let mut changed = words.clone();
+            for (at, word) in changes {
+                let end = (at + 1).min(changed.len());
+                changed.splice(at.min(end)..end, [word]);
             }
+            let (one, other) = (Shingles::of(&words.join(" ")), Shingles::of(&changed.join(" ")));
+            let of = |shingles: &Shingles| shingles.0.iter().copied().collect::<BTreeSet<u64>>();
+            let shared = of(&one).intersection(&of(&other)).count();
+            let either = of(&one).union(&of(&other)).count();
+            let expected = either > 0 && shared as f64 / either as f64 >= SAME;
+            prop_assert_eq!(one.repeats(&other), expected);
+            prop_assert_eq!(other.repeats(&one), expected);
+            prop_assert_eq!(one.repeats(&one), !words.is_empty());
         }
     }
 }
