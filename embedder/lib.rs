@@ -44,6 +44,7 @@ pub mod pack;
 mod pack;
 mod remote;
 #[cfg(all(test, feature = "fastembed"))]
+#[allow(clippy::unwrap_used)]
 #[path = "golden/tiny_graph.rs"]
 mod tiny_graph;
 #[cfg(test)]
@@ -58,7 +59,7 @@ pub use directory::DirectoryOptions;
 pub use embedder::{Batching, Embedder, Patience, QueryEmbedding};
 pub use encoder::kernels::Kernel;
 pub use error::EmbedError;
-pub use fastembed::{FastembedModel, FastembedOptions};
+pub use fastembed::{CrossEncoder, CrossEncoderOptions, FastembedModel, FastembedOptions};
 pub use golden::{ReferenceVector, reference_vectors};
 pub use hub::{HUB_ENDPOINT, HubAccess, HubModel};
 pub use model::{ModelInfo, ModelSource, Pooling};

@@ -36,4 +36,4 @@ pub use freshness::Freshness;
 pub use fusion::{FusedCandidate, Fusion, Placement, Signals, Standing, fuse};
 pub use read::{DocumentText, LineRange};
 pub use request::{MAX_CONTEXT, MAX_LIMIT, MAX_OFFSET, MAX_QUERY_BYTES, MAX_RERANK_BUDGET, Mode, Request};
-pub use rerank::{RerankApi, Reranker, RerankerOptions};
+pub use rerank::{RerankApi, Reranker, RerankerOptions, RerankerSource};

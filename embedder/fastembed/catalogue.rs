@@ -1,6 +1,6 @@
 //! The models that fastembed has a name for.
 
-use fastembed::{EmbeddingModel, OutputKey, QuantizationMode, TextEmbedding};
+use fastembed::{EmbeddingModel, OutputKey, QuantizationMode, TextEmbedding, TextRerank};
 
 use super::folder::Graph;
 use crate::error::EmbedError;
@@ -57,6 +57,35 @@ pub(super) fn fetch(name: &str, access: &HubAccess) -> Result<Entry, EmbedError>
     })
 }
 
+/// Finds a reranker by the name of its variant or on the hub, and downloads what is not here yet.
+pub(super) fn fetch_reranker(name: &str, access: &HubAccess) -> Result<Graph, EmbedError> {
+    let known = TextRerank::list_supported_models();
+    let variant = |info: &fastembed::RerankerModelInfo| format!("{:?}", info.model);
+    let is_it = |info: &&fastembed::RerankerModelInfo| {
+        variant(info).eq_ignore_ascii_case(name) || info.model_code.eq_ignore_ascii_case(name)
+    };
+    let Some(info) = known.iter().find(is_it) else {
+        let names: Vec<String> = known.iter().map(variant).collect();
+        return Err(EmbedError::Setting {
+            setting: "rerank.model",
+            message: format!(
+                "{name:?} is not among the rerankers of fastembed, which are {}",
+                names.join(", ")
+            ),
+        });
+    };
+    let mut files = SMALL_FILES.to_vec();
+    let weights = std::iter::once(&info.model_file).chain(&info.additional_files);
+    files.extend(weights.map(|file| HubFile::new(file, LARGEST_WEIGHTS, true)));
+    let hub_model: HubModel = info.model_code.parse()?;
+    let dir = hub::fetch_files(&hub_model, access, &variant(info), &files)?;
+    Ok(Graph {
+        model: dir.join(&info.model_file),
+        weights: info.additional_files.iter().map(|file| dir.join(file)).collect(),
+        dir,
+    })
+}
+
 fn plain_name(code: &str) -> &str {
     let code = code.strip_suffix("-Q").unwrap_or(code);
     ["-onnx", "-ONNX"]
@@ -93,6 +122,9 @@ mod tests {
             assert!(info.model_code.parse::<HubModel>().is_ok(), "{name}");
             assert_eq!(name.parse(), Ok(info.model), "{name}");
         }
+        for info in TextRerank::list_supported_models() {
+            assert!(info.model_code.parse::<HubModel>().is_ok(), "{}", info.model_code);
+        }
     }
 
     #[test]
@@ -105,6 +137,20 @@ mod tests {
         let error = fetch("BGETiny", &access).err().unwrap().to_string();
         assert!(
             error.contains("\"BGETiny\"") && error.contains("BGESmallENV15Q"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_reranker_that_is_not_in_the_catalogue_is_answered_with_those_that_are() {
+        let access = HubAccess {
+            endpoint: "http://127.0.0.1:1".into(),
+            token: None,
+            cache: "/nonexistent".into(),
+        };
+        let error = fetch_reranker("BGETiny", &access).err().unwrap().to_string();
+        assert!(
+            error.contains("\"BGETiny\"") && error.contains("BGERerankerBase"),
             "{error}"
         );
     }

@@ -47,14 +47,14 @@ pub(crate) fn open(options: &FastembedOptions) -> Result<Opened, EmbedError> {
         FastembedModel::Folder(dir) => of_folder(Graph::of(dir)?)?,
     };
     let contents = entry.graph.read()?;
-    let max_tokens = options.max_tokens.unwrap_or(contents.usual);
+    let max_tokens = options.max_tokens.unwrap_or(contents.settings.usual);
     let tokenizer = Tokenizer::read_published(
         &entry.graph.dir.join("tokenizer.json"),
-        &contents.tokenizer.tokenizer_file,
+        &contents.settings.tokenizer.tokenizer_file,
     )?;
     let least = tokenizer.special_tokens() + 1;
-    if !(least..=contents.limit).contains(&max_tokens) {
-        let limit = contents.limit;
+    if !(least..=contents.settings.limit).contains(&max_tokens) {
+        let limit = contents.settings.limit;
         let reason =
             format!("reads {least} to {limit} tokens, not {max_tokens}: set model.max_tokens within");
         return Err(EmbedError::unusable(&entry.graph.dir, reason));
@@ -73,7 +73,7 @@ pub(crate) fn open(options: &FastembedOptions) -> Result<Opened, EmbedError> {
     );
 
     let is_dynamic = entry.is_dynamic || contains(&contents.graph, DYNAMIC_OPERATOR);
-    let mut source = UserDefinedEmbeddingModel::new(contents.graph, contents.tokenizer);
+    let mut source = UserDefinedEmbeddingModel::new(contents.graph, contents.settings.tokenizer);
     for (name, bytes) in contents.weights {
         source = source.with_external_initializer(name, bytes);
     }
@@ -181,7 +181,7 @@ impl Fastembed {
 
 fn version(contents: &Contents, settings: &[&str]) -> String {
     let mut version = blake3::Hasher::new();
-    let tokenizer = &contents.tokenizer;
+    let tokenizer = &contents.settings.tokenizer;
     let files = [
         &contents.graph,
         &tokenizer.tokenizer_file,

@@ -25,6 +25,11 @@ pub(super) struct Contents {
     pub(super) graph: Vec<u8>,
     /// Weights beside the graph, by the names that it has for them.
     pub(super) weights: Vec<(String, Vec<u8>)>,
+    pub(super) settings: Settings,
+}
+
+/// What is not the graph.
+pub(super) struct Settings {
     pub(super) tokenizer: TokenizerFiles,
     /// Most tokens that a text may have.
     pub(super) limit: usize,
@@ -69,6 +74,20 @@ impl Graph {
 
     /// Reads all of it.
     pub(super) fn read(&self) -> Result<Contents, EmbedError> {
+        let settings = self.settings()?;
+        let weights = self.weights.iter().map(|path| {
+            let name = path.file_name().unwrap_or_default();
+            Ok((name.to_string_lossy().into_owned(), read(path)?))
+        });
+        Ok(Contents {
+            graph: read(&self.model)?,
+            weights: weights.collect::<Result<_, EmbedError>>()?,
+            settings,
+        })
+    }
+
+    /// Reads the tokenizer, and how long a text may be.
+    pub(super) fn settings(&self) -> Result<Settings, EmbedError> {
         let config_path = self.dir.join("config.json");
         let config_file = read(&config_path)?;
         let config: Config = json(&config_path, &config_file)?;
@@ -84,14 +103,8 @@ impl Graph {
             path if path.is_file() => json::<SentenceBert>(&path, &read(&path)?)?.max_seq_length,
             _ => None,
         };
-        let weights = self.weights.iter().map(|path| {
-            let name = path.file_name().unwrap_or_default();
-            Ok((name.to_string_lossy().into_owned(), read(path)?))
-        });
         let limit = limit(&config, &tokenizer_config);
-        Ok(Contents {
-            graph: read(&self.model)?,
-            weights: weights.collect::<Result<_, EmbedError>>()?,
+        Ok(Settings {
             tokenizer: TokenizerFiles {
                 tokenizer_file: read(&self.dir.join("tokenizer.json"))?,
                 config_file,

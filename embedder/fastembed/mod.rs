@@ -5,6 +5,7 @@
 
 #[cfg(feature = "fastembed")]
 mod catalogue;
+mod cross_encoder;
 #[cfg(feature = "fastembed")]
 mod engine;
 #[cfg(feature = "fastembed")]
@@ -17,6 +18,7 @@ mod runtime;
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 mod tests;
 
+pub use cross_encoder::{CrossEncoder, CrossEncoderOptions};
 #[cfg(feature = "fastembed")]
 pub(crate) use engine::{Fastembed, open};
 pub use options::{FastembedModel, FastembedOptions};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::embedder::{Embedder, Patience};
 use crate::error::EmbedError;
-use crate::fastembed::{FastembedModel, FastembedOptions};
+use crate::fastembed::{CrossEncoder, CrossEncoderOptions, FastembedModel, FastembedOptions};
 use crate::tiny_graph::{self, DIMENSIONS, MAX_TOKENS, WORDS};
 
 fn options(dir: &std::path::Path, runtime: Option<PathBuf>) -> FastembedOptions {
@@ -156,4 +156,37 @@ fn a_damaged_graph_is_refused_by_name() {
         error.to_string().contains("model.onnx cannot be opened"),
         "{error}"
     );
+}
+
+#[test]
+fn a_pair_has_the_score_that_the_graph_computes() {
+    let Some(runtime) = std::env::var_os("ORT_DYLIB_PATH") else {
+        eprintln!("not run: ORT_DYLIB_PATH does not say where ONNX Runtime is");
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    tiny_graph::write_reranker(dir.path(), "backup");
+    let options = |dir: &std::path::Path| CrossEncoderOptions {
+        model: FastembedModel::Folder(dir.to_owned()),
+        runtime: Some(runtime.clone().into()),
+    };
+    let model = CrossEncoder::open(&options(dir.path())).unwrap();
+    let scores = model
+        .scores(
+            "where",
+            &["penguins live", "the backup", "", "water in the backup [PAD]"],
+        )
+        .unwrap();
+    let odds = |logit: f32| 1.0 / (1.0 + (-logit).exp());
+    assert_close(&scores, &[odds(-3.0), odds(3.0), odds(-3.0), odds(3.0)]);
+    assert_close(&model.scores("the backup", &["water"]).unwrap(), &[odds(3.0)]);
+    assert_eq!(model.scores("where", &[]).unwrap_or_default(), [0.0; 0]);
+
+    let other = tempfile::tempdir().unwrap();
+    tiny_graph::write(other.path());
+    let error = CrossEncoder::open(&options(other.path()))
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(error.contains("cannot be computed"), "{error}");
 }

@@ -51,6 +51,44 @@ pub fn write(dir: &Path) {
     );
 }
 
+/// Writes the folder of a reranker: a pair of texts has the score of its highest word, which is `favourite` where it has that.
+pub fn write_reranker(dir: &Path, favourite: &str) {
+    write(dir);
+    fs_err::write(dir.join("model.onnx"), reranker(favourite)).unwrap();
+}
+
+fn reranker(favourite: &str) -> Vec<u8> {
+    let row = |word: &str| if word == favourite { 3.0f32 } else { -3.0 };
+    let table: Vec<u8> = WORDS.iter().flat_map(|word| row(word).to_le_bytes()).collect();
+    let looked_up = [
+        bytes(1, b"table"),
+        bytes(1, b"input_ids"),
+        bytes(2, b"rows"),
+        bytes(4, b"Gather"),
+    ]
+    .concat();
+    let over_tokens = [bytes(1, b"axes"), number(8, 1), number(20, 7)].concat();
+    let without_tokens = [bytes(1, b"keepdims"), number(3, 0), number(20, 2)].concat();
+    let highest = [
+        bytes(1, b"rows"),
+        bytes(2, b"logits"),
+        bytes(4, b"ReduceMax"),
+        bytes(5, &over_tokens),
+        bytes(5, &without_tokens),
+    ]
+    .concat();
+    let graph = [
+        bytes(1, &looked_up),
+        bytes(1, &highest),
+        bytes(2, b"tiny"),
+        bytes(5, &tensor(&table, 1)),
+        bytes(11, &value("input_ids", INT64, &["texts", "tokens"], None)),
+        bytes(11, &value("attention_mask", INT64, &["texts", "tokens"], None)),
+        bytes(12, &value("logits", FLOAT, &["texts"], Some(1))),
+    ];
+    model(&graph.concat())
+}
+
 fn tokenizer() -> String {
     let vocabulary: Vec<String> = WORDS
         .iter()
@@ -80,20 +118,10 @@ fn tokenizer() -> String {
 }
 
 fn graph() -> Vec<u8> {
-    const FLOAT: u64 = 1;
-    const INT64: u64 = 7;
     let table: Vec<u8> = (0..WORDS.len())
         .flat_map(row)
         .flat_map(f32::to_le_bytes)
         .collect();
-    let tensor = [
-        number(1, WORDS.len() as u64),
-        number(1, DIMENSIONS as u64),
-        number(2, FLOAT),
-        bytes(8, b"table"),
-        bytes(9, &table),
-    ]
-    .concat();
     let node = [
         bytes(1, b"table"),
         bytes(1, b"input_ids"),
@@ -101,31 +129,51 @@ fn graph() -> Vec<u8> {
         bytes(4, b"Gather"),
     ]
     .concat();
-    let value = |name: &str, kind: u64, last: &[Vec<u8>]| {
-        let named = |name: &str| bytes(1, &bytes(2, name.as_bytes()));
-        let shape = [vec![named("texts"), named("tokens")], last.to_vec()]
-            .concat()
-            .concat();
-        let of_tensor = [number(1, kind), bytes(2, &shape)].concat();
-        [bytes(1, name.as_bytes()), bytes(2, &bytes(1, &of_tensor))].concat()
-    };
     let graph = [
         bytes(1, &node),
         bytes(2, b"tiny"),
-        bytes(5, &tensor),
-        bytes(11, &value("input_ids", INT64, &[])),
-        bytes(11, &value("attention_mask", INT64, &[])),
+        bytes(5, &tensor(&table, DIMENSIONS)),
+        bytes(11, &value("input_ids", INT64, &["texts", "tokens"], None)),
+        bytes(11, &value("attention_mask", INT64, &["texts", "tokens"], None)),
         bytes(
             12,
-            &value(
-                "last_hidden_state",
-                FLOAT,
-                &[bytes(1, &number(1, DIMENSIONS as u64))],
-            ),
+            &value("last_hidden_state", FLOAT, &["texts", "tokens"], Some(DIMENSIONS)),
         ),
+    ];
+    model(&graph.concat())
+}
+
+const FLOAT: u64 = 1;
+const INT64: u64 = 7;
+
+/// The table of words, each of which has a row of `length` values.
+fn tensor(table: &[u8], length: usize) -> Vec<u8> {
+    [
+        number(1, WORDS.len() as u64),
+        number(1, length as u64),
+        number(2, FLOAT),
+        bytes(8, b"table"),
+        bytes(9, table),
     ]
-    .concat();
-    [number(1, 8), bytes(7, &graph), bytes(8, &number(2, 17))].concat()
+    .concat()
+}
+
+/// What goes in or comes out: dimensions that have names, and the last that has a size, if there is one.
+fn value(name: &str, kind: u64, named: &[&str], last: Option<usize>) -> Vec<u8> {
+    let mut shape: Vec<u8> = named
+        .iter()
+        .flat_map(|name| bytes(1, &bytes(2, name.as_bytes())))
+        .collect();
+    shape.extend(
+        last.into_iter()
+            .flat_map(|size| bytes(1, &number(1, size as u64))),
+    );
+    let of_tensor = [number(1, kind), bytes(2, &shape)].concat();
+    [bytes(1, name.as_bytes()), bytes(2, &bytes(1, &of_tensor))].concat()
+}
+
+fn model(graph: &[u8]) -> Vec<u8> {
+    [number(1, 8), bytes(7, graph), bytes(8, &number(2, 17))].concat()
 }
 
 /// A field of protobuf that is a number.

@@ -1,57 +1,34 @@
-//! Reranking: a cross-encoder elsewhere reads question and passage together, within a budget of time.
+//! Reranking: a cross-encoder, elsewhere or in this process, reads question and passage together, within a budget of time.
 
 mod endpoint;
+mod judge;
 mod shape;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use autorag_store::{PassageId, Snapshot};
 
 use crate::{Degraded, FusedCandidate, Part, QueryError};
-use endpoint::Endpoint;
+use judge::Judge;
 
+pub use judge::RerankerSource;
 pub use shape::RerankApi;
 
-/// Passages sent at once: few enough that a small budget brings some scores, many enough that a request is worth its way.
-const BATCH: usize = 10;
-
-/// Where a reranker is and how it is spoken to.
-#[derive(Clone)]
+/// Where a reranker is and how it is used.
+#[derive(Debug, Clone)]
 pub struct RerankerOptions {
-    /// The whole address, such as `http://127.0.0.1:8080/rerank`.
-    pub url: String,
-    /// What it speaks.
-    pub api: RerankApi,
-    /// Name of the model, where the server has several.
-    pub model: Option<String>,
-    /// Sent as a bearer token; never said anywhere else.
-    pub key: Option<String>,
+    /// Where it is.
+    pub source: RerankerSource,
     /// How many of the best candidates are reranked.
     pub candidates: usize,
     /// How long all of it may take where the request does not say.
     pub budget: Duration,
 }
 
-impl fmt::Debug for RerankerOptions {
-    /// All but the key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RerankerOptions")
-            .field("url", &self.url)
-            .field("api", &self.api)
-            .field("model", &self.model)
-            .field("candidates", &self.candidates)
-            .field("budget", &self.budget)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A reranker that can be asked. It is spoken to only for requests that want it.
+/// A reranker that can be asked. It judges only for requests that want it.
 pub struct Reranker {
-    endpoint: Endpoint,
-    api: RerankApi,
-    model: Option<String>,
+    judge: Judge,
     candidates: usize,
     budget: Duration,
 }
@@ -60,15 +37,13 @@ pub struct Reranker {
 pub(crate) type Reranked = HashMap<PassageId, (u32, f32)>;
 
 impl Reranker {
-    /// A reranker at the address of `options`. Nothing is sent yet.
+    /// The reranker of `options`. Nothing is sent to a server yet; a model of this process is opened.
     ///
     /// # Errors
-    /// [`QueryError::Reranker`] where the address or the key cannot be used.
+    /// [`QueryError::Reranker`] where the address, the key or the model cannot be used.
     pub fn new(options: RerankerOptions) -> Result<Reranker, QueryError> {
         Ok(Reranker {
-            endpoint: Endpoint::new(&options.url, options.key.as_deref())?,
-            api: options.api,
-            model: options.model,
+            judge: Judge::new(options.source)?,
             candidates: options.candidates,
             budget: options.budget,
         })
@@ -102,12 +77,12 @@ impl Reranker {
             .collect();
         let mut scored = Reranked::new();
         let mut failure = None;
-        for batch in texts.chunks(BATCH) {
+        for batch in texts.chunks(self.judge.batch()) {
             let left = deadline.saturating_duration_since(Instant::now());
             let passages: Vec<&str> = batch.iter().map(|(_, text)| text.as_str()).collect();
             let scores = match left.is_zero() {
                 true => Err("the time was up".to_owned()),
-                false => self.scores(query, &passages, left),
+                false => self.judge.scores(query, &passages, left),
             };
             match scores {
                 Ok(scores) => scored.extend(batch.iter().zip(scores).map(|((id, _), score)| {
@@ -135,12 +110,5 @@ impl Reranker {
             ),
         });
         Ok((scored, degraded))
-    }
-
-    /// The scores of `passages`, in their order; else why there are none.
-    fn scores(&self, query: &str, passages: &[&str], timeout: Duration) -> Result<Vec<f32>, String> {
-        let body = self.api.request(self.model.as_deref(), query, passages);
-        let answer = self.endpoint.post(&body, timeout)?;
-        self.api.scores(&answer, passages.len())
     }
 }

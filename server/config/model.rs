@@ -17,7 +17,7 @@ pub const HUB: &str = "hub:";
 /// Before the name of a model of the catalogue of fastembed.
 pub const FASTEMBED: &str = "fastembed:";
 /// The variable that has the shared library of ONNX Runtime; the crate ort and others read it too.
-const RUNTIME_VARIABLE: &str = "ORT_DYLIB_PATH";
+pub(super) const RUNTIME_VARIABLE: &str = "ORT_DYLIB_PATH";
 /// The variable that has the key, unless `model.key_env` names another.
 pub(super) const KEY_VARIABLE: &str = "AUTORAG_EMBEDDING_KEY";
 
@@ -278,7 +278,7 @@ pub fn hub_cache() -> Result<PathBuf, ConfigError> {
     cache("hub")
 }
 
-fn cache(folder: &str) -> Result<PathBuf, ConfigError> {
+pub(super) fn cache(folder: &str) -> Result<PathBuf, ConfigError> {
     let variable = |name| {
         std::env::var_os(name)
             .map(PathBuf::from)
@@ -294,7 +294,7 @@ fn cache(folder: &str) -> Result<PathBuf, ConfigError> {
 }
 
 /// How the hub is reached: `HF_ENDPOINT` and `HF_TOKEN` are the hub's own variables.
-fn hub_access() -> Result<HubAccess, ConfigError> {
+pub(super) fn hub_access() -> Result<HubAccess, ConfigError> {
     let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
     Ok(HubAccess {
         endpoint: variable("HF_ENDPOINT").unwrap_or_else(|| HUB_ENDPOINT.to_owned()),

@@ -1,21 +1,25 @@
 //! Where a reranker is, and how it is asked.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use autorag_query::{RerankApi, RerankerOptions};
+use autorag_embedder::{CrossEncoderOptions, FastembedModel, HubAccess};
+use autorag_query::{RerankApi, RerankerOptions, RerankerSource};
 use serde::Deserialize;
 
 use super::ConfigError;
+use super::model::{FASTEMBED, RUNTIME_VARIABLE, cache, hub_access};
 
 /// Where a reranker is, for searches that want one.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RerankSettings {
-    /// Its whole address; no reranker where empty.
+    /// Its whole address, where it is a server.
     pub url: String,
     /// What it speaks: `tei` or `cohere`.
     pub api: String,
-    /// Name of the model, where the server has several.
+    /// Name of the model, where the server has several; `fastembed:NAME`, or `fastembed:` and a folder, where it is none. No
+    /// reranker where address and model are empty.
     pub model: String,
     /// Name of the variable that holds the key; none where that is not set.
     pub key_env: String,
@@ -42,19 +46,34 @@ impl RerankSettings {
     /// What they come to; the key is asked of `variable`.
     ///
     /// # Errors
-    /// [`ConfigError::Invalid`] where the protocol is not known.
+    /// [`ConfigError::Invalid`] where the protocol is not known, or two rerankers are named.
     pub fn options(
         &self,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<RerankerOptions>, ConfigError> {
-        if self.url.is_empty() {
-            return Ok(None);
-        }
+        let source = match (self.url.as_str(), self.model.strip_prefix(FASTEMBED)) {
+            ("", None) => return Ok(None),
+            ("", Some(name)) => RerankerSource::CrossEncoder(CrossEncoderOptions {
+                model: cross_encoder(name)?,
+                runtime: variable(RUNTIME_VARIABLE)
+                    .filter(|path| !path.is_empty())
+                    .map(PathBuf::from),
+            }),
+            (_, Some(_)) => {
+                return Err(ConfigError::Invalid {
+                    setting: "rerank.model",
+                    message: "names a model for this process beside the server of rerank.url; leave one of them out".into(),
+                });
+            }
+            (url, None) => RerankerSource::Server {
+                url: url.to_owned(),
+                api: self.api()?,
+                model: Some(self.model.clone()).filter(|model| !model.is_empty()),
+                key: variable(&self.key_env).filter(|key| !key.is_empty()),
+            },
+        };
         Ok(Some(RerankerOptions {
-            url: self.url.clone(),
-            api: self.api()?,
-            model: Some(self.model.clone()).filter(|model| !model.is_empty()),
-            key: variable(&self.key_env).filter(|key| !key.is_empty()),
+            source,
             candidates: self.candidates,
             budget: Duration::from_millis(self.budget_ms),
         }))
@@ -70,4 +89,18 @@ impl RerankSettings {
             message,
         })
     }
+}
+
+/// A folder where it is written as a path, else a model of the catalogue.
+fn cross_encoder(name: &str) -> Result<FastembedModel, ConfigError> {
+    if name.starts_with(['.', '/']) || Path::new(name).is_absolute() {
+        return Ok(FastembedModel::Folder(name.into()));
+    }
+    Ok(FastembedModel::Catalogue {
+        name: name.to_owned(),
+        access: HubAccess {
+            cache: cache("fastembed")?,
+            ..hub_access()?
+        },
+    })
 }

@@ -37,6 +37,11 @@ fn a_program_without_it_says_how_to_build_one_with_it() {
     assert_refused(&refused, &["model.name", "--features fastembed"]);
     let refused = choose(&sandbox, "fastembed:./docs", None);
     assert_refused(&refused, &["model.provider", "--features fastembed"]);
+    let mut run = sandbox.command("index");
+    let refused = run
+        .env("AUTORAG_RERANK_MODEL", "fastembed:BGERerankerBase")
+        .output();
+    assert_refused(&refused.unwrap(), &["rerank.model", "--features fastembed"]);
 }
 
 #[cfg(feature = "fastembed")]
@@ -175,5 +180,52 @@ mod with_the_feature {
         let answer = sandbox.search("penguins live in the southern hemisphere", &["--mode", "dense"]);
         assert_eq!(answer["degraded"], serde_json::json!([]), "{answer}");
         assert_eq!(paths(&answer)[0], "site/index.html", "{answer}");
+    }
+
+    #[test]
+    fn a_cross_encoder_of_this_process_reranks() {
+        let Ok(runtime) = std::env::var("ORT_DYLIB_PATH") else {
+            eprintln!("not run: ORT_DYLIB_PATH does not say where ONNX Runtime is");
+            return;
+        };
+        let sandbox = Sandbox::with_handbook();
+        let graph = sandbox.docs().parent().unwrap().join("reranker");
+        tiny_graph::write_reranker(&graph, "backup");
+        let index = |model: &str| {
+            let mut run = sandbox.command("index");
+            run.env("ORT_DYLIB_PATH", &runtime)
+                .env("AUTORAG_RERANK_MODEL", model);
+            run.output().unwrap()
+        };
+        assert_refused(
+            &index("fastembed:NoSuchModel"),
+            &["rerank.model", "BGERerankerBase"],
+        );
+        assert_refused(&index("fastembed:./docs"), &["docs has no model.onnx"]);
+        let embeddings = sandbox.docs().parent().unwrap().join("embeddings");
+        tiny_graph::write(&embeddings);
+        let no_reranker = format!("fastembed:{}", embeddings.display());
+        assert_refused(&index(&no_reranker), &["cannot be computed"]);
+
+        let model = format!("fastembed:{}", graph.display());
+        stdout_of_success(&index(&model));
+        let search = |more: &[&str]| -> serde_json::Value {
+            let mut run = sandbox.command("search");
+            run.env("ORT_DYLIB_PATH", &runtime)
+                .env("AUTORAG_RERANK_MODEL", &model);
+            let output = run
+                .args(["where do penguins live", "--json"])
+                .args(more)
+                .output()
+                .unwrap();
+            serde_json::from_str(&stdout_of_success(&output)).unwrap()
+        };
+        assert_eq!(paths(&search(&[]))[0], "site/index.html");
+        let answer = search(&["--rerank", "--rerank-budget-ms", "20000"]);
+        assert_eq!(answer["degraded"], serde_json::json!([]), "{answer}");
+        assert_eq!(paths(&answer)[0], "guide/backup.md", "{answer}");
+        let score = answer["hits"][0]["scores"]["rerank"].as_f64().unwrap();
+        // The odds are e to the third power.
+        assert!((score - 0.9526).abs() < 1e-3, "{answer}");
     }
 }
