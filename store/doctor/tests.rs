@@ -110,6 +110,20 @@ fn a_flipped_bit_in_a_derived_index_is_found_and_repaired() {
     }
 }
 
+/// What is not on the list is not looked at by tantivy, so that damage of it would go unseen.
+#[test]
+fn a_list_of_files_that_has_lost_one_is_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    add(&open(dir.path()), "a", "penguins");
+    let path = dir.path().join("lexical/.managed.json");
+    let list = fs_err::read_to_string(&path).unwrap();
+    assert!(list.contains(".fieldnorm"));
+    fs_err::write(&path, list.replace(".fieldnorm", ".fieldnerm")).unwrap();
+    assert_eq!(damaged(dir.path()), [StorePart::Lexical]);
+    drop(open(dir.path()));
+    assert_eq!(damaged(dir.path()), []);
+}
+
 #[test]
 fn a_damaged_catalog_is_told_from_one_that_is_missing() {
     let dir = tempfile::tempdir().unwrap();

@@ -20,6 +20,7 @@ mod typed;
 mod unwritable;
 mod view;
 
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -254,9 +255,25 @@ impl Lexical {
                 .validate_checksum()
                 .map_err(|source| self.failed(source))
         })?;
-        let mut files: Vec<String> = found.iter().map(|path| path.display().to_string()).collect();
+        let unlisted = self.unlisted_files()?;
+        let all = found.iter().chain(&unlisted);
+        let mut files: Vec<String> = all.map(|path| path.display().to_string()).collect();
         files.sort_unstable();
         Ok(files)
+    }
+
+    /// Files of the last commit that tantivy's list of its files has lost. It checks those alone that are on the list.
+    fn unlisted_files(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let commit = contained(&self.path, || {
+            self.index.load_metas().map_err(|source| self.failed(source))
+        })?;
+        // From the disk: another process may have added to it since this one opened it. A file is listed before it is made, and
+        // gone before it is taken off.
+        let list = fs_err::read(self.path.join(".managed.json"))?;
+        let listed: HashSet<PathBuf> = serde_json::from_slice(&list).unwrap_or_default();
+        let used = commit.list_segment_files().into_iter();
+        let is_lost = |file: &PathBuf| !listed.contains(file) && self.path.join(file).exists();
+        Ok(used.filter(is_lost).collect())
     }
 
     /// Up to where the last commit is in the history of the catalog, and how many passages it has.
