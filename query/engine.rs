@@ -136,7 +136,7 @@ impl Engine {
             (true, Some(reranker)) => Ok(Some(reranker)),
             (true, None) => Err(QueryError::Invalid {
                 field: "rerank",
-                message: "is asked for, but no reranker is set; name one with the setting rerank.url".into(),
+                message: "is asked for, but no reranker is set; name one with the setting rerank.url or rerank.model".into(),
             }),
         }
     }

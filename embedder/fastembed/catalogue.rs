@@ -1,6 +1,6 @@
 //! The models that fastembed has a name for.
 
-use fastembed::{EmbeddingModel, OutputKey, QuantizationMode, TextEmbedding, TextRerank};
+use fastembed::{EmbeddingModel, OutputKey, QuantizationMode, RerankerModelInfo, TextEmbedding, TextRerank};
 
 use super::folder::Graph;
 use crate::error::EmbedError;
@@ -37,18 +37,10 @@ pub(super) struct Entry {
 pub(super) fn fetch(name: &str, access: &HubAccess) -> Result<Entry, EmbedError> {
     let model: EmbeddingModel = name.parse().map_err(|_| unknown(name))?;
     let info = TextEmbedding::get_model_info(&model).map_err(|_| unknown(name))?;
-    let mut files = SMALL_FILES.to_vec();
-    let weights = std::iter::once(&info.model_file).chain(&info.additional_files);
-    files.extend(weights.map(|file| HubFile::new(file, LARGEST_WEIGHTS, true)));
     let name = model.to_string();
-    let hub_model: HubModel = info.model_code.parse()?;
-    let dir = hub::fetch_files(&hub_model, access, &name, &files)?;
+    let files = (info.model_file.as_str(), info.additional_files.as_slice());
     Ok(Entry {
-        graph: Graph {
-            model: dir.join(&info.model_file),
-            weights: info.additional_files.iter().map(|file| dir.join(file)).collect(),
-            dir,
-        },
+        graph: downloaded(&info.model_code, &name, files, access)?,
         known_as: plain_name(&info.model_code).to_owned(),
         name,
         pooling: TextEmbedding::get_default_pooling_method(&model),
@@ -57,31 +49,48 @@ pub(super) fn fetch(name: &str, access: &HubAccess) -> Result<Entry, EmbedError>
     })
 }
 
-/// Finds a reranker by the name of its variant or on the hub, and downloads what is not here yet.
-pub(super) fn fetch_reranker(name: &str, access: &HubAccess) -> Result<Graph, EmbedError> {
+/// Finds a reranker by the name of its variant or on the hub.
+pub(super) fn reranker(name: &str) -> Result<RerankerModelInfo, EmbedError> {
     let known = TextRerank::list_supported_models();
-    let variant = |info: &fastembed::RerankerModelInfo| format!("{:?}", info.model);
-    let is_it = |info: &&fastembed::RerankerModelInfo| {
+    let names: Vec<String> = known.iter().map(variant).collect();
+    let is_it = |info: &RerankerModelInfo| {
         variant(info).eq_ignore_ascii_case(name) || info.model_code.eq_ignore_ascii_case(name)
     };
-    let Some(info) = known.iter().find(is_it) else {
-        let names: Vec<String> = known.iter().map(variant).collect();
-        return Err(EmbedError::Setting {
-            setting: "rerank.model",
-            message: format!(
-                "{name:?} is not among the rerankers of fastembed, which are {}",
-                names.join(", ")
-            ),
-        });
-    };
+    known.into_iter().find(is_it).ok_or_else(|| EmbedError::Setting {
+        setting: "rerank.model",
+        message: format!(
+            "{name:?} is not among the rerankers of fastembed, which are {}",
+            names.join(", ")
+        ),
+    })
+}
+
+/// Finds a reranker, and downloads what is not here yet.
+pub(super) fn fetch_reranker(name: &str, access: &HubAccess) -> Result<Graph, EmbedError> {
+    let info = reranker(name)?;
+    let files = (info.model_file.as_str(), info.additional_files.as_slice());
+    downloaded(&info.model_code, &variant(&info), files, access)
+}
+
+fn variant(info: &RerankerModelInfo) -> String {
+    format!("{:?}", info.model)
+}
+
+/// The files of a model of the hub, its graph and weights beside that among them; `name` is what to call it.
+fn downloaded(
+    code: &str,
+    name: &str,
+    (graph, beside): (&str, &[String]),
+    access: &HubAccess,
+) -> Result<Graph, EmbedError> {
     let mut files = SMALL_FILES.to_vec();
-    let weights = std::iter::once(&info.model_file).chain(&info.additional_files);
+    let weights = std::iter::once(graph).chain(beside.iter().map(String::as_str));
     files.extend(weights.map(|file| HubFile::new(file, LARGEST_WEIGHTS, true)));
-    let hub_model: HubModel = info.model_code.parse()?;
-    let dir = hub::fetch_files(&hub_model, access, &variant(info), &files)?;
+    let model: HubModel = code.parse()?;
+    let dir = hub::fetch_files(&model, access, name, &files)?;
     Ok(Graph {
-        model: dir.join(&info.model_file),
-        weights: info.additional_files.iter().map(|file| dir.join(file)).collect(),
+        model: dir.join(graph),
+        weights: beside.iter().map(|file| dir.join(file)).collect(),
         dir,
     })
 }
@@ -115,6 +124,15 @@ mod tests {
 
     use super::*;
 
+    /// A hub that nothing answers for.
+    fn nowhere() -> HubAccess {
+        HubAccess {
+            endpoint: "http://127.0.0.1:1".into(),
+            token: None,
+            cache: "/nonexistent".into(),
+        }
+    }
+
     #[test]
     fn the_hub_has_a_name_for_every_model_and_its_files() {
         for info in TextEmbedding::list_supported_models() {
@@ -129,12 +147,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_not_in_the_catalogue_is_answered_with_those_that_are() {
-        let access = HubAccess {
-            endpoint: "http://127.0.0.1:1".into(),
-            token: None,
-            cache: "/nonexistent".into(),
-        };
-        let error = fetch("BGETiny", &access).err().unwrap().to_string();
+        let error = fetch("BGETiny", &nowhere()).err().unwrap().to_string();
         assert!(
             error.contains("\"BGETiny\"") && error.contains("BGESmallENV15Q"),
             "{error}"
@@ -143,12 +156,7 @@ mod tests {
 
     #[test]
     fn a_reranker_that_is_not_in_the_catalogue_is_answered_with_those_that_are() {
-        let access = HubAccess {
-            endpoint: "http://127.0.0.1:1".into(),
-            token: None,
-            cache: "/nonexistent".into(),
-        };
-        let error = fetch_reranker("BGETiny", &access).err().unwrap().to_string();
+        let error = reranker("BGETiny").err().unwrap().to_string();
         assert!(
             error.contains("\"BGETiny\"") && error.contains("BGERerankerBase"),
             "{error}"

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use super::options::FastembedModel;
-#[cfg(not(feature = "fastembed"))]
 use crate::error::EmbedError;
 
 /// A cross-encoder that ONNX Runtime computes, and how it is opened.
@@ -13,6 +12,38 @@ pub struct CrossEncoderOptions {
     pub model: FastembedModel,
     /// The shared library of ONNX Runtime; where the system keeps it if not set.
     pub runtime: Option<PathBuf>,
+}
+
+impl CrossEncoderOptions {
+    /// Whether there is such a model, so far as can be said without opening it.
+    ///
+    /// # Errors
+    /// `Setting` for a name that is not in the catalogue, and always where the program was built without the feature `fastembed`;
+    /// `UnusableModel` for a folder without a graph.
+    #[cfg(feature = "fastembed")]
+    pub fn check(&self) -> Result<(), EmbedError> {
+        match &self.model {
+            FastembedModel::Catalogue { name, .. } => super::catalogue::reranker(name).map(drop),
+            FastembedModel::Folder(dir) => super::folder::Graph::of(dir).map(drop),
+        }
+    }
+
+    /// Says that this program was built without the feature `fastembed`.
+    ///
+    /// # Errors
+    /// `Setting`, always.
+    #[cfg(not(feature = "fastembed"))]
+    pub fn check(&self) -> Result<(), EmbedError> {
+        Err(without_the_feature())
+    }
+}
+
+#[cfg(not(feature = "fastembed"))]
+fn without_the_feature() -> EmbedError {
+    EmbedError::Setting {
+        setting: "rerank.model",
+        message: "needs a program that is built with `cargo build --release --features fastembed`, and this one is not".into(),
+    }
 }
 
 #[cfg(feature = "fastembed")]
@@ -116,10 +147,7 @@ impl CrossEncoder {
     /// # Errors
     /// `Setting`, always.
     pub fn open(_: &CrossEncoderOptions) -> Result<CrossEncoder, EmbedError> {
-        Err(EmbedError::Setting {
-            setting: "rerank.model",
-            message: "needs a program that is built with `cargo build --release --features fastembed`, and this one is not".into(),
-        })
+        Err(without_the_feature())
     }
 
     /// As there is none, it is never asked.

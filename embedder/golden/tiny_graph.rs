@@ -60,13 +60,6 @@ pub fn write_reranker(dir: &Path, favourite: &str) {
 fn reranker(favourite: &str) -> Vec<u8> {
     let row = |word: &str| if word == favourite { 3.0f32 } else { -3.0 };
     let table: Vec<u8> = WORDS.iter().flat_map(|word| row(word).to_le_bytes()).collect();
-    let looked_up = [
-        bytes(1, b"table"),
-        bytes(1, b"input_ids"),
-        bytes(2, b"rows"),
-        bytes(4, b"Gather"),
-    ]
-    .concat();
     let over_tokens = [bytes(1, b"axes"), number(8, 1), number(20, 7)].concat();
     let without_tokens = [bytes(1, b"keepdims"), number(3, 0), number(20, 2)].concat();
     let highest = [
@@ -78,7 +71,7 @@ fn reranker(favourite: &str) -> Vec<u8> {
     ]
     .concat();
     let graph = [
-        bytes(1, &looked_up),
+        bytes(1, &lookup("rows")),
         bytes(1, &highest),
         bytes(2, b"tiny"),
         bytes(5, &tensor(&table, 1)),
@@ -122,15 +115,8 @@ fn graph() -> Vec<u8> {
         .flat_map(row)
         .flat_map(f32::to_le_bytes)
         .collect();
-    let node = [
-        bytes(1, b"table"),
-        bytes(1, b"input_ids"),
-        bytes(2, b"last_hidden_state"),
-        bytes(4, b"Gather"),
-    ]
-    .concat();
     let graph = [
-        bytes(1, &node),
+        bytes(1, &lookup("last_hidden_state")),
         bytes(2, b"tiny"),
         bytes(5, &tensor(&table, DIMENSIONS)),
         bytes(11, &value("input_ids", INT64, &["texts", "tokens"], None)),
@@ -154,6 +140,17 @@ fn tensor(table: &[u8], length: usize) -> Vec<u8> {
         number(2, FLOAT),
         bytes(8, b"table"),
         bytes(9, table),
+    ]
+    .concat()
+}
+
+/// The row of each token.
+fn lookup(output: &str) -> Vec<u8> {
+    [
+        bytes(1, b"table"),
+        bytes(1, b"input_ids"),
+        bytes(2, output.as_bytes()),
+        bytes(4, b"Gather"),
     ]
     .concat()
 }

@@ -1,6 +1,7 @@
 //! Who scores passages: a server, or a model in this process.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use autorag_embedder::{CrossEncoder, CrossEncoderOptions};
@@ -55,11 +56,15 @@ pub(super) enum Judge {
         api: RerankApi,
         model: Option<String>,
     },
-    CrossEncoder(Box<CrossEncoder>),
+    CrossEncoder {
+        options: CrossEncoderOptions,
+        /// With the first passages: most processes that open an index rerank nothing.
+        opened: OnceLock<Box<CrossEncoder>>,
+    },
 }
 
 impl Judge {
-    /// Sends nothing to a server yet; opens a model of this process.
+    /// Sends nothing to a server yet, and opens no model.
     pub(super) fn new(source: RerankerSource) -> Result<Judge, QueryError> {
         match source {
             RerankerSource::Server { url, api, model, key } => Ok(Judge::Server {
@@ -68,10 +73,13 @@ impl Judge {
                 model,
             }),
             RerankerSource::CrossEncoder(options) => {
-                let opened = CrossEncoder::open(&options).map_err(|error| QueryError::Reranker {
+                options.check().map_err(|error| QueryError::Reranker {
                     message: error.to_string(),
                 })?;
-                Ok(Judge::CrossEncoder(Box::new(opened)))
+                Ok(Judge::CrossEncoder {
+                    options,
+                    opened: OnceLock::new(),
+                })
             }
         }
     }
@@ -80,7 +88,7 @@ impl Judge {
     pub(super) fn batch(&self) -> usize {
         match self {
             Judge::Server { .. } => SENT,
-            Judge::CrossEncoder(_) => COMPUTED,
+            Judge::CrossEncoder { .. } => COMPUTED,
         }
     }
 
@@ -96,7 +104,16 @@ impl Judge {
                 let body = api.request(model.as_deref(), query, passages);
                 api.scores(&endpoint.post(&body, timeout)?, passages.len())
             }
-            Judge::CrossEncoder(model) => model.scores(query, passages).map_err(|error| error.to_string()),
+            Judge::CrossEncoder { options, opened } => {
+                let model = match opened.get() {
+                    Some(model) => model,
+                    None => {
+                        let model = CrossEncoder::open(options).map_err(|error| error.to_string())?;
+                        opened.get_or_init(|| Box::new(model))
+                    }
+                };
+                model.scores(query, passages).map_err(|error| error.to_string())
+            }
         }
     }
 }

@@ -37,7 +37,7 @@ pub struct Reranker {
 pub(crate) type Reranked = HashMap<PassageId, (u32, f32)>;
 
 impl Reranker {
-    /// The reranker of `options`. Nothing is sent to a server yet; a model of this process is opened.
+    /// The reranker of `options`. Nothing is sent to a server yet, and a model of this process is not opened yet.
     ///
     /// # Errors
     /// [`QueryError::Reranker`] where the address, the key or the model cannot be used.

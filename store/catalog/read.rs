@@ -140,13 +140,7 @@ pub(crate) fn passages(connection: &Connection, ids: &[PassageId]) -> rusqlite::
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
         let passage = statement.query_row([id.0 as i64], |row| {
-            let span = Span {
-                start_byte: row.get::<_, i64>(3)? as usize,
-                end_byte: row.get::<_, i64>(4)? as usize,
-                start_line: row.get(5)?,
-                end_line: row.get(6)?,
-                page: row.get(7)?,
-            };
+            let span = span(row, 3)?;
             let bytes = texts.part(row.get(1)?, span.start_byte..span.end_byte)?;
             let Some(text) = intact(bytes, row.get(9)?) else {
                 return Ok(None);
@@ -206,13 +200,7 @@ pub(crate) fn stretch(
          WHERE f.document = ?1 AND f.ordinal = ?2 AND l.ordinal = ?3",
     )?;
     let row = statement.query_row(params![id.0, first, last], |row| {
-        let span = Span {
-            start_byte: row.get::<_, i64>(0)? as usize,
-            end_byte: row.get::<_, i64>(1)? as usize,
-            start_line: row.get(2)?,
-            end_line: row.get(3)?,
-            page: row.get(4)?,
-        };
+        let span = span(row, 0)?;
         let bytes = Texts::new(connection).part(id.0.into(), span.start_byte..span.end_byte)?;
         let text = String::from_utf8(bytes).map_err(|_| damaged(5, "text"))?;
         Ok((span, text))
@@ -302,6 +290,17 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<DocumentEntry> {
         title: row.get(10)?,
         metadata: serde_json::from_str(&metadata).map_err(|_| damaged(11, "metadata"))?,
         passages: row.get(12)?,
+    })
+}
+
+/// Where a passage is, of five columns from `first` on.
+fn span(row: &Row<'_>, first: usize) -> rusqlite::Result<Span> {
+    Ok(Span {
+        start_byte: row.get::<_, i64>(first)? as usize,
+        end_byte: row.get::<_, i64>(first + 1)? as usize,
+        start_line: row.get(first + 2)?,
+        end_line: row.get(first + 3)?,
+        page: row.get(first + 4)?,
     })
 }
 

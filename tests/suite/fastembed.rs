@@ -202,30 +202,36 @@ mod with_the_feature {
             &["rerank.model", "BGERerankerBase"],
         );
         assert_refused(&index("fastembed:./docs"), &["docs has no model.onnx"]);
-        let embeddings = sandbox.docs().parent().unwrap().join("embeddings");
-        tiny_graph::write(&embeddings);
-        let no_reranker = format!("fastembed:{}", embeddings.display());
-        assert_refused(&index(&no_reranker), &["cannot be computed"]);
-
         let model = format!("fastembed:{}", graph.display());
         stdout_of_success(&index(&model));
-        let search = |more: &[&str]| -> serde_json::Value {
+        let search = |model: &str, more: &[&str]| -> serde_json::Value {
             let mut run = sandbox.command("search");
             run.env("ORT_DYLIB_PATH", &runtime)
-                .env("AUTORAG_RERANK_MODEL", &model);
-            let output = run
-                .args(["where do penguins live", "--json"])
-                .args(more)
-                .output()
-                .unwrap();
-            serde_json::from_str(&stdout_of_success(&output)).unwrap()
+                .env("AUTORAG_RERANK_MODEL", model);
+            run.args(["where do penguins live", "--json"]).args(more);
+            serde_json::from_str(&stdout_of_success(&run.output().unwrap())).unwrap()
         };
-        assert_eq!(paths(&search(&[]))[0], "site/index.html");
-        let answer = search(&["--rerank", "--rerank-budget-ms", "20000"]);
+        let reranking = ["--rerank", "--rerank-budget-ms", "20000"];
+        assert_eq!(paths(&search(&model, &[]))[0], "site/index.html");
+        let answer = search(&model, &reranking);
         assert_eq!(answer["degraded"], serde_json::json!([]), "{answer}");
         assert_eq!(paths(&answer)[0], "guide/backup.md", "{answer}");
         let score = answer["hits"][0]["scores"]["rerank"].as_f64().unwrap();
         // The odds are e to the third power.
         assert!((score - 0.9526).abs() < 1e-3, "{answer}");
+
+        let embeddings = sandbox.docs().parent().unwrap().join("embeddings");
+        tiny_graph::write(&embeddings);
+        let answer = search(&format!("fastembed:{}", embeddings.display()), &reranking);
+        assert_eq!(paths(&answer)[0], "site/index.html", "{answer}");
+        let degraded = &answer["degraded"][0];
+        assert_eq!(degraded["part"], "rerank", "{answer}");
+        assert!(
+            degraded["reason"]
+                .as_str()
+                .unwrap()
+                .contains("cannot be computed"),
+            "{answer}"
+        );
     }
 }
