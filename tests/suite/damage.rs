@@ -116,7 +116,7 @@ fn a_server_that_meets_damage_answers_by_meaning_and_makes_its_words_anew() {
         );
         status.is_success().then_some(())
     });
-    let answer = server.search(&request);
+    let answer = server.search_at_rest(&request);
     assert_eq!(answer["degraded"], serde_json::json!([]), "{answer}");
     // A second process follows to the new one.
     assert_eq!(lists(&sandbox), before);

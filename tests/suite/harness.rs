@@ -248,6 +248,17 @@ impl Server {
         response.json().unwrap()
     }
 
+    /// The answer to a search while no walk is under way: a server walks once more when it has begun to watch its folders, and
+    /// answers meanwhile say so.
+    pub fn search_at_rest(&self, body: &Value) -> Value {
+        wait_for("an answer without a walk under way", || {
+            let answer = self.search(body);
+            let walks = |degraded: &Value| degraded["reason"] == "files are still being read";
+            let is_at_rest = !answer["degraded"].as_array().unwrap().iter().any(walks);
+            is_at_rest.then_some(answer)
+        })
+    }
+
     /// Waits until every file is searchable by both retrievers.
     pub fn wait_until_complete(&self) -> Value {
         wait_for("a complete index", || {

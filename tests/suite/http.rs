@@ -31,7 +31,7 @@ fn search_answers_with_citations_scores_and_state() {
     );
     let server = sandbox.serve();
     server.wait_until_complete();
-    let answer = server.search(&json!({"query": "how do I make the binary executable with chmod"}));
+    let answer = server.search_at_rest(&json!({"query": "how do I make the binary executable with chmod"}));
     assert_eq!(paths(&answer)[0], "guide/files.md");
     let hit = &answer["hits"][0];
     assert_eq!(hit["freshness"], "current");

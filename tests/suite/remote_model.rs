@@ -38,7 +38,8 @@ fn searches_go_on_without_the_provider_and_vectors_follow_when_it_is_back() {
     assert_eq!(status["model"]["provider"], base_url);
     assert_eq!(status["model"]["outage"], json!(null));
     for mode in ["dense", "hybrid"] {
-        let answer = server.search(&json!({"query": "penguins of the southern hemisphere", "mode": mode}));
+        let asked = json!({"query": "penguins of the southern hemisphere", "mode": mode});
+        let answer = server.search_at_rest(&asked);
         assert_eq!(paths(&answer)[0], "site/index.html", "{mode}");
         assert_eq!(answer["degraded"], json!([]), "{mode}");
         assert!(

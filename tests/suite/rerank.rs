@@ -185,7 +185,7 @@ fn a_reranker_decides_where_it_is_asked() {
         assert!(plain["hits"][0]["scores"]["rerank"].is_null());
         assert_eq!(reranker.seen().len(), 0, "nothing is sent unless asked");
 
-        let reranked = server.search(&asked(true));
+        let reranked = server.search_at_rest(&asked(true));
         assert_eq!(paths(&reranked)[0], "last.txt");
         let scores = &reranked["hits"][0]["scores"];
         assert!(scores["rerank"].as_f64().unwrap() > 0.8);
