@@ -266,8 +266,7 @@ impl Store {
         before: Option<PassageId>,
         limit: usize,
     ) -> Result<Vec<PendingPassage>, StoreError> {
-        self.catalog()
-            .read(|connection| catalog::pending(connection, before, limit))
+        self.intact(|connection| catalog::pending(connection, before, limit))
     }
 
     /// Keeps embeddings by the hash of the text they are of, for every passage that has it. How many passages got theirs.
@@ -320,8 +319,21 @@ impl Store {
         before: Option<PassageId>,
         limit: usize,
     ) -> Result<Vec<PendingPassage>, StoreError> {
-        self.catalog()
-            .read(|connection| catalog::pending_next(connection, before, limit))
+        self.intact(|connection| catalog::pending_next(connection, before, limit))
+    }
+
+    /// What `read` finds when all of it is as it was written. Documents that are not are left to the next run, with all they have.
+    fn intact(
+        &self,
+        read: impl Fn(&rusqlite::Connection) -> rusqlite::Result<catalog::Pending>,
+    ) -> Result<Vec<PendingPassage>, StoreError> {
+        loop {
+            let (pending, damaged) = self.catalog().read(&read)?;
+            if damaged.is_empty() {
+                return Ok(pending);
+            }
+            self.catalog().doubt(&damaged)?;
+        }
     }
 
     /// Keeps embeddings of the next model, `dimensions` long.

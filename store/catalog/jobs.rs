@@ -317,7 +317,7 @@ fn count(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
 
 fn word<T: std::str::FromStr<Err = ()>>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
     let found: String = row.get(at)?;
-    found.parse().map_err(|()| super::read::damaged(at, "job"))
+    found.parse().map_err(|()| super::documents::damaged(at, "job"))
 }
 
 fn stage(word: &str) -> &'static str {

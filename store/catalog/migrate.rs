@@ -2,8 +2,8 @@
 
 use rusqlite::Connection;
 
-use super::meta;
 use super::schema::{EMBEDDINGS, FORMAT, JOBS};
+use super::{meta, unchecked};
 use crate::ModelIdentity;
 
 /// Version 1 had the embeddings of one model only, and kept that model in `meta`.
@@ -22,6 +22,12 @@ ALTER TABLE documents ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE documents ADD COLUMN retry_at INTEGER;
 ";
 
+/// Version 3 had checksums of texts and embeddings only.
+const FROM_3: &str = "
+ALTER TABLE documents ADD COLUMN checksum INTEGER;
+ALTER TABLE passages ADD COLUMN place_checksum INTEGER;
+";
+
 /// The model of a catalog of version 1.
 pub(super) fn model_of_1(connection: &Connection) -> rusqlite::Result<Option<ModelIdentity>> {
     let kept = meta(connection, "model")?;
@@ -31,15 +37,21 @@ pub(super) fn model_of_1(connection: &Connection) -> rusqlite::Result<Option<Mod
 /// All of it or nothing.
 pub(super) fn from(connection: &mut Connection, found: u32) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    if found == 1 {
-        transaction.execute_batch("ALTER TABLE embeddings RENAME TO embeddings_of_one_model")?;
-        transaction.execute_batch(EMBEDDINGS)?;
-        transaction.execute_batch(FROM_1)?;
-    } else {
-        transaction.execute_batch("ALTER TABLE embeddings ADD COLUMN checksum INTEGER")?;
+    match found {
+        1 => {
+            transaction.execute_batch("ALTER TABLE embeddings RENAME TO embeddings_of_one_model")?;
+            transaction.execute_batch(EMBEDDINGS)?;
+            transaction.execute_batch(FROM_1)?;
+        }
+        2 => transaction.execute_batch("ALTER TABLE embeddings ADD COLUMN checksum INTEGER")?,
+        _ => {}
     }
-    transaction.execute_batch(FROM_2)?;
-    transaction.execute_batch(JOBS)?;
+    if found <= 2 {
+        transaction.execute_batch(FROM_2)?;
+        transaction.execute_batch(JOBS)?;
+    }
+    transaction.execute_batch(FROM_3)?;
+    unchecked::some_left(&transaction)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
 }
@@ -88,7 +100,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         drop(Catalog::open(dir.path()).unwrap());
         let old = Connection::open(dir.path().join("catalog.sqlite")).unwrap();
-        old.execute_batch(include_str!("back_to_2.sql")).unwrap();
+        for back in [include_str!("back_to_3.sql"), include_str!("back_to_2.sql")] {
+            old.execute_batch(back).unwrap();
+        }
         old.execute_batch(
             "INSERT INTO documents VALUES (4, 'a.md', 1, 2, 3, x'00', 'error', 'why', 'text', NULL, NULL, '{}', 0, 1, NULL, NULL);",
         )

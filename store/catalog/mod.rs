@@ -1,11 +1,12 @@
 //! The catalog: documents, texts, passages and embeddings in SQLite. The truth that every index is made from.
 
 mod checksum;
+mod documents;
 mod identity;
 mod jobs;
 mod migrate;
 mod models;
-mod read;
+mod passages;
 mod salvage;
 mod schema;
 mod texts;
@@ -17,7 +18,8 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-pub(crate) use checksum::{holds, of_codes, of_text};
+pub(crate) use checksum::{holds, of_codes};
+pub(crate) use documents::{damaged_documents, entries, known_files, retired, text_of, touched};
 pub(crate) use jobs::{
     count_embedded, end_job, forget_idle_job, has_running_jobs, insert_job, interrupt_jobs, job, job_items,
     jobs as list_jobs, log_items, next_retry, open_jobs, prune_jobs, report_job, set_job_state, set_retry,
@@ -25,9 +27,9 @@ pub(crate) use jobs::{
 pub(crate) use models::{
     forget_others, next, pending_next, promote, put_next, ready_for_next, serving, want,
 };
-pub(crate) use read::{
-    LexicalRow, VectorRow, documents_of, entries, known_files, lexical_rows, passages, pending, retired,
-    stretch, text_of, touched, vectors,
+pub(crate) use passages::{
+    LexicalRow, PASSAGE, Pending, VectorRow, documents_of, intact_part, lexical_rows, passages, pending,
+    stretch, vectors,
 };
 pub(crate) use salvage::{SalvagedEmbedding, models, put_models, put_salvaged, salvage_embeddings};
 pub(crate) use schema::FORMAT;
@@ -38,7 +40,7 @@ pub(crate) use write::{
 use identity::Identity;
 
 use crate::salvage::suspect;
-use crate::{Seq, StoreError};
+use crate::{DocumentId, Seq, StoreError};
 
 const FILE: &str = "catalog.sqlite";
 /// Reading connections kept open. More are made when more threads read at once, and closed after.
@@ -198,6 +200,16 @@ impl Catalog {
         let connection = writer.lock().unwrap_or_else(PoisonError::into_inner);
         let folded = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         folded.map_err(|source| self.failed(source))
+    }
+
+    /// Has the next run read the files of documents again of which something here is damaged.
+    pub(crate) fn doubt(&self, damaged: &[DocumentId]) -> Result<(), StoreError> {
+        if damaged.is_empty() {
+            return Ok(());
+        }
+        let (count, path) = (damaged.len(), self.path.display());
+        tracing::warn!("what {path} has of {count} documents is damaged; their files are read again");
+        self.write(|transaction| doubt_documents(transaction, damaged))
     }
 
     fn connect(&self) -> rusqlite::Result<Connection> {

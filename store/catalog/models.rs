@@ -3,11 +3,10 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::checksum::of_codes;
-use super::read::pending_passage;
-use super::texts::Texts;
+use super::passages::{Pending, waiting};
 use super::write::Codes;
 use super::{SEQ, meta, next_seq, seq_at, set_meta};
-use crate::{ContentHash, ModelIdentity, PassageId, PendingPassage, Seq};
+use crate::{ContentHash, ModelIdentity, PassageId, Seq};
 
 /// Number of the model whose vectors are searched.
 const SERVING: &str = "serving_model";
@@ -33,7 +32,7 @@ fn numbered(connection: &Connection, key: &str) -> rusqlite::Result<Option<(i64,
 
 fn model(row: &Row<'_>) -> rusqlite::Result<(i64, ModelIdentity)> {
     let json: String = row.get(1)?;
-    let model = serde_json::from_str(&json).map_err(|_| super::read::damaged(1, "model"))?;
+    let model = serde_json::from_str(&json).map_err(|_| super::documents::damaged(1, "model"))?;
     Ok((row.get(0)?, model))
 }
 
@@ -99,21 +98,10 @@ pub(crate) fn pending_next(
     connection: &Connection,
     before: Option<PassageId>,
     limit: usize,
-) -> rusqlite::Result<Vec<PendingPassage>> {
-    let before = before.map_or(i64::MAX, |passage| passage.0 as i64);
-    let mut statement = connection.prepare_cached(
-        "SELECT p.id, p.embed_hash, d.title, p.heading_path, p.document, p.start_byte, p.end_byte
-         FROM passages p JOIN documents d ON d.id = p.document JOIN texts t ON t.document = p.document
-         WHERE p.id < ?1 AND d.retired_seq IS NULL AND NOT EXISTS (
-             SELECT 1 FROM embeddings e WHERE e.hash = p.embed_hash
-             AND e.model = (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'next_model'))
-         ORDER BY p.id DESC LIMIT ?2",
-    )?;
-    let mut texts = Texts::new(connection);
-    let found = statement.query_map(params![before, limit as i64], |row| {
-        pending_passage(row, &mut texts)
-    })?;
-    found.collect()
+) -> rusqlite::Result<Pending> {
+    let condition = "NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.hash = p.embed_hash
+                     AND e.model = (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'next_model'))";
+    waiting(connection, condition, before, limit)
 }
 
 /// How many live passages have an embedding of the next model.

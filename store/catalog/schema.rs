@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::unchecked;
 
 /// Version of the tables below and of the files beside them. A store of an older version is brought up, see `migrate`.
-pub(crate) const FORMAT: u32 = 3;
+pub(crate) const FORMAT: u32 = 4;
 
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -29,7 +29,8 @@ CREATE TABLE documents (
     touched_seq INTEGER,
     retired_seq INTEGER,
     attempts INTEGER NOT NULL DEFAULT 0,
-    retry_at INTEGER
+    retry_at INTEGER,
+    checksum INTEGER -- of what is written once; none where an older version wrote it, until the next opening
 ) STRICT;
 CREATE UNIQUE INDEX live_documents ON documents (key) WHERE retired_seq IS NULL;
 CREATE INDEX added_documents ON documents (added_seq);
@@ -51,7 +52,8 @@ CREATE TABLE passages (
     heading_path TEXT NOT NULL,
     embed_hash BLOB NOT NULL,
     vector_seq INTEGER,
-    checksum INTEGER -- of its text; none where an older version wrote it, until the next opening
+    checksum INTEGER, -- of its text; none where an older version wrote it, until the next opening
+    place_checksum INTEGER -- of the columns from its document to the hash, likewise
 ) STRICT;
 CREATE INDEX passages_of_document ON passages (document, ordinal);
 CREATE INDEX passages_without_vector ON passages (id) WHERE vector_seq IS NULL;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::checksum::{of_codes, of_text};
-use super::{meta, set_meta};
+use super::{documents, meta, passages, set_meta};
 
 /// Key of `meta` that says that no row is without.
 const CHECKED: &str = "checksums";
@@ -23,6 +23,13 @@ pub(super) fn none_left(connection: &Connection) -> rusqlite::Result<()> {
     set_meta(connection, CHECKED, "all")
 }
 
+/// Says that there are rows without.
+pub(super) fn some_left(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .execute("DELETE FROM meta WHERE key = ?1", [CHECKED])
+        .map(drop)
+}
+
 /// Fills in what is missing. Each batch is kept by itself: after a kill only the rest is left.
 pub(super) fn fill(connection: &mut Connection) -> rusqlite::Result<()> {
     if meta(connection, CHECKED)?.is_some() {
@@ -34,9 +41,15 @@ pub(super) fn fill(connection: &mut Connection) -> rusqlite::Result<()> {
     };
     let mut told = Told {
         last: Instant::now(),
-        total: count("texts")? + count("embeddings")?,
+        total: count("documents")? + count("texts")? + count("embeddings")?,
         done: 0,
     };
+    let mut after = -1;
+    while let Some((document, filled)) = batch(connection, |transaction| fill_documents(transaction, after))?
+    {
+        after = document;
+        told.of(filled);
+    }
     let mut after = -1;
     while let Some((document, filled)) = batch(connection, |transaction| fill_texts(transaction, after))? {
         after = document;
@@ -64,7 +77,7 @@ impl Told {
         self.done += filled as u64;
         if self.last.elapsed() >= TELL_EVERY {
             tracing::info!(
-                "an index of an older version gets its checksums: {} of {} texts and embeddings",
+                "an index of an older version gets its checksums: {} of {} documents, texts and embeddings",
                 self.done,
                 self.total
             );
@@ -83,14 +96,35 @@ fn batch<T>(
     Ok(done)
 }
 
-/// The next documents behind the number `after`. The last of them and how many they were; none at the end.
+/// The rows of the next documents behind the number `after`. The last of them and how many they were; none at the end.
+fn fill_documents(connection: &Connection, after: i64) -> rusqlite::Result<Option<(i64, usize)>> {
+    let mut documents = connection.prepare_cached(&format!(
+        "SELECT {} FROM documents WHERE id > ?1 AND checksum IS NULL ORDER BY id LIMIT ?2",
+        documents::ENTRY
+    ))?;
+    let mut fill = connection.prepare_cached("UPDATE documents SET checksum = ?2 WHERE id = ?1")?;
+    let found = documents.query_map(params![after, BATCH_DOCUMENTS as i64], |row| {
+        Ok((row.get(0)?, documents::checksum(row)?))
+    })?;
+    let found: Vec<(i64, i64)> = found.collect::<Result<_, _>>()?;
+    for (id, checksum) in &found {
+        fill.execute(params![id, checksum])?;
+    }
+    Ok(found.last().map(|(id, _)| (*id, found.len())))
+}
+
+/// The same of texts, and of the passages that they are cut into.
 fn fill_texts(connection: &Connection, after: i64) -> rusqlite::Result<Option<(i64, usize)>> {
     let mut texts = connection
         .prepare_cached("SELECT document, text FROM texts WHERE document > ?1 ORDER BY document")?;
-    let mut passages = connection.prepare_cached(
-        "SELECT id, start_byte, end_byte FROM passages WHERE document = ?1 AND checksum IS NULL",
+    let mut passages = connection.prepare_cached(&format!(
+        "SELECT {} FROM passages p WHERE p.document = ?1 AND (p.checksum IS NULL OR p.place_checksum IS NULL)",
+        passages::PASSAGE
+    ))?;
+    let mut fill = connection.prepare_cached(
+        "UPDATE passages SET checksum = coalesce(checksum, ?2), place_checksum = coalesce(place_checksum, ?3)
+         WHERE id = ?1",
     )?;
-    let mut fill = connection.prepare_cached("UPDATE passages SET checksum = ?2 WHERE id = ?1")?;
     let (mut last, mut count, mut bytes) = (after, 0, 0);
     let mut rows = texts.query([after])?;
     while let Some(row) = rows.next()? {
@@ -98,16 +132,16 @@ fn fill_texts(connection: &Connection, after: i64) -> rusqlite::Result<Option<(i
         count += 1;
         let text = row.get_ref(1)?.as_blob().unwrap_or_default();
         bytes += text.len();
-        let found = passages.query_map([last], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        let found: Vec<(i64, i64, i64)> = found.collect::<Result<_, _>>()?;
-        for (id, start, end) in found {
-            let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
-            let slice = range.and_then(|(start, end)| text.get(start..end));
-            let slice = slice.and_then(|slice| std::str::from_utf8(slice).ok());
+        let found = passages.query_map([last], |row| {
+            let span = passages::span(row)?;
+            let slice = text.get(span.start_byte..span.end_byte);
             // One that does not slice is damaged as it is, and is found so without a checksum.
-            if let Some(slice) = slice {
-                fill.execute(params![id, of_text(slice)])?;
-            }
+            let slice = slice.and_then(|slice| std::str::from_utf8(slice).ok());
+            Ok((row.get(0)?, slice.map(of_text), passages::place_checksum(row)?))
+        })?;
+        let found: Vec<(i64, Option<i64>, i64)> = found.collect::<Result<_, _>>()?;
+        for (id, of_text, of_place) in found {
+            fill.execute(params![id, of_text, of_place])?;
         }
         if bytes >= BATCH_BYTES || count >= BATCH_DOCUMENTS {
             break;
@@ -157,6 +191,8 @@ mod tests {
             INSERT INTO texts SELECT i, CAST('text ' || i AS BLOB) FROM n;
             INSERT INTO passages (document, ordinal, start_byte, end_byte, start_line, end_line, heading_path, embed_hash)
             SELECT document, 0, 0, length(text), 1, 1, '[]', CAST(document AS BLOB) FROM texts;
+            INSERT INTO documents (id, key, size, modified_ns, inode, source_hash, status, kind, metadata, passages, added_seq)
+            SELECT document, 'd' || document, 1, 1, 1, zeroblob(32), 'completed', 'text', '{}', 1, 1 FROM texts;
             INSERT INTO embeddings SELECT CAST(document AS BLOB), 1 + document % 2, 0.5, text, NULL FROM texts;
             DELETE FROM meta;";
         catalog.execute_batch(fill_with).unwrap();

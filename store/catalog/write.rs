@@ -1,10 +1,11 @@
 //! Changing the catalog. Each function runs inside a transaction that its caller holds.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
-use super::checksum::{of_codes, of_text};
+use super::checksum::{of_codes, of_text, of_values};
 use super::{PRUNED, next_seq, seq_at, set_meta};
-use crate::{ContentHash, DocumentId, FileStat, ItemStatus, NewDocument, Seq};
+use crate::{ContentHash, DocumentId, FileStat, ItemStatus, NewDocument, NewPassage, Seq, Span};
 
 /// An embedding as stored: 8 bits a value and one scale.
 pub(crate) struct Codes {
@@ -18,8 +19,8 @@ pub(crate) fn upsert(connection: &Connection, seq: Seq, new: &NewDocument) -> ru
     let metadata = serde_json::to_string(&new.metadata).unwrap_or_else(|_| "{}".into());
     let mut insert = connection.prepare_cached(
         "INSERT INTO documents (key, size, modified_ns, inode, source_hash, status, reason, kind, language, title,
-                                metadata, passages, added_seq)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                                metadata, passages, added_seq, checksum)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?;
     insert.execute(params![
         new.key,
@@ -35,6 +36,7 @@ pub(crate) fn upsert(connection: &Connection, seq: Seq, new: &NewDocument) -> ru
         metadata,
         new.passages.len() as i64,
         seq as i64,
+        document_checksum(new, &metadata),
     ])?;
     let document = connection.last_insert_rowid();
     if new.status == ItemStatus::Completed {
@@ -43,8 +45,8 @@ pub(crate) fn upsert(connection: &Connection, seq: Seq, new: &NewDocument) -> ru
     }
     let mut insert = connection.prepare_cached(
         "INSERT INTO passages (document, ordinal, start_byte, end_byte, start_line, end_line, page, heading_path,
-                               embed_hash, checksum, vector_seq)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?11,
+                               embed_hash, checksum, place_checksum, vector_seq)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?11, ?12,
                  (SELECT ?10 WHERE EXISTS (SELECT 1 FROM embeddings WHERE hash = ?9 AND model =
                      (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'serving_model'))))",
     )?;
@@ -63,9 +65,47 @@ pub(crate) fn upsert(connection: &Connection, seq: Seq, new: &NewDocument) -> ru
             passage.embed_hash.0,
             seq as i64,
             new.text.get(span.start_byte..span.end_byte).map(of_text),
+            place_checksum(document, ordinal, passage, &headings),
         ])?;
     }
     Ok(())
+}
+
+/// The checksum of a document's row, of the columns that `documents::checksum` reads.
+fn document_checksum(new: &NewDocument, metadata: &str) -> i64 {
+    of_values([
+        new.key.as_str().into(),
+        ValueRef::Blob(&new.source_hash.0),
+        new.status.as_str().into(),
+        new.reason.as_deref().into(),
+        new.kind.as_str().into(),
+        new.language.as_deref().into(),
+        new.title.as_deref().into(),
+        metadata.into(),
+        ValueRef::Integer(new.passages.len() as i64),
+    ])
+}
+
+/// The checksum of a passage's row but for its text, of the columns that `passages::is_intact` reads.
+fn place_checksum(document: i64, ordinal: usize, passage: &NewPassage, headings: &str) -> i64 {
+    let Span {
+        start_byte,
+        end_byte,
+        start_line,
+        end_line,
+        page,
+    } = passage.span;
+    of_values([
+        ValueRef::Integer(document),
+        ValueRef::Integer(ordinal as i64),
+        ValueRef::Integer(start_byte as i64),
+        ValueRef::Integer(end_byte as i64),
+        ValueRef::Integer(start_line.into()),
+        ValueRef::Integer(end_line.into()),
+        page.map_or(ValueRef::Null, |page| ValueRef::Integer(page.into())),
+        headings.into(),
+        ValueRef::Blob(&passage.embed_hash.0),
+    ])
 }
 
 /// Retires the document called `key`, if there is one.

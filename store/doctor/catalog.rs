@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::Found;
-use crate::catalog::{self, Catalog, holds, of_codes, of_text};
+use crate::catalog::{self, Catalog, PASSAGE, holds, intact_part, of_codes};
 use crate::{ContentHash, DocumentId, StoreError};
 
 pub(super) fn pages(catalog: &Catalog) -> Found {
@@ -65,16 +65,24 @@ pub(super) fn contents(catalog: &Catalog) -> Found {
                 wrong.push(format!("{count} {what}"));
             }
         }
+        let documents = catalog::damaged_documents(connection)?.len();
+        if documents > 0 {
+            wrong.push(format!(
+                "{documents} documents of which something is not what was written"
+            ));
+        }
         let texts = damaged_texts(connection)?.len();
         if texts > 0 {
-            wrong.push(format!("{texts} documents whose text is not what was written"));
+            wrong.push(format!(
+                "{texts} documents with a passage that is not what was written"
+            ));
         }
         let embeddings = damaged_embeddings(connection)?.len();
         if embeddings > 0 {
             wrong.push(format!("{embeddings} embeddings that are not what was written"));
         }
         Ok(match wrong.is_empty() {
-            true => Ok("texts and embeddings are what was written, and fit together".into()),
+            true => Ok("documents, texts and embeddings are what was written, and fit together".into()),
             false => Err(wrong.join(", ")),
         })
     })
@@ -83,8 +91,12 @@ pub(super) fn contents(catalog: &Catalog) -> Found {
 /// Takes out what is damaged, so that the next run puts it in again.
 pub(super) fn mend(catalog: &Catalog) -> Result<(), StoreError> {
     catalog.write(|transaction| {
-        let texts = damaged_texts(transaction)?;
-        catalog::doubt_documents(transaction, &texts)?;
+        for damaged in [
+            catalog::damaged_documents(transaction)?,
+            damaged_texts(transaction)?,
+        ] {
+            catalog::doubt_documents(transaction, &damaged)?;
+        }
         let embeddings = damaged_embeddings(transaction)?;
         catalog::forget_embeddings(transaction, &embeddings)?;
         for Wrong { which, remedy, .. } in WRONG {
@@ -94,14 +106,14 @@ pub(super) fn mend(catalog: &Catalog) -> Result<(), StoreError> {
     })
 }
 
-/// Live documents with a passage that does not slice out of their text, or that is not what its checksum is of.
+/// Live documents with a passage that does not slice out of their text, or that is not what its checksums are of.
 fn damaged_texts(connection: &Connection) -> rusqlite::Result<Vec<DocumentId>> {
     let mut texts = connection.prepare(
         "SELECT t.document, t.text FROM texts t JOIN documents d ON d.id = t.document
          WHERE d.retired_seq IS NULL AND d.size >= 0",
     )?;
     let mut passages =
-        connection.prepare("SELECT start_byte, end_byte, checksum FROM passages WHERE document = ?1")?;
+        connection.prepare(&format!("SELECT {PASSAGE} FROM passages p WHERE p.document = ?1"))?;
     let (mut damaged, mut rows) = (Vec::new(), texts.query([])?);
     while let Some(row) = rows.next()? {
         let document: u32 = row.get(0)?;
@@ -109,14 +121,8 @@ fn damaged_texts(connection: &Connection) -> rusqlite::Result<Vec<DocumentId>> {
         let text = text.and_then(|bytes| std::str::from_utf8(bytes).ok());
         let mut within = passages.query(params![document])?;
         let mut whole = text.is_some();
-        while let Some(passage) = within.next()? {
-            let (start, end): (i64, i64) = (passage.get(0)?, passage.get(1)?);
-            let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
-            let passage_text = range
-                .zip(text)
-                .and_then(|((start, end), text)| text.get(start..end));
-            let kept: Option<i64> = passage.get(2)?;
-            whole &= passage_text.is_some_and(|text| holds(kept, of_text(text)));
+        while let (Some(passage), Some(text)) = (within.next()?, text) {
+            whole &= intact_part(passage, text)?.is_some();
         }
         if !whole {
             damaged.push(DocumentId(document));

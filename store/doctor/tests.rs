@@ -154,33 +154,154 @@ fn vectors_ahead_of_a_catalog_that_was_put_back_are_made_anew() {
     assert_eq!(damaged(dir.path()), []);
 }
 
+/// Runs SQL on the catalog of `dir` behind the store's back.
+fn sql(dir: &Path, batch: &str) {
+    let catalog = rusqlite::Connection::open(dir.join("catalog.sqlite")).unwrap();
+    catalog.execute_batch(batch).unwrap();
+}
+
+/// Damage of each column that is written once, as a disk might do it: what SQLite itself does not notice.
+const DAMAGES: [&str; 16] = [
+    "UPDATE texts SET text = CAST('penguins live in the north' AS BLOB) WHERE document = 1",
+    "UPDATE documents SET key = 'c' WHERE id = 1",
+    "UPDATE documents SET source_hash = zeroblob(32) WHERE id = 1",
+    "UPDATE documents SET status = 'skipped' WHERE id = 1",
+    "UPDATE documents SET reason = '' WHERE id = 1",
+    "UPDATE documents SET kind = 'tex' WHERE id = 1",
+    "UPDATE documents SET language = 'c' WHERE id = 1",
+    "UPDATE documents SET title = '' WHERE id = 1",
+    "UPDATE documents SET metadata = '{\"a\":\"b\"}' WHERE id = 1",
+    "UPDATE documents SET passages = 3 WHERE id = 1",
+    "UPDATE passages SET start_byte = 1 WHERE document = 1",
+    "UPDATE passages SET start_line = 2 WHERE document = 1",
+    "UPDATE passages SET end_line = 0 WHERE document = 1",
+    "UPDATE passages SET page = 1 WHERE document = 1",
+    "UPDATE passages SET heading_path = '[\"\"]' WHERE document = 1",
+    "UPDATE passages SET embed_hash = (SELECT embed_hash FROM passages WHERE document = 2) WHERE document = 1",
+];
+
 #[test]
-fn rows_of_an_older_version_are_checked_from_the_first_opening_on() {
-    let damages = [
-        "UPDATE texts SET text = CAST('penguins live in the north' AS BLOB) WHERE document = 1",
-        "UPDATE embeddings SET codes = zeroblob(3)",
-    ];
-    for damage in damages {
+fn whatever_a_row_says_is_seen_to_be_damaged_and_read_again() {
+    for damage in DAMAGES {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
         add(&store, "a", "penguins live in the south");
         add(&store, "b", "walruses live in the north");
         drop(store);
-        let path = dir.path().join("catalog.sqlite");
-        let sql = |batch: &str| {
-            let catalog = rusqlite::Connection::open(&path).unwrap();
-            catalog.execute_batch(batch).unwrap();
-        };
-        sql(include_str!("../catalog/back_to_2.sql"));
+        sql(dir.path(), damage);
+        let found = damaged(dir.path());
+        assert!(found.contains(&StorePart::Contents), "{damage}: {found:?}");
+        repair(dir.path(), &found).unwrap();
+        let store = open(dir.path());
+        let known = store.known_files().unwrap();
+        let doubted = |key: &str| known.get(key).is_none_or(|state| state.stat.size == u64::MAX);
+        assert!(doubted("a") && !doubted("b"), "{damage}: {known:?}");
+        add(&store, "a", "penguins live in the south");
+        assert!(!damaged(dir.path()).contains(&StorePart::Contents), "{damage}");
+    }
+}
+
+#[test]
+fn nothing_is_answered_with_that_is_not_what_was_written() {
+    for damage in DAMAGES {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        add(&store, "a", "penguins live in the south");
+        add(&store, "b", "walruses live in the north");
+        drop(store);
+        sql(dir.path(), damage);
+        let store = open(dir.path());
+        let snapshot = store.snapshot().unwrap();
+        if damage.starts_with("UPDATE documents") {
+            // Its file is said to have changed, and the next run reads it.
+            let key = if damage.contains("key =") { "c" } else { "a" };
+            let entry = snapshot.document(key).unwrap().unwrap();
+            assert_eq!(entry.source_hash, ContentHash([0; 32]), "{damage}");
+            let known = store.known_files().unwrap();
+            assert_eq!(known[key].stat.size, u64::MAX, "{damage}");
+        } else {
+            assert!(
+                snapshot.passages(&[crate::PassageId(1)]).unwrap().is_empty(),
+                "{damage}"
+            );
+            let id = snapshot.document("a").unwrap().unwrap().id;
+            assert!(snapshot.stretch(id, 0, 0).unwrap().is_none(), "{damage}");
+            assert!(
+                snapshot.document_text("a").is_err_and(|error| error.is_damage()),
+                "{damage}"
+            );
+        }
+        assert_eq!(
+            snapshot.passages(&[crate::PassageId(2)]).unwrap()[0].text,
+            "walruses live in the north"
+        );
+    }
+}
+
+/// It would be the embedding of another text, under the hash of this one.
+#[test]
+fn a_damaged_passage_is_not_embedded_but_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    add(&store, "a", "penguins live in the south");
+    add(&store, "b", "walruses live in the north");
+    drop(store);
+    sql(
+        dir.path(),
+        "DELETE FROM embeddings; UPDATE passages SET vector_seq = NULL;
+         UPDATE passages SET heading_path = '[\"\"]' WHERE document = 2",
+    );
+    let store = open(dir.path());
+    let pending = store.pending_embeddings(None, 10).unwrap();
+    assert_eq!(
+        pending.iter().map(|passage| passage.id.0).collect::<Vec<_>>(),
+        [1]
+    );
+    assert_eq!(store.known_files().unwrap()["b"].stat.size, u64::MAX);
+}
+
+#[test]
+fn rows_of_an_older_version_are_checked_from_the_first_opening_on() {
+    let back = [
+        include_str!("../catalog/back_to_3.sql"),
+        include_str!("../catalog/back_to_2.sql"),
+    ];
+    let embeddings = "UPDATE embeddings SET codes = zeroblob(3)";
+    for (steps, damage) in [1, 2].into_iter().flat_map(|steps| {
+        DAMAGES
+            .into_iter()
+            .chain([embeddings])
+            .map(move |damage| (steps, damage))
+    }) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        add(&store, "a", "penguins live in the south");
+        add(&store, "b", "walruses live in the north");
+        drop(store);
+        sql(dir.path(), &back[..steps].concat());
         drop(open(dir.path()));
         assert_eq!(damaged(dir.path()), []);
-        let without = |table: &str| {
-            let catalog = rusqlite::Connection::open(&path).unwrap();
-            let count = format!("SELECT count(*) FROM {table} WHERE checksum IS NULL");
+        let without = |column: &str, table: &str| {
+            let catalog = rusqlite::Connection::open(dir.path().join("catalog.sqlite")).unwrap();
+            let count = format!("SELECT count(*) FROM {table} WHERE {column} IS NULL");
             catalog.query_row(&count, [], |row| row.get::<_, i64>(0)).unwrap()
         };
-        assert_eq!((without("passages"), without("embeddings")), (0, 0));
-        sql(damage);
+        for table in ["documents", "passages", "embeddings"] {
+            assert_eq!(without("checksum", table), 0, "{table}");
+        }
+        assert_eq!(without("place_checksum", "passages"), 0);
+        sql(dir.path(), damage);
         assert!(damaged(dir.path()).contains(&StorePart::Contents), "{damage}");
     }
+}
+
+/// Bringing it up must not make what is damaged look as it should.
+#[test]
+fn damage_of_an_older_version_is_not_given_a_checksum_that_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    add(&open(dir.path()), "a", "penguins live in the south");
+    sql(dir.path(), include_str!("../catalog/back_to_3.sql"));
+    sql(dir.path(), DAMAGES[0]);
+    drop(open(dir.path()));
+    assert!(damaged(dir.path()).contains(&StorePart::Contents));
 }

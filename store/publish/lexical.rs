@@ -183,7 +183,7 @@ impl Publisher {
             change.add(entry, &rows)?;
         }
         change.commit(to)?;
-        self.doubt(&damaged)
+        self.catalog.doubt(&damaged)
     }
 
     fn view_written(&mut self, seq: Seq) -> Result<(), StoreError> {

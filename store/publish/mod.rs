@@ -293,19 +293,6 @@ impl Publisher {
         Ok(())
     }
 
-    /// Has documents whose text is damaged read again.
-    fn doubt(&self, damaged: &[DocumentId]) -> Result<(), StoreError> {
-        if damaged.is_empty() {
-            return Ok(());
-        }
-        let (count, dir) = (damaged.len(), self.dir.display());
-        tracing::warn!(
-            "the texts of {count} documents in the catalog of {dir} are damaged; their files are read again"
-        );
-        self.catalog
-            .write(|transaction| catalog::doubt_documents(transaction, damaged))
-    }
-
     /// Has texts whose embeddings are damaged embedded again.
     fn forget_embeddings(&self, damaged: &[ContentHash]) -> Result<(), StoreError> {
         if damaged.is_empty() {

@@ -7,8 +7,12 @@ fn an_index_of_the_version_before_is_brought_up() {
     let sandbox = Sandbox::with_handbook();
     sandbox.index();
     let catalog = rusqlite::Connection::open(sandbox.index_dir().join("catalog.sqlite")).unwrap();
-    let back = include_str!("../../store/catalog/back_to_2.sql");
-    catalog.execute_batch(back).unwrap();
+    for back in [
+        include_str!("../../store/catalog/back_to_3.sql"),
+        include_str!("../../store/catalog/back_to_2.sql"),
+    ] {
+        catalog.execute_batch(back).unwrap();
+    }
     drop(catalog);
     let output = sandbox.command("jobs").output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
