@@ -1,11 +1,9 @@
 //! The nearest vectors. Integer arithmetic for many, floating point for the best few; which many hangs on how many there are:
 //! those of the documents asked for where these are few, all of a small index, of a large one those with fitting signs.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
-
 use super::block::BLOCK;
 use super::prefilter::{likely, likely_of};
+use super::shortlist::Shortlist;
 use super::{Block, Graph, Vectors, kernels, quantize};
 use crate::{Candidate, DocumentId, DocumentSet};
 
@@ -83,7 +81,7 @@ pub(crate) fn nearest_by_graph(
         let (block, place) = vectors.place(*row);
         within.contains(block.documents[place])
     };
-    let found = graph.nearest(query, best.size, |row| is_within(&row));
+    let found = graph.nearest(query, rescored_for(limit), |row| is_within(&row));
     if found.len() < limit {
         return None;
     }
@@ -144,62 +142,36 @@ fn scan(
     }
     for (place, (&dot, &scale)) in dots.iter().zip(&block.scales).enumerate() {
         let score = dot as f32 * scale;
-        if score > best.threshold && within.contains(block.documents[place]) {
+        if in_order(score) > best.0.threshold() && within.contains(block.documents[place]) {
             best.offer(score, (number * BLOCK + place) as u32);
         }
     }
 }
 
-/// A vector by its rough score.
-struct Rough {
-    score: f32,
-    row: u32,
-}
-
 /// The best rough scores so far.
-struct Best {
-    heap: BinaryHeap<Rough>,
-    size: usize,
-    threshold: f32,
-}
+struct Best(Shortlist);
 
 impl Best {
     /// As many as have to be rescored for `limit` to be right.
     fn wanting(limit: usize) -> Best {
-        let size = limit.saturating_mul(RESCORED).saturating_add(FEWEST_RESCORED);
-        Best {
-            heap: BinaryHeap::with_capacity(size.min(1 << 16)),
-            size,
-            threshold: f32::NEG_INFINITY,
-        }
+        Best(Shortlist::new(rescored_for(limit)))
     }
 
     fn offer(&mut self, score: f32, row: u32) {
-        if score <= self.threshold {
-            return;
-        }
-        self.heap.push(Rough { score, row });
-        if self.heap.len() > self.size {
-            self.heap.pop();
-        }
-        if self.heap.len() == self.size {
-            self.threshold = self.heap.peek().map_or(f32::NEG_INFINITY, |worst| worst.score);
-        }
+        self.0.offer(in_order(score), row);
     }
 
     /// The `limit` best by what the codes and the query as it was come to.
     fn rescored(self, vectors: &Vectors, query: &[f32], limit: usize) -> Vec<(Candidate, DocumentId)> {
-        let exact = |Rough { row, .. }| {
+        let exact = |row| {
             let (block, place) = vectors.place(row);
-            let codes = block.codes.of(place).iter().zip(query);
-            let dot: f32 = codes.map(|(&code, value)| f32::from(code) * value).sum();
             let candidate = Candidate {
                 passage: block.passages[place],
-                score: dot * block.scales[place],
+                score: dot(block.codes.of(place), query) * block.scales[place],
             };
             (candidate, block.documents[place])
         };
-        let mut found: Vec<(Candidate, DocumentId)> = self.heap.into_iter().map(exact).collect();
+        let mut found: Vec<(Candidate, DocumentId)> = self.0.into_rows().into_iter().map(exact).collect();
         found.sort_by(|(one, _), (other, _)| {
             other
                 .score
@@ -211,29 +183,32 @@ impl Best {
     }
 }
 
-// The heap's top is the worst, which is what has to go.
-impl Ord for Rough {
-    fn cmp(&self, other: &Rough) -> Ordering {
-        other
-            .score
-            .total_cmp(&self.score)
-            .then_with(|| self.row.cmp(&other.row))
-    }
+/// How many have to be rescored for the `limit` best to be right.
+fn rescored_for(limit: usize) -> usize {
+    limit.saturating_mul(RESCORED).saturating_add(FEWEST_RESCORED)
 }
 
-impl PartialOrd for Rough {
-    fn partial_cmp(&self, other: &Rough) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
+/// A number that is greater where `score` is, as [`f32::total_cmp`] orders them.
+fn in_order(score: f32) -> i32 {
+    let bits = score.to_bits() as i32;
+    bits ^ ((bits >> 31) as u32 >> 1) as i32
 }
 
-impl PartialEq for Rough {
-    fn eq(&self, other: &Rough) -> bool {
-        self.cmp(other) == Ordering::Equal
+/// Of codes and a vector. In lanes: one sum would have each addition wait for the one before.
+fn dot(codes: &[i8], query: &[f32]) -> f32 {
+    const LANES: usize = 16;
+    let (codes, last_codes) = codes.as_chunks::<LANES>();
+    let (values, last_values) = query.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for (codes, values) in codes.iter().zip(values) {
+        for lane in 0..LANES {
+            sums[lane] += f32::from(codes[lane]) * values[lane];
+        }
     }
+    let rest = last_codes.iter().zip(last_values);
+    let rest: f32 = rest.map(|(&code, value)| f32::from(code) * value).sum();
+    sums.iter().sum::<f32>() + rest
 }
-
-impl Eq for Rough {}
 
 #[cfg(test)]
 mod tests {
@@ -257,6 +232,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn numbers_stand_in_the_order_of_scores(one in any::<f32>(), other in any::<f32>()) {
+            prop_assert_eq!(in_order(one).cmp(&in_order(other)), one.total_cmp(&other));
+        }
+
+        #[test]
+        fn lanes_come_to_the_sum(pairs in prop::collection::vec((any::<i8>(), -1f32..1.0), 0..100)) {
+            let (codes, values): (Vec<i8>, Vec<f32>) = pairs.into_iter().unzip();
+            let sum: f64 = codes.iter().zip(&values).map(|(&code, &value)| f64::from(code) * f64::from(value)).sum();
+            prop_assert!((f64::from(dot(&codes, &values)) - sum).abs() < 1e-2);
+        }
+
         /// The same as sorting all by the exact product, under any filter.
         #[test]
         fn equals_brute_force(seed in any::<u64>(), count in 0usize..300, limit in 1usize..20, keep in 1u32..12) {

@@ -1,5 +1,8 @@
 //! The best of very many integer scores, without sorting them.
 
+/// Room that is made before anything is offered; the rest comes as it is needed.
+const MOST_AT_FIRST: usize = 1 << 16;
+
 /// The `size` rows of the highest scores, the lower row first where scores are equal, as long as rows are offered in order.
 pub(crate) struct Shortlist {
     size: usize,
@@ -14,7 +17,7 @@ impl Shortlist {
         let size = size.max(1);
         Shortlist {
             size,
-            kept: Vec::with_capacity(size * 2),
+            kept: Vec::with_capacity(size.saturating_mul(2).min(MOST_AT_FIRST)),
             threshold: i32::MIN,
         }
     }
@@ -31,7 +34,7 @@ impl Shortlist {
         }
         let above = u64::from(score.wrapping_sub(i32::MIN) as u32);
         self.kept.push(above << 32 | u64::from(!row));
-        if self.kept.len() >= self.size * 2 {
+        if self.kept.len() >= self.size.saturating_mul(2) {
             self.cut();
         }
     }
