@@ -15,6 +15,13 @@ pub(super) struct Profile {
     function_words: &'static [&'static str],
 }
 
+impl Profile {
+    /// Whether stemming leaves every word of ASCII its first letter. In Dutch `ge` is taken off.
+    pub(super) fn keeps_first_letters(&self) -> bool {
+        self.code != "nl"
+    }
+}
+
 /// The language of texts that tell nothing else.
 pub(super) static ENGLISH: &Profile = &PROFILES[0];
 
@@ -27,7 +34,7 @@ const fn profile(code: &'static str, stemmer: Language, function_words: &'static
 }
 
 /// All languages, English first.
-static PROFILES: &[Profile] = &[
+pub(super) static PROFILES: &[Profile] = &[
     profile(
         "en",
         Language::English,
