@@ -185,8 +185,9 @@ impl Engine {
             })?,
             None => Default::default(),
         };
+        let read = std::mem::take(&mut retrieved.read);
         let (mut hits, whole) = timed(&mut took.load, || {
-            self.load(snapshot, request, &relevant, within.as_ref())
+            self.load(snapshot, request, &relevant, within.as_ref(), read)
         })?;
         for hit in &mut hits {
             hit.reranked = reranked.get(&hit.passage.id).copied();
@@ -324,8 +325,9 @@ impl Engine {
         request: &Request,
         candidates: &[FusedCandidate],
         within: Option<&DocumentSet>,
+        read: HashMap<PassageId, Passage>,
     ) -> Result<(Vec<Hit>, bool), QueryError> {
-        let selection = select(snapshot, request, candidates, within)?;
+        let selection = select(snapshot, request, candidates, within, read)?;
         let mut whole = selection.whole;
         let mut highlighter = snapshot.highlighter(&request.query);
         let selected = selection.page.into_iter();

@@ -1,10 +1,11 @@
 //! Asking both retrievers, side by side.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use autorag_embedder::Embedder;
-use autorag_store::{Candidate, DocumentSet, PassageId, Snapshot};
+use autorag_store::{Candidate, DocumentSet, Passage, PassageId, Snapshot};
 
 use crate::fusion::{Scales, code_share, only_dense, only_lexical};
 use crate::relevance::{self, Heard};
@@ -12,6 +13,8 @@ use crate::{FusedCandidate, Mode, QueryError, Request, Signals, fuse};
 
 /// Of so many passages that the dense retriever finds first, it is looked whether they are code.
 const LOOKED_AT: usize = 10;
+/// Of so many passages that the lexical retriever finds first, the texts are read while the other still searches.
+const READ_AHEAD: usize = 12;
 
 /// What the retrievers propose.
 #[derive(Default)]
@@ -22,6 +25,8 @@ pub(crate) struct Retrieved {
     pub dense: Vec<Candidate>,
     /// What the question and the lists tell of either retriever.
     pub signals: Signals,
+    /// Passages that were read on the way, by number. Most will be shown.
+    pub read: HashMap<PassageId, Passage>,
     /// Why the lexical retriever could not be asked.
     pub lexical_failure: Option<String>,
     /// Why the dense retriever could not be asked, though it was wanted.
@@ -75,16 +80,25 @@ pub(crate) fn retrieve(
         Some((_, plain)) if !plain.trim().is_empty() => plain,
         _ => &request.query,
     };
+    let beside = request.mode == Mode::Hybrid;
     let lexical = || -> Result<_, QueryError> {
         let mut took = 0;
         let found = timed(&mut took, || {
             snapshot.lexical(&request.query, request.matching, within, depth)
         })?;
-        Ok((found, snapshot.lexical_ceiling(&request.query)?, took))
+        let ceiling = snapshot.lexical_ceiling(&request.query)?;
+        let mut read = HashMap::new();
+        if beside {
+            read_passages(
+                snapshot,
+                found.iter().take(READ_AHEAD).map(|found| found.passage),
+                &mut read,
+            )?;
+        }
+        Ok((found, ceiling, took, read))
     };
     // The lexical index waits for memory and the model for the processor: together they take little longer than one.
     std::thread::scope(|scope| {
-        let beside = request.mode == Mode::Hybrid;
         let mut ceiling = 0.0;
         let running = beside.then(|| scope.spawn(lexical));
         if request.mode.wants_dense() && snapshot.counts().embedded > 0 {
@@ -117,13 +131,13 @@ pub(crate) fn retrieve(
             None => request.mode.wants_lexical().then(lexical),
         };
         if let Some(found) = found {
-            (retrieved.lexical, ceiling, retrieved.lexical_us) = found?;
+            (retrieved.lexical, ceiling, retrieved.lexical_us, retrieved.read) = found?;
         }
         // What another model's tokenizer makes of a language says nothing of whether this model knows it.
         let own = embedder.filter(|embedder| !embedder.estimates_tokens());
         let tokens = own.map_or(0, |embedder| embedder.tokenizer().count(plain));
         let near_code = match beside {
-            true => near_code(snapshot, &retrieved.dense)?,
+            true => near_code(snapshot, &retrieved.dense, &mut retrieved.read)?,
             false => 0.0,
         };
         retrieved.signals = Signals::new(plain, tokens, &retrieved.lexical, ceiling, near_code);
@@ -132,15 +146,30 @@ pub(crate) fn retrieve(
 }
 
 /// How much of the nearest passages is code, on average.
-fn near_code(snapshot: &Snapshot, dense: &[Candidate]) -> Result<f32, QueryError> {
-    let ids: Vec<PassageId> = dense
-        .iter()
-        .take(LOOKED_AT)
-        .map(|candidate| candidate.passage)
-        .collect();
-    let passages = snapshot.passages(&ids)?;
-    let shares: f32 = passages.iter().map(|passage| code_share(&passage.text)).sum();
-    Ok(shares / passages.len().max(1) as f32)
+fn near_code(
+    snapshot: &Snapshot,
+    dense: &[Candidate],
+    read: &mut HashMap<PassageId, Passage>,
+) -> Result<f32, QueryError> {
+    let nearest = || dense.iter().take(LOOKED_AT).map(|candidate| candidate.passage);
+    read_passages(snapshot, nearest(), read)?;
+    let passages = nearest().filter_map(|passage| read.get(&passage));
+    let (count, shares) = passages.fold((0u16, 0.0), |(count, shares), passage| {
+        (count + 1, shares + code_share(&passage.text))
+    });
+    Ok(shares / f32::from(count.max(1)))
+}
+
+/// Reads those of `passages` that have not been, so far as they still exist.
+pub(crate) fn read_passages(
+    snapshot: &Snapshot,
+    passages: impl Iterator<Item = PassageId>,
+    read: &mut HashMap<PassageId, Passage>,
+) -> Result<(), QueryError> {
+    let missing: Vec<PassageId> = passages.filter(|passage| !read.contains_key(passage)).collect();
+    let found = snapshot.passages(&missing)?.into_iter();
+    read.extend(found.map(|passage| (passage.id, passage)));
+    Ok(())
 }
 
 /// Does `work`, and adds the microseconds it took.

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use autorag_store::{DocumentId, DocumentSet, Passage, Snapshot};
+use autorag_store::{DocumentId, DocumentSet, Passage, PassageId, Snapshot};
 
 use crate::duplicates::Shingles;
+use crate::retrieval::read_passages;
 use crate::{FusedCandidate, QueryError, Request};
 
 /// Most passages of a document where the request does not say: enough for an answer that is spread over a page, and few enough
@@ -37,12 +38,13 @@ pub(crate) struct Selection {
 }
 
 /// Goes down the ranking until the page is full. What is left out of a page is left out whatever page is asked for, so that
-/// pages fit together.
+/// pages fit together. Passages that were `read` are not read again.
 pub(crate) fn select(
     snapshot: &Snapshot,
     request: &Request,
     candidates: &[FusedCandidate],
     within: Option<&DocumentSet>,
+    mut read: HashMap<PassageId, Passage>,
 ) -> Result<Selection, QueryError> {
     let most = most_per_document(request, within, snapshot.counts().documents);
     let wanted = request.offset + request.limit;
@@ -53,14 +55,13 @@ pub(crate) fn select(
         if kept.len() >= wanted {
             break;
         }
-        let ids: Vec<_> = batch.iter().map(|candidate| candidate.passage).collect();
-        let mut passages: HashMap<_, _> = snapshot
-            .passages(&ids)?
-            .into_iter()
-            .map(|passage| (passage.id, passage))
-            .collect();
+        read_passages(
+            snapshot,
+            batch.iter().map(|candidate| candidate.passage),
+            &mut read,
+        )?;
         for candidate in batch {
-            let Some(passage) = passages.remove(&candidate.passage) else {
+            let Some(passage) = read.remove(&candidate.passage) else {
                 whole = false;
                 continue;
             };
@@ -108,7 +109,14 @@ mod tests {
     /// Documents whose passages are the lines of their texts.
     fn page(corpus: &Corpus, request: &Request) -> Vec<(String, usize)> {
         let snapshot = corpus.snapshot();
-        let selection = select(&snapshot, request, &ranked(&corpus.passages()), None).unwrap();
+        let selection = select(
+            &snapshot,
+            request,
+            &ranked(&corpus.passages()),
+            None,
+            HashMap::new(),
+        )
+        .unwrap();
         assert!(selection.whole);
         let shown = selection
             .page
@@ -146,6 +154,23 @@ mod tests {
             ..asking(10, None)
         };
         assert_eq!(page(&corpus, &apart).len(), 3);
+    }
+
+    #[test]
+    fn what_was_read_on_the_way_is_not_read_again() {
+        let corpus = Corpus::of_lines(&[("a.md", "one apple\ntwo pears")]);
+        let snapshot = corpus.snapshot();
+        let passages = corpus.passages();
+        let mut known = snapshot.passages(&passages[..1]).unwrap().remove(0);
+        known.text = "as it was read".into();
+        let read = HashMap::from([(known.id, known)]);
+        let selection = select(&snapshot, &Request::new("x"), &ranked(&passages), None, read).unwrap();
+        let texts: Vec<&str> = selection
+            .page
+            .iter()
+            .map(|shown| shown.passage.text.as_str())
+            .collect();
+        assert_eq!(texts, ["as it was read", "two pears"]);
     }
 
     #[test]
