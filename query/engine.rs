@@ -278,7 +278,8 @@ impl Engine {
         let reason = match self.store.is_writer() {
             true => "the lexical index is damaged, and is being made anew from the catalog",
             false => {
-                "the lexical index is damaged; the process that keeps it makes it anew when it meets the damage, and                  `autorag doctor --repair` does while none keeps it"
+                "the lexical index is damaged; the process that keeps it makes it anew when it meets the damage, and \
+                 `autorag doctor --repair` does while none keeps it"
             }
         };
         snapshot.is_lexical_damaged().then(|| reason.to_owned())
