@@ -7,7 +7,8 @@ use super::leaves::Leaf;
 use super::statistics::Statistics;
 use crate::DocumentSet;
 
-/// The passages of documents `allowed` that match any of `leaves`, each with the sum of what they give it. Best first.
+/// The passages of documents `allowed` that match any of `leaves`, each with the sum of what they give it. In no order:
+/// most of them are not wanted.
 pub(super) fn scored(
     searcher: &Searcher,
     statistics: &Statistics,
@@ -33,8 +34,5 @@ pub(super) fn scored(
         found
             .extend(matched.map(|(place, score)| (score, DocAddress::new(ordinal as SegmentOrdinal, place))));
     }
-    found.sort_unstable_by(|(one, at_one), (other, at_other)| {
-        other.total_cmp(one).then_with(|| at_one.cmp(at_other))
-    });
     Ok(found)
 }

@@ -317,9 +317,8 @@ impl LexicalView {
         limit: usize,
     ) -> Result<Vec<(Candidate, DocumentId)>, StoreError> {
         let found = match allowed {
-            Some(few) if is_few => {
-                among::scored(&self.searcher, &self.statistics, leaves, few).map(|found| cut(found, limit))
-            }
+            Some(few) if is_few => among::scored(&self.searcher, &self.statistics, leaves, few)
+                .map(|found| best_of(found, limit)),
             _ => uncut(limit, |depth| {
                 maxscore::best(&self.searcher, leaves, allowed, depth)
             }),
@@ -380,6 +379,19 @@ fn uncut(
     }
 }
 
+/// The best `limit` of `found`, which are in no order, and those that equal the last of them, with their scores settled.
+fn best_of(mut found: Vec<(f32, DocAddress)>, limit: usize) -> Vec<(f32, DocAddress)> {
+    let better = |(one, at_one): &(f32, DocAddress), (other, at_other): &(f32, DocAddress)| {
+        other.total_cmp(one).then_with(|| at_one.cmp(at_other))
+    };
+    if found.len() > limit {
+        let (_, &mut (last, _), _) = found.select_nth_unstable_by(limit.max(1) - 1, better);
+        found.retain(|(score, _)| settled(*score) >= settled(last));
+    }
+    found.sort_unstable_by(better);
+    cut(found, limit)
+}
+
 /// The first `limit` of `found`, and those that equal the last of them, with their scores settled.
 fn cut(mut found: Vec<(f32, DocAddress)>, limit: usize) -> Vec<(f32, DocAddress)> {
     found.iter_mut().for_each(|(score, _)| *score = settled(*score));
@@ -420,4 +432,27 @@ fn languages(
         }
     }
     Ok(languages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The same as putting all in order first, however many are equal.
+        #[test]
+        fn the_best_are_those_that_sorting_puts_first(
+            scores in prop::collection::vec((0u8..6, 0u32..3), 0..200),
+            limit in 0usize..50,
+        ) {
+            // Some differ in bits that do not count.
+            let score = |(score, bits): (u8, u32)| f32::from_bits((1.0 + f32::from(score)).to_bits() + bits);
+            let scores = scores.into_iter().map(score);
+            let found: Vec<_> = scores.zip((0..).map(|place| DocAddress::new(0, place))).collect();
+            let mut sorted = found.clone();
+            sorted.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| one.1.cmp(&other.1)));
+            prop_assert_eq!(best_of(found, limit), cut(sorted, limit));
+        }
+    }
 }
