@@ -11,6 +11,7 @@ mod catalog;
 mod control;
 mod doctor;
 mod documents;
+mod embeddings;
 mod error;
 mod filter;
 mod jobs;

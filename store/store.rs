@@ -6,14 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
-use crate::catalog::{self, Catalog, Codes};
+use crate::catalog::{self, Catalog};
 use crate::lexical::Lexical;
 use crate::lock::{self, Lock};
 use crate::publish::{Published, Publisher};
-use crate::vectors::quantize;
 use crate::{
-    ContentHash, FileStat, FileState, JobId, ModelIdentity, NewDocument, NewJobItem, PassageId,
-    PendingPassage, Reembedding, RunState, Seq, Snapshot, SourceRoot, StoreError, VectorIndex, run, salvage,
+    FileStat, FileState, JobId, ModelIdentity, NewDocument, NewJobItem, RunState, Seq, Snapshot, SourceRoot,
+    StoreError, VectorIndex, run, salvage,
 };
 
 /// Keys of the table `meta`.
@@ -257,116 +256,6 @@ impl Store {
         Ok(())
     }
 
-    /// Live passages that wait for a vector, newest first; those before the number `before`, where it is given.
-    ///
-    /// # Errors
-    /// When the catalog cannot be read.
-    pub fn pending_embeddings(
-        &self,
-        before: Option<PassageId>,
-        limit: usize,
-    ) -> Result<Vec<PendingPassage>, StoreError> {
-        self.intact(|connection| catalog::pending(connection, before, limit))
-    }
-
-    /// Keeps embeddings by the hash of the text they are of, for every passage that has it. How many passages got theirs.
-    ///
-    /// # Errors
-    /// [`StoreError::Dimensions`] where a vector is not the model's; otherwise when the catalog cannot be written.
-    pub fn put_embeddings(&self, embeddings: &[(ContentHash, Vec<f32>)]) -> Result<usize, StoreError> {
-        let expected = self.published.current().model().dimensions;
-        let coded = coded(embeddings, expected)?;
-        self.catalog().write(|transaction| {
-            let marked = catalog::put_embeddings(transaction, &coded)?;
-            if let Some(job) = self.job_under_way() {
-                catalog::count_embedded(transaction, job, marked)?;
-            }
-            Ok(marked)
-        })
-    }
-
-    /// Brings the vectors up to the catalog and publishes the state.
-    ///
-    /// # Errors
-    /// When the file of vectors cannot be written.
-    pub fn refresh_vectors(&self) -> Result<(), StoreError> {
-        let mut publisher = self.publisher();
-        publisher.refresh_vectors()?;
-        self.published.replace(publisher.snapshot()?);
-        Ok(())
-    }
-
-    /// The model that is to take the place of the one whose vectors are searched, and how far it is.
-    ///
-    /// # Errors
-    /// When the catalog cannot be read.
-    pub fn reembedding(&self) -> Result<Option<Reembedding>, StoreError> {
-        self.catalog().read(|connection| {
-            let Some(model) = catalog::next(connection)? else {
-                return Ok(None);
-            };
-            let done = catalog::ready_for_next(connection)?;
-            Ok(Some(Reembedding { model, done }))
-        })
-    }
-
-    /// Live passages that wait for an embedding of the next model, as [`Store::pending_embeddings`] has it.
-    ///
-    /// # Errors
-    /// When the catalog cannot be read.
-    pub fn pending_of_next_model(
-        &self,
-        before: Option<PassageId>,
-        limit: usize,
-    ) -> Result<Vec<PendingPassage>, StoreError> {
-        self.intact(|connection| catalog::pending_next(connection, before, limit))
-    }
-
-    /// What `read` finds when all of it is as it was written. Documents that are not are left to the next run, with all they have.
-    fn intact(
-        &self,
-        read: impl Fn(&rusqlite::Connection) -> rusqlite::Result<catalog::Pending>,
-    ) -> Result<Vec<PendingPassage>, StoreError> {
-        loop {
-            let (pending, damaged) = self.catalog().read(&read)?;
-            if damaged.is_empty() {
-                return Ok(pending);
-            }
-            self.catalog().doubt(&damaged)?;
-        }
-    }
-
-    /// Keeps embeddings of the next model, `dimensions` long.
-    ///
-    /// # Errors
-    /// [`StoreError::Dimensions`] where a vector is not the model's; otherwise when the catalog cannot be written.
-    pub fn put_embeddings_of_next_model(
-        &self,
-        embeddings: &[(ContentHash, Vec<f32>)],
-        dimensions: usize,
-    ) -> Result<(), StoreError> {
-        let coded = coded(embeddings, dimensions)?;
-        self.catalog().write(|transaction| {
-            catalog::put_next(transaction, &coded)?;
-            if let Some(job) = self.job_under_way() {
-                catalog::count_embedded(transaction, job, coded.len())?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Puts the next model in the place of the one whose vectors are searched: in one transaction, and in one publication. What was
-    /// embedded with the other is kept until vectors are compacted, so that going back is free.
-    ///
-    /// # Errors
-    /// When something cannot be written; the other model serves on then, or at the latest from the next opening this one does.
-    pub fn promote(&self) -> Result<(), StoreError> {
-        let mut publisher = self.publisher();
-        publisher.promote()?;
-        self.published.replace(publisher.snapshot()?);
-        Ok(())
-    }
-
     /// Marks that a run is under way: until [`Store::finish_run`], the index is not known to be complete.
     ///
     /// # Errors
@@ -424,7 +313,7 @@ impl Store {
         Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn job_under_way(&self) -> Option<JobId> {
+    pub(crate) fn job_under_way(&self) -> Option<JobId> {
         Some(self.job.load(Ordering::Relaxed)).filter(|job| *job != 0)
     }
 
@@ -459,24 +348,6 @@ fn followed(dir: &Path) -> Result<(Arc<Catalog>, Publisher, Vec<SourceRoot>), St
 /// [`StoreError::NewerFormat`] where a newer version made it, and whatever the disk says.
 pub fn model_of(dir: &Path) -> Result<Option<ModelIdentity>, StoreError> {
     Catalog::model_of(dir)
-}
-
-/// Embeddings as they are kept.
-fn coded(
-    embeddings: &[(ContentHash, Vec<f32>)],
-    expected: usize,
-) -> Result<Vec<(ContentHash, Codes)>, StoreError> {
-    let mut coded = Vec::with_capacity(embeddings.len());
-    for (hash, vector) in embeddings {
-        if vector.len() != expected {
-            let found = vector.len();
-            return Err(StoreError::Dimensions { found, expected });
-        }
-        let (scale, codes) = quantize(vector);
-        let codes = codes.iter().map(|&code| code as u8).collect();
-        coded.push((*hash, Codes { scale, codes }));
-    }
-    Ok(coded)
 }
 
 /// Records sources, and the model that vectors are to come from.

@@ -27,20 +27,19 @@ const DOUBTED: (FileStat, ContentHash) = (
 
 /// Documents that were live at `seq` and were added after `after`.
 pub(crate) fn entries(connection: &Connection, after: Seq, seq: Seq) -> rusqlite::Result<Vec<DocumentEntry>> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {ENTRY} FROM documents
-         WHERE added_seq > ?1 AND added_seq <= ?2 AND (retired_seq IS NULL OR retired_seq > ?2)"
-    ))?;
-    statement
-        .query_map(params![after as i64, seq as i64], entry)?
-        .collect()
+    live(connection, "added_seq", after, seq)
 }
 
 /// Documents that were live at `seq`, and of which something other than their text changed after `after`.
 pub(crate) fn touched(connection: &Connection, after: Seq, seq: Seq) -> rusqlite::Result<Vec<DocumentEntry>> {
+    live(connection, "touched_seq", after, seq)
+}
+
+/// Documents that were live at `seq` and whose `column` came after `after`.
+fn live(connection: &Connection, column: &str, after: Seq, seq: Seq) -> rusqlite::Result<Vec<DocumentEntry>> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {ENTRY} FROM documents
-         WHERE touched_seq > ?1 AND touched_seq <= ?2 AND (retired_seq IS NULL OR retired_seq > ?2)"
+         WHERE {column} > ?1 AND {column} <= ?2 AND (retired_seq IS NULL OR retired_seq > ?2)"
     ))?;
     statement
         .query_map(params![after as i64, seq as i64], entry)?
@@ -82,11 +81,11 @@ pub(crate) fn known_files(connection: &Connection) -> rusqlite::Result<HashMap<S
 /// Live documents whose row is not what was written, but for those that are to be read again anyway.
 pub(crate) fn damaged_documents(connection: &Connection) -> rusqlite::Result<Vec<DocumentId>> {
     let mut statement = connection.prepare(&format!(
-        "SELECT {ENTRY} FROM documents WHERE retired_seq IS NULL AND size >= 0"
+        "SELECT {ENTRY} FROM documents WHERE retired_seq IS NULL"
     ))?;
     let (mut damaged, mut rows) = (Vec::new(), statement.query([])?);
     while let Some(row) = rows.next()? {
-        if !holds(row.get(13)?, checksum(row)?) {
+        if is_damaged(row)? {
             damaged.push(DocumentId(row.get(0)?));
         }
     }
@@ -118,17 +117,21 @@ pub(super) fn checksum(row: &Row<'_>) -> rusqlite::Result<i64> {
     of_columns(row, 4..13)
 }
 
+/// Whether a row of [`ENTRY`] is not what was written. What is in doubt already, and so has no size, is not judged.
+fn is_damaged(row: &Row<'_>) -> rusqlite::Result<bool> {
+    Ok(row.get::<_, i64>(1)? >= 0 && !holds(row.get(13)?, checksum(row)?))
+}
+
 /// A document. One whose row is damaged is remembered as a file that it is not, as those are that are to be read again.
 fn entry(row: &Row<'_>) -> rusqlite::Result<DocumentEntry> {
     let id = DocumentId(row.get(0)?);
-    let size: i64 = row.get(1)?;
     let mut stat = FileStat {
-        size: size as u64,
+        size: row.get::<_, i64>(1)? as u64,
         modified_ns: row.get(2)?,
         inode: row.get::<_, i64>(3)? as u64,
     };
     let mut source_hash = hash(row, 5)?;
-    if size >= 0 && !holds(row.get(13)?, checksum(row)?) {
+    if is_damaged(row)? {
         tracing::error!(
             document = id.0,
             "the row of a document in the catalog is damaged; the next run reads its file again"

@@ -154,6 +154,15 @@ fn vectors_ahead_of_a_catalog_that_was_put_back_are_made_anew() {
     assert_eq!(damaged(dir.path()), []);
 }
 
+/// A store of two documents, `a` and `b`.
+fn two_documents() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    add(&store, "a", "penguins live in the south");
+    add(&store, "b", "walruses live in the north");
+    dir
+}
+
 /// Runs SQL on the catalog of `dir` behind the store's back.
 fn sql(dir: &Path, batch: &str) {
     let catalog = rusqlite::Connection::open(dir.join("catalog.sqlite")).unwrap();
@@ -183,11 +192,7 @@ const DAMAGES: [&str; 16] = [
 #[test]
 fn whatever_a_row_says_is_seen_to_be_damaged_and_read_again() {
     for damage in DAMAGES {
-        let dir = tempfile::tempdir().unwrap();
-        let store = open(dir.path());
-        add(&store, "a", "penguins live in the south");
-        add(&store, "b", "walruses live in the north");
-        drop(store);
+        let dir = two_documents();
         sql(dir.path(), damage);
         let found = damaged(dir.path());
         assert!(found.contains(&StorePart::Contents), "{damage}: {found:?}");
@@ -204,11 +209,7 @@ fn whatever_a_row_says_is_seen_to_be_damaged_and_read_again() {
 #[test]
 fn nothing_is_answered_with_that_is_not_what_was_written() {
     for damage in DAMAGES {
-        let dir = tempfile::tempdir().unwrap();
-        let store = open(dir.path());
-        add(&store, "a", "penguins live in the south");
-        add(&store, "b", "walruses live in the north");
-        drop(store);
+        let dir = two_documents();
         sql(dir.path(), damage);
         let store = open(dir.path());
         let snapshot = store.snapshot().unwrap();
@@ -241,11 +242,7 @@ fn nothing_is_answered_with_that_is_not_what_was_written() {
 /// It would be the embedding of another text, under the hash of this one.
 #[test]
 fn a_damaged_passage_is_not_embedded_but_read_again() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
-    add(&store, "a", "penguins live in the south");
-    add(&store, "b", "walruses live in the north");
-    drop(store);
+    let dir = two_documents();
     sql(
         dir.path(),
         "DELETE FROM embeddings; UPDATE passages SET vector_seq = NULL;
@@ -273,11 +270,7 @@ fn rows_of_an_older_version_are_checked_from_the_first_opening_on() {
             .chain([embeddings])
             .map(move |damage| (steps, damage))
     }) {
-        let dir = tempfile::tempdir().unwrap();
-        let store = open(dir.path());
-        add(&store, "a", "penguins live in the south");
-        add(&store, "b", "walruses live in the north");
-        drop(store);
+        let dir = two_documents();
         sql(dir.path(), &back[..steps].concat());
         drop(open(dir.path()));
         assert_eq!(damaged(dir.path()), []);
