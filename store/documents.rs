@@ -20,6 +20,24 @@ impl DocumentSet {
         word.is_some_and(|word| word >> (id % 64) & 1 == 1)
     }
 
+    /// Whether every document from one to another, both of them too, is in it.
+    pub(crate) fn contains_all(&self, DocumentId(from): DocumentId, DocumentId(to): DocumentId) -> bool {
+        let (first, last) = (from as usize / 64, to as usize / 64);
+        let Some(words) = self.words.get(first..=last) else {
+            return from > to;
+        };
+        words.iter().enumerate().all(|(at, word)| {
+            let mut wanted = u64::MAX;
+            if at == 0 {
+                wanted &= u64::MAX << (from % 64);
+            }
+            if first + at == last {
+                wanted &= u64::MAX >> (63 - to % 64);
+            }
+            word & wanted == wanted
+        })
+    }
+
     /// How many there are.
     pub fn len(&self) -> u64 {
         self.len
@@ -319,13 +337,24 @@ mod tests {
     proptest! {
         /// A set of documents is a set.
         #[test]
-        fn equals_an_ordered_set(ids in prop::collection::vec(0u32..300, 0..60), other in 0u32..400) {
+        fn equals_an_ordered_set(
+            ids in prop::collection::vec(0u32..300, 0..60),
+            other in 0u32..400,
+            from in 0u32..330,
+            count in 0u32..150,
+            gap in 0u32..400,
+        ) {
             let expected: BTreeSet<u32> = ids.iter().copied().collect();
             let set: DocumentSet = ids.iter().copied().map(DocumentId).collect();
             prop_assert_eq!(set.len() as usize, expected.len());
             prop_assert_eq!(set.contains(DocumentId(other)), expected.contains(&other));
             prop_assert!(set.iter().map(|DocumentId(id)| id).eq(expected.iter().copied()));
-            prop_assert_eq!(set, expected.into_iter().rev().map(DocumentId).collect());
+            prop_assert_eq!(&set, &expected.into_iter().rev().map(DocumentId).collect());
+            let full: DocumentSet = (0..300).filter(|&id| id != gap).map(DocumentId).collect();
+            for set in [set, full] {
+                let all = (from..=from + count).all(|id| set.contains(DocumentId(id)));
+                prop_assert_eq!(set.contains_all(DocumentId(from), DocumentId(from + count)), all);
+            }
         }
     }
 }

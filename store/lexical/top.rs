@@ -27,11 +27,15 @@ impl Top {
         worst.map(|Found(score, _)| *score)
     }
 
-    /// Takes a passage in, and the worst out where there are too many.
+    /// Takes a passage in, in the place of the worst where there are as many as are kept.
     pub(super) fn offer(&mut self, score: Score, at: DocAddress) {
-        self.heap.push(Found(score, at));
-        if self.heap.len() > self.limit {
-            self.heap.pop();
+        let found = Found(score, at);
+        if self.heap.len() < self.limit {
+            self.heap.push(found);
+        } else if let Some(mut worst) = self.heap.peek_mut()
+            && found < *worst
+        {
+            *worst = found;
         }
     }
 

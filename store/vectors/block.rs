@@ -11,12 +11,18 @@ use crate::{DocumentId, DocumentSet, PassageId};
 
 /// Vectors in a block: 1.5 MiB of codes, so that adding to the last one copies little.
 pub(crate) const BLOCK: usize = 4096;
+/// Blocks whose signs are moved together: some MiB, which are whole large pages where dimensions are a multiple of 128.
+const TOGETHER: usize = 32;
+/// Documents between a block's first and last, beyond which it is not looked whether all of them are asked for.
+const WIDEST: u32 = 4 * BLOCK as u32;
 
 /// Some vectors, column by column.
 #[derive(Debug, Clone)]
 pub(crate) struct Block {
     pub passages: Vec<PassageId>,
     pub documents: Vec<DocumentId>,
+    /// The first and the last of them by number.
+    bounds: (DocumentId, DocumentId),
     pub scales: Vec<f32>,
     /// Sum of each vector's codes, which the kernels need to work with unsigned queries.
     pub sums: Vec<i32>,
@@ -29,6 +35,7 @@ impl Block {
         Block {
             passages: Vec::new(),
             documents: Vec::new(),
+            bounds: (DocumentId(u32::MAX), DocumentId(0)),
             scales: Vec::new(),
             sums: Vec::new(),
             codes: Codes::new(dimensions),
@@ -40,10 +47,19 @@ impl Block {
         self.passages.len()
     }
 
+    /// Whether all documents are `within`, as far as that can be told by their numbers alone. Where it can, no vector's
+    /// document has to be looked up, which takes a visit to memory that nothing else is near.
+    pub(crate) fn is_within(&self, within: &DocumentSet) -> bool {
+        let (first, last) = self.bounds;
+        last.0.saturating_sub(first.0) <= WIDEST && within.contains_all(first, last)
+    }
+
     fn push(&mut self, vector: &Coded<'_>, at: u64) {
         self.signs.push(self.len(), vector.codes);
         self.passages.push(vector.passage);
         self.documents.push(vector.document);
+        let (first, last) = self.bounds;
+        self.bounds = (first.min(vector.document), last.max(vector.document));
         self.scales.push(vector.scale);
         self.sums
             .push(vector.codes.iter().map(|&code| i32::from(code)).sum());
@@ -101,6 +117,23 @@ impl Vectors {
                 tracing::warn!("vectors stay in memory, since their file cannot be mapped: {error}");
                 self.file = None;
             }
+            if self.blocks.len().is_multiple_of(TOGETHER) {
+                self.gather_signs();
+            }
+        }
+    }
+
+    /// Moves the signs of the last blocks, which are full, into one piece of memory.
+    fn gather_signs(&mut self) {
+        let first = self.blocks.len() - TOGETHER;
+        let blocks = &mut self.blocks[first..];
+        match Signs::gather(blocks.iter().map(|block| &block.signs)) {
+            Ok(gathered) => blocks
+                .iter_mut()
+                .zip(gathered)
+                .for_each(|(block, signs)| Arc::make_mut(block).signs = signs),
+            // They stay where they are.
+            Err(error) => tracing::debug!("signs of vectors are not moved together: {error}"),
         }
     }
 
@@ -129,8 +162,43 @@ impl Vectors {
 
 #[cfg(test)]
 mod tests {
+    use super::super::kernels::bits::GROUP;
     use super::super::{VectorFile, read_frames};
     use super::*;
+
+    #[test]
+    fn signs_are_the_same_moved_together() {
+        let mut vectors = Vectors::new(2, None);
+        let codes = |row: usize| [(row % 3) as i8 - 1, (row % 5) as i8 - 2];
+        let mut before = None;
+        for row in 0..BLOCK * TOGETHER + 9 {
+            if row == BLOCK * TOGETHER - 1 {
+                before = Some(vectors.clone());
+            }
+            let coded = Coded {
+                passage: PassageId(row as u64),
+                document: DocumentId(0),
+                scale: 1.0,
+                codes: &codes(row),
+            };
+            vectors.push(&coded, 0);
+        }
+        let gathered = |block: &Arc<Block>| matches!(block.signs, Signs::Gathered(_));
+        assert!(vectors.blocks[..TOGETHER].iter().all(gathered) && !gathered(&vectors.blocks[TOGETHER]));
+        // A snapshot keeps its own.
+        let before = before.unwrap();
+        assert!(!before.blocks.iter().any(gathered));
+        assert_eq!(before.blocks[TOGETHER - 1].len(), BLOCK - 1);
+        for row in 0..vectors.len {
+            let (block, place) = vectors.place(row as u32);
+            let expected = codes(row)
+                .iter()
+                .enumerate()
+                .fold(0, |bits, (bit, &code)| bits | u64::from(code >= 0) << bit);
+            assert_eq!(block.signs.words()[place], expected, "{row}");
+            assert_eq!(block.signs.words().len(), block.len().next_multiple_of(GROUP));
+        }
+    }
 
     #[test]
     fn codes_are_the_same_in_memory_and_mapped() {

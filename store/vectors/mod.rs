@@ -4,6 +4,7 @@ mod bare;
 mod block;
 mod codes;
 mod file;
+mod gathered;
 mod graph;
 pub(crate) mod kernels;
 mod prefilter;

@@ -98,6 +98,7 @@ impl Scan<'_> {
     fn block(&self, number: usize, sums: &mut [i32; BLOCK], best: &mut Shortlist) {
         let block = &self.vectors.blocks[number];
         let first_row = (number * BLOCK) as u32;
+        let is_whole = block.is_within(self.within);
         bits::sums()(
             self.query.planes(),
             block.signs.words(),
@@ -112,7 +113,7 @@ impl Scan<'_> {
             }
             for (index, &sum) in sums.iter().enumerate() {
                 let place = part * AT_ONCE + index;
-                if sum > best.threshold() && self.within.contains(block.documents[place]) {
+                if sum > best.threshold() && (is_whole || self.within.contains(block.documents[place])) {
                     best.offer(sum, first_row + place as u32);
                 }
             }

@@ -140,9 +140,10 @@ fn scan(
         let (sums, dots) = (&block.sums[run.rows.clone()], &mut dots[run.rows]);
         kernels::dots()(query, run.codes, run.stride, sums, dots);
     }
+    let is_whole = block.is_within(within);
     for (place, (&dot, &scale)) in dots.iter().zip(&block.scales).enumerate() {
         let score = dot as f32 * scale;
-        if in_order(score) > best.0.threshold() && within.contains(block.documents[place]) {
+        if in_order(score) > best.0.threshold() && (is_whole || within.contains(block.documents[place])) {
             best.offer(score, (number * BLOCK + place) as u32);
         }
     }

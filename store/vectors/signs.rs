@@ -3,6 +3,9 @@
 //! A query keeps 4 bits a value. That costs nothing where memory is what a scan waits for, and puts a neighbour much nearer
 //! to the top than comparing signs with signs does: see docs/scale.md.
 
+use std::io;
+
+use super::gathered::Gathered;
 use super::kernels::bits::{GROUP, PLANES, Planes};
 
 /// Dimensions in a word.
@@ -11,15 +14,27 @@ const WORD: usize = 64;
 const LARGEST: f32 = 7.0;
 
 /// The signs of some vectors, in groups as the kernels want them. A bit is set where the value is not negative.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Signs(Vec<u64>);
+#[derive(Debug, Clone)]
+pub(crate) enum Signs {
+    Held(Vec<u64>),
+    Gathered(Gathered),
+}
+
+impl Default for Signs {
+    fn default() -> Signs {
+        Signs::Held(Vec::new())
+    }
+}
 
 impl Signs {
-    /// Adds the vector that is number `row`, counted from 0.
+    /// Adds the vector that is number `row`, counted from 0. To what is gathered nothing can be added.
     pub(crate) fn push(&mut self, row: usize, codes: &[i8]) {
+        let Signs::Held(held) = self else {
+            return;
+        };
         let words = codes.len().div_ceil(WORD);
         if row.is_multiple_of(GROUP) {
-            self.0.resize(self.0.len() + words * GROUP, 0);
+            held.resize(held.len() + words * GROUP, 0);
         }
         let group = row / GROUP * words * GROUP;
         for (at, values) in codes.chunks(WORD).enumerate() {
@@ -27,13 +42,23 @@ impl Signs {
                 .iter()
                 .enumerate()
                 .fold(0, |bits, (bit, &value)| bits | u64::from(value >= 0) << bit);
-            self.0[group + at * GROUP + row % GROUP] = bits;
+            held[group + at * GROUP + row % GROUP] = bits;
         }
+    }
+
+    /// Each of `several` in one piece of memory, in order.
+    pub(crate) fn gather<'a>(several: impl Iterator<Item = &'a Signs>) -> io::Result<Vec<Signs>> {
+        let parts: Vec<&[u64]> = several.map(Signs::words).collect();
+        let gathered = Gathered::of(&parts)?;
+        Ok(gathered.into_iter().map(Signs::Gathered).collect())
     }
 
     /// All groups, one after another.
     pub(crate) fn words(&self) -> &[u64] {
-        &self.0
+        match self {
+            Signs::Held(held) => held,
+            Signs::Gathered(gathered) => gathered.words(),
+        }
     }
 }
 
