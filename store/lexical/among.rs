@@ -1,5 +1,5 @@
-//! Scores of the passages of few documents. Passing over passages needs good ones to measure others by; where a
-//! filter leaves few it passes over next to none, and looking up each passage that is left takes less.
+//! Scores of the passages of few documents: of those that a filter leaves, where passing over others takes longer since there are
+//! few good ones to measure them by, and of those that were found, which their documents add to.
 
 use tantivy::{DocAddress, Score, Searcher, SegmentOrdinal};
 
@@ -20,6 +20,9 @@ pub(super) fn scored(
         let mut places = statistics.places(ordinal)?.of(allowed);
         if let Some(alive) = segment.alive_bitset() {
             places.retain(|&place| alive.is_alive(place));
+        }
+        if places.is_empty() {
+            continue;
         }
         let mut scores: Vec<Score> = vec![0.0; places.len()];
         for leaf in leaves {

@@ -1,4 +1,4 @@
-//! Where in a segment the passages of a document are, for questions about few documents.
+//! Where in a segment the passages of a document are, for questions about few documents and the scores of whole ones.
 
 use tantivy::{DocId, SegmentReader};
 
@@ -47,8 +47,12 @@ impl Places {
     pub(super) fn of(&self, documents: &DocumentSet) -> Vec<DocId> {
         let mut places = Vec::new();
         let mut add = |run: &Run| places.extend(run.first..run.first + run.count);
+        let (Some(least), Some(greatest)) = (self.0.first(), self.0.last()) else {
+            return places;
+        };
         if documents.len() * SPARSE < self.0.len() as u64 {
-            for document in documents.iter() {
+            let bounds = least.document..=greatest.document;
+            for document in documents.iter().filter(|document| bounds.contains(document)) {
                 let first = self.0.partition_point(|run| run.document < document);
                 let runs = self.0[first..].iter();
                 runs.take_while(|run| run.document == document).for_each(&mut add);

@@ -24,7 +24,8 @@ pub(super) struct SegmentCounts(Mutex<HashMap<(SegmentId, u32), Arc<Counts>>>);
 struct Counts {
     deleted: OnceLock<Vec<DocId>>,
     tokens: Mutex<HashMap<Field, u64>>,
-    places: OnceLock<Places>,
+    /// The same in every state.
+    places: Arc<OnceLock<Places>>,
 }
 
 /// Statistics of one commit.
@@ -68,11 +69,18 @@ impl SegmentCounts {
         let segments: Vec<_> = segments
             .map(|segment| (segment.segment_id(), segment.num_deleted_docs()))
             .collect();
+        for state in &segments {
+            if !kept.contains_key(state) {
+                let before = kept.iter().find(|((segment, _), _)| *segment == state.0);
+                let counts = Counts {
+                    places: before.map_or_else(Arc::default, |(_, counts)| Arc::clone(&counts.places)),
+                    ..Counts::default()
+                };
+                kept.insert(*state, Arc::new(counts));
+            }
+        }
         kept.retain(|state, _| segments.contains(state));
-        let counts = segments
-            .into_iter()
-            .map(|state| Arc::clone(kept.entry(state).or_default()))
-            .collect();
+        let counts = segments.iter().map(|state| Arc::clone(&kept[state])).collect();
         Statistics {
             searcher: searcher.clone(),
             counts,

@@ -322,6 +322,47 @@ fn what_the_disk_refuses_is_told_as_it_is() {
     );
 }
 
+/// A passage that stands out, in a document that does not, gets what its document is worth however few are asked for.
+#[test]
+fn what_a_document_adds_does_not_hang_on_how_many_are_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = opened(dir.path());
+    let filler = "orchard ".repeat(200);
+    let others = (0..100).map(|number| {
+        let line = format!("lantern {number} and a lantern more of the harbour");
+        document(
+            &format!("{number}.md"),
+            "markdown",
+            "Report",
+            &[("Part", &line), ("More", &line)],
+        )
+    });
+    let apart = [("Part", "lantern"), ("Rest", filler.as_str())];
+    let batch = ChangeBatch {
+        upserts: others
+            .chain([document("apart.md", "markdown", "Report", &apart)])
+            .collect(),
+        ..ChangeBatch::default()
+    };
+    store.apply(&batch).unwrap();
+    store.refresh_lexical().unwrap();
+    let snapshot = store.snapshot().unwrap();
+    let lexical = |limit| snapshot.lexical("lantern", Matching::Any, None, limit).unwrap();
+    let (first, all) = (lexical(1)[0], lexical(500));
+    let documents = snapshot.documents_of(&[first.passage]).unwrap();
+    assert_eq!(
+        snapshot.document_by_id(documents[&first.passage]).unwrap().key,
+        "apart.md"
+    );
+    assert_eq!(all.len(), 201);
+    let same = all
+        .iter()
+        .find(|candidate| candidate.passage == first.passage)
+        .unwrap();
+    assert_eq!(first.score, same.score);
+    assert!(all[0].score > same.score);
+}
+
 /// Few documents are looked up one by one. That gives what looking at all and leaving the others out does, scores included.
 #[test]
 fn few_documents_are_scored_as_all_are() {

@@ -32,8 +32,6 @@ const PATH_WEIGHT: f32 = 0.8;
 /// What the score of the whole document adds to those of its passages. A passage answers a question, but its document says what
 /// it is about: see docs/retrieval.md for how much that is worth.
 const DOCUMENT_WEIGHT: f32 = 1.5;
-/// Documents whose score is looked at, for each passage asked for.
-const DOCUMENTS: usize = 2;
 /// Documents left by a filter whose passages are looked up one by one, at most, …
 const MOST_LOOKED_UP: u64 = 5000;
 /// … and one of how many they may be.
@@ -140,22 +138,31 @@ impl LexicalView {
         if whole.is_empty() {
             return Ok(found);
         }
-        // Of few, all are scored anyway.
-        let depth = match is_few {
-            true => usize::MAX,
-            false => limit * DOCUMENTS,
-        };
-        let scores = self.best_sums(&whole, within, is_few, depth)?;
-        let scores: HashMap<DocumentId, f32> = scores
-            .into_iter()
-            .map(|(candidate, document)| (document, candidate.score))
-            .collect();
+        let scores = self.scores_of_documents(&whole, &found)?;
         let added = found.into_iter().map(|(candidate, document)| {
             let of_document = scores.get(&document).copied().unwrap_or(0.0);
             let score = candidate.score + DOCUMENT_WEIGHT * of_document;
             (Candidate { score, ..candidate }, document)
         });
         Ok(added.collect())
+    }
+
+    /// What `whole` gives the documents of passages that were found.
+    fn scores_of_documents(
+        &self,
+        whole: &[Leaf],
+        found: &[(Candidate, DocumentId)],
+    ) -> Result<HashMap<DocumentId, f32>, StoreError> {
+        let documents: DocumentSet = found.iter().map(|(_, document)| *document).collect();
+        let scored = among::scored(&self.searcher, &self.statistics, whole, &documents);
+        let scored = scored.and_then(|mut scored| {
+            settle(&mut scored);
+            self.candidates(&scored)
+        });
+        let scored = scored.map_err(|source| self.failed(source))?.into_iter();
+        Ok(scored
+            .map(|(candidate, document)| (document, candidate.score))
+            .collect())
     }
 
     /// The BM25 score of an imaginary passage that has every word of `text` over and over, as its document has: what no real one
@@ -394,11 +401,15 @@ fn best_of(mut found: Vec<(f32, DocAddress)>, limit: usize) -> Vec<(f32, DocAddr
 
 /// The first `limit` of `found`, and those that equal the last of them, with their scores settled.
 fn cut(mut found: Vec<(f32, DocAddress)>, limit: usize) -> Vec<(f32, DocAddress)> {
-    found.iter_mut().for_each(|(score, _)| *score = settled(*score));
+    settle(&mut found);
     if let Some(&(least, _)) = found.get(limit.max(1) - 1) {
         found.retain(|(score, _)| *score >= least);
     }
     found
+}
+
+fn settle(found: &mut [(f32, DocAddress)]) {
+    found.iter_mut().for_each(|(score, _)| *score = settled(*score));
 }
 
 /// A score without its last seven bits. In which order tantivy adds up the words of a passage hangs on its neighbours, so that
