@@ -1,6 +1,7 @@
 //! Giving passages their vectors: of the model that serves, and of the one that is to take its place.
 
 use crate::catalog::{self, Codes};
+use crate::publish::Publisher;
 use crate::vectors::quantize;
 use crate::{ContentHash, PassageId, PendingPassage, Reembedding, Store, StoreError};
 
@@ -38,10 +39,7 @@ impl Store {
     /// # Errors
     /// When the file of vectors cannot be written.
     pub fn refresh_vectors(&self) -> Result<(), StoreError> {
-        let mut publisher = self.publisher();
-        publisher.refresh_vectors()?;
-        self.published.replace(publisher.snapshot()?);
-        Ok(())
+        self.publish(Publisher::refresh_vectors)
     }
 
     /// The model that is to take the place of the one whose vectors are searched, and how far it is.
@@ -109,10 +107,7 @@ impl Store {
     /// # Errors
     /// When something cannot be written; the other model serves on then, or at the latest from the next opening this one does.
     pub fn promote(&self) -> Result<(), StoreError> {
-        let mut publisher = self.publisher();
-        publisher.promote()?;
-        self.published.replace(publisher.snapshot()?);
-        Ok(())
+        self.publish(Publisher::promote)
     }
 }
 

@@ -199,10 +199,10 @@ impl Store {
             let dir = self.dir.clone();
             return Err(StoreError::ReadOnly { dir });
         }
-        let mut publisher = self.publisher();
-        publisher.use_vector_index(index);
-        self.published.replace(publisher.snapshot()?);
-        Ok(())
+        self.publish(|publisher| {
+            publisher.use_vector_index(index);
+            Ok(())
+        })
     }
 
     /// Waits until the graph that is being built, if any is, takes part.
@@ -250,10 +250,7 @@ impl Store {
     /// # Errors
     /// When the index cannot be written.
     pub fn refresh_lexical(&self) -> Result<(), StoreError> {
-        let mut publisher = self.publisher();
-        publisher.refresh_lexical()?;
-        self.published.replace(publisher.snapshot()?);
-        Ok(())
+        self.publish(Publisher::refresh_lexical)
     }
 
     /// Marks that a run is under way: until [`Store::finish_run`], the index is not known to be complete.
@@ -320,6 +317,17 @@ impl Store {
     /// Whether this process is the one that writes.
     pub fn is_writer(&self) -> bool {
         self.lock.is_some()
+    }
+
+    /// Publishes the state that `change` leaves.
+    pub(crate) fn publish(
+        &self,
+        change: impl FnOnce(&mut Publisher) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut publisher = self.publisher();
+        change(&mut publisher)?;
+        self.published.replace(publisher.snapshot()?);
+        Ok(())
     }
 
     pub(crate) fn publisher(&self) -> MutexGuard<'_, Publisher> {

@@ -7,7 +7,7 @@ use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::query::Weight;
 use tantivy::{DocAddress, DocId, Score, SegmentOrdinal, SegmentReader};
 
-use super::top::Top;
+use super::top::{Top, best_first};
 use crate::{DocumentId, DocumentSet, PassageId};
 
 /// Collects them. What a segment's worst score is, the next one has to beat, so that blocks of postings are passed over from the
@@ -91,9 +91,7 @@ impl Collector for Best<'_> {
 
     fn merge_fruits(&self, found: Vec<Vec<(Score, DocAddress)>>) -> tantivy::Result<Self::Fruit> {
         let mut found = found.concat();
-        found.sort_by(|(one, at_one), (other, at_other)| {
-            other.total_cmp(one).then_with(|| at_one.cmp(at_other))
-        });
+        found.sort_by(best_first);
         found.truncate(self.limit);
         Ok(found)
     }

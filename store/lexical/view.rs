@@ -17,6 +17,7 @@ use super::language::{self, Profile};
 use super::leaves::Leaf;
 use super::query::Searched;
 use super::statistics::Statistics;
+use super::top::best_first;
 use super::typed::{Clause, Forms, Scope, Typed};
 use super::{Fields, among, contained, maxscore};
 use crate::{Candidate, DocumentId, DocumentSet, Matching, PassageId, StoreError};
@@ -388,14 +389,11 @@ fn uncut(
 
 /// The best `limit` of `found`, which are in no order, and those that equal the last of them, with their scores settled.
 fn best_of(mut found: Vec<(f32, DocAddress)>, limit: usize) -> Vec<(f32, DocAddress)> {
-    let better = |(one, at_one): &(f32, DocAddress), (other, at_other): &(f32, DocAddress)| {
-        other.total_cmp(one).then_with(|| at_one.cmp(at_other))
-    };
     if found.len() > limit {
-        let (_, &mut (last, _), _) = found.select_nth_unstable_by(limit.max(1) - 1, better);
+        let (_, &mut (last, _), _) = found.select_nth_unstable_by(limit.max(1) - 1, best_first);
         found.retain(|(score, _)| settled(*score) >= settled(last));
     }
-    found.sort_unstable_by(better);
+    found.sort_unstable_by(best_first);
     cut(found, limit)
 }
 

@@ -1,5 +1,5 @@
 //! The signs of many blocks in one piece of memory, in large pages where the system has them. A scan reads all signs, and in
-//! pages of 4 KiB it waits for the translation of addresses almost as much as for the memory: see docs/scale.md.
+//! pages of 4 KiB it waits for the translation of addresses, too: see docs/scale.md.
 
 use std::io;
 use std::sync::Arc;
