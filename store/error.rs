@@ -84,7 +84,7 @@ pub enum StoreError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The catalog failed.
-    #[error("the catalog {}: {source}", .path.display())]
+    #[error("the catalog {}: {source}{}", .path.display(), remedy(.source))]
     Catalog {
         /// The database file.
         path: PathBuf,
@@ -139,5 +139,13 @@ impl StoreError {
             StoreError::Damaged { .. } => true,
             _ => false,
         }
+    }
+}
+
+/// What to do about an error of SQLite's, where that is known.
+fn remedy(source: &rusqlite::Error) -> &'static str {
+    match crate::catalog::is_damage(source) {
+        true => "; the catalog is damaged: `autorag doctor --repair` mends it",
+        false => "",
     }
 }

@@ -132,6 +132,10 @@ fn salvage(from: &Path, to: &Catalog) -> Result<usize, StoreError> {
     // From both ends, each up to where it cannot be read.
     for backwards in [false, true] {
         let read = catalog::salvage_embeddings(&old, backwards, |embedding| {
+            // A model that nobody knows would give its number, and what it embedded, to the next one.
+            if !models.iter().any(|(number, _)| *number == embedding.model) {
+                return;
+            }
             batch.push(embedding);
             if batch.len() == BATCH {
                 keep(&mut batch);

@@ -84,8 +84,8 @@ pub struct FusedCandidate {
     pub dense: Option<Placement>,
 }
 
-/// Joins two lists, each best first. Ties go to the better lexical rank, then to the older passage, so that equal inputs give
-/// equal orders.
+/// Joins two lists, each best first. Ties go to the better lexical rank, then to the better dense one, then to the older passage,
+/// so that equal inputs give equal orders.
 pub fn fuse(
     fusion: Fusion,
     lexical: &[Candidate],
@@ -131,10 +131,11 @@ fn joined(lexical: &[Candidate], dense: &[Candidate]) -> Vec<FusedCandidate> {
 /// Best first.
 fn ordered(mut fused: Vec<FusedCandidate>) -> Vec<FusedCandidate> {
     fused.sort_by(|a, b| {
-        let lexical_rank = |c: &FusedCandidate| c.lexical.map_or(u32::MAX, |place| place.rank);
+        let rank = |place: Option<Placement>| place.map_or(u32::MAX, |place| place.rank);
         b.score
             .total_cmp(&a.score)
-            .then_with(|| lexical_rank(a).cmp(&lexical_rank(b)))
+            .then_with(|| rank(a.lexical).cmp(&rank(b.lexical)))
+            .then_with(|| rank(a.dense).cmp(&rank(b.dense)))
             .then_with(|| a.passage.cmp(&b.passage))
     });
     fused

@@ -93,6 +93,9 @@ mod tests {
         assert_eq!(ids(fuse(&[], &only, &signals(1.0))), [3, 1]);
         assert_eq!(ids(fuse(&only, &[], &signals(1.0))), [3, 1]);
         assert_eq!(ids(fuse_by_maximum(&only, &[])), [3, 1]);
+        // All of these come to 0.
+        let far = list(&[(3, -0.1), (1, -0.2)]);
+        assert_eq!(ids(fuse(&[], &far, &signals(1.0))), [3, 1]);
     }
 
     proptest! {

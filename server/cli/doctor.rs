@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::interrupt::cancel_on_signal;
 use super::options::{CommonFlags, Setup, WalkFlags};
+use super::whole;
 use crate::corpus::{Access, Corpus, Plan};
 use crate::progress;
 
@@ -54,7 +55,7 @@ impl Doctor {
         let (setup, plan, checks) = match self.examined() {
             Ok(examined) => examined,
             Err(error) => {
-                writeln!(std::io::stderr(), "autorag: {error:#}")?;
+                writeln!(std::io::stderr(), "autorag: {}", whole(&error))?;
                 return Ok(ExitCode::from(COULD_NOT_RUN));
             }
         };
@@ -65,7 +66,11 @@ impl Doctor {
             let after = made_anew(&setup, &plan, &damaged).and_then(|()| Ok(examine(&plan.data_dir)?));
             match after {
                 Ok(after) => lines = after.iter().map(line).collect(),
-                Err(error) => writeln!(std::io::stderr(), "autorag: nothing more was repaired: {error:#}")?,
+                Err(error) => writeln!(
+                    std::io::stderr(),
+                    "autorag: nothing more was repaired: {}",
+                    whole(&error)
+                )?,
             }
             for line in &mut lines {
                 if line.verdict == "ok" && damaged.iter().any(|part| part.as_str() == line.check) {

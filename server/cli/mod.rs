@@ -106,7 +106,7 @@ pub fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         // Where standard error is gone, the exit status still tells.
-        let _ = writeln!(std::io::stderr(), "autorag: {error:#}");
+        let _ = writeln!(std::io::stderr(), "autorag: {}", whole(&error));
         if lacks_descriptors(&error) {
             let _ = writeln!(
                 std::io::stderr(),
@@ -117,12 +117,24 @@ pub fn main() -> ExitCode {
     })
 }
 
+/// What an error says, and after it what it comes of, but for causes whose words it has already.
+fn whole(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .map(ToString::to_string)
+        .fold(String::new(), |said, cause| match said.contains(&cause) {
+            true => said,
+            false if said.is_empty() => cause,
+            false => format!("{said}: {cause}"),
+        })
+}
+
 /// Whether the system let this process open no more files, and the message does not say what to do. By its words: below, libraries
 /// have made texts of errors.
 fn lacks_descriptors(error: &anyhow::Error) -> bool {
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;
-    let said = format!("{error:#}");
+    let said = whole(error);
     !said.contains("ulimit")
         && [ENFILE, EMFILE].into_iter().any(|code| {
             let words = std::io::Error::from_raw_os_error(code).to_string();

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::checksum::{holds, of_columns};
 use super::passages::{PASSAGE, intact_part};
-use crate::{ContentHash, DocumentEntry, DocumentId, FileStat, FileState, Seq};
+use crate::{ContentHash, DocumentEntry, DocumentId, FileStat, FileState, ItemStatus, Metadata, Seq};
 
 /// Columns of [`entry`], in its order. Those from the key to the number of passages are under the checksum; what the file system
 /// says changes without the document, and costs a look at the file where it is wrong.
@@ -131,28 +131,37 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<DocumentEntry> {
         inode: row.get::<_, i64>(3)? as u64,
     };
     let mut source_hash = hash(row, 5)?;
-    if is_damaged(row)? {
+    let is_damaged = is_damaged(row)?;
+    if is_damaged {
         tracing::error!(
             document = id.0,
             "the row of a document in the catalog is damaged; the next run reads its file again"
         );
         (stat, source_hash) = DOUBTED;
     }
-    let metadata: String = row.get(11)?;
+    let text = |column| {
+        let bytes = row.get_ref(column)?.as_bytes_or_null();
+        let bytes = bytes.map_err(|_| damaged(column, "text"))?;
+        Ok::<_, rusqlite::Error>(bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+    };
+    let word = |column| Ok::<_, rusqlite::Error>(text(column)?.unwrap_or_default());
+    let status = word(6)?.parse().ok();
+    let metadata = serde_json::from_str(&word(11)?).ok();
     Ok(DocumentEntry {
         id,
-        key: row.get(4)?,
+        key: word(4)?,
         stat,
         source_hash,
-        status: row
-            .get::<_, String>(6)?
-            .parse()
-            .map_err(|()| damaged(6, "status"))?,
-        reason: row.get(7)?,
-        kind: row.get(8)?,
-        language: row.get(9)?,
-        title: row.get(10)?,
-        metadata: serde_json::from_str(&metadata).map_err(|_| damaged(11, "metadata"))?,
+        status: status
+            .or(is_damaged.then_some(ItemStatus::Error))
+            .ok_or_else(|| damaged(6, "status"))?,
+        reason: text(7)?,
+        kind: word(8)?,
+        language: text(9)?,
+        title: text(10)?,
+        metadata: metadata
+            .or(is_damaged.then(Metadata::new))
+            .ok_or_else(|| damaged(11, "metadata"))?,
         passages: row.get(12)?,
     })
 }

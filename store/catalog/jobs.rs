@@ -15,6 +15,8 @@ const KEPT_ITEMS: i64 = 100_000;
 const COLUMNS: &str = "id, cause, description, state, started_at, last_seen_at, ended_at, end_reason, added, changed, removed, \
                        failed, skipped, unchanged, passages, embedded, stage, files_to_index, files_done, to_embed, \
                        embedded_of_stage, eta_seconds";
+/// Columns of [`item`], in its order.
+const ITEM: &str = "id, at, key, action, reason, passages, milliseconds";
 
 /// What happened to jobs whose process is gone.
 const GONE: &str = "the process that ran it ended before it did; the next job goes on from there";
@@ -233,24 +235,11 @@ pub(crate) fn job_items(
     after: u64,
     limit: usize,
 ) -> rusqlite::Result<Vec<JobItem>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, at, key, action, reason, passages, milliseconds FROM job_items
-         WHERE job = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
-    )?;
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {ITEM} FROM job_items WHERE job = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
+    ))?;
     let whole = |id: u64| i64::try_from(id).unwrap_or(i64::MAX);
-    let items = statement.query_map(params![whole(job), whole(after), limit as i64], |row| {
-        Ok(JobItem {
-            id: count(row, 0)?,
-            at: row.get(1)?,
-            item: NewJobItem {
-                key: row.get(2)?,
-                action: word(row, 3)?,
-                reason: row.get(4)?,
-                passages: count(row, 5)?,
-                milliseconds: count(row, 6)?,
-            },
-        })
-    })?;
+    let items = statement.query_map(params![whole(job), whole(after), limit as i64], item)?;
     items.collect()
 }
 
@@ -275,6 +264,43 @@ pub(crate) fn next_retry(connection: &Connection) -> rusqlite::Result<Option<Uni
             "SELECT min(retry_at) FROM documents WHERE retry_at IS NOT NULL AND retired_seq IS NULL",
         )?
         .query_row([], |row| row.get(0))
+}
+
+/// Jobs, and items of jobs, that do not read back.
+pub(crate) fn damaged_jobs(connection: &Connection) -> rusqlite::Result<(Vec<i64>, Vec<i64>)> {
+    fn unread<T>(
+        connection: &Connection,
+        statement: &str,
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Vec<i64>> {
+        let mut statement = connection.prepare(statement)?;
+        let (mut unread, mut rows) = (Vec::new(), statement.query([])?);
+        while let Some(found) = rows.next()? {
+            if read(found).is_err() {
+                unread.push(found.get(0)?);
+            }
+        }
+        Ok(unread)
+    }
+    Ok((
+        unread(connection, &format!("SELECT {COLUMNS} FROM jobs"), row)?,
+        unread(connection, &format!("SELECT {ITEM} FROM job_items"), item)?,
+    ))
+}
+
+/// Deletes what of jobs does not read back. It is but what was done.
+pub(crate) fn forget_damaged_jobs(connection: &Connection) -> rusqlite::Result<()> {
+    let (jobs, items) = damaged_jobs(connection)?;
+    for (delete, ids) in [
+        ("DELETE FROM jobs WHERE id = ?1", jobs),
+        ("DELETE FROM job_items WHERE id = ?1", items),
+    ] {
+        let mut delete = connection.prepare(delete)?;
+        for id in ids {
+            delete.execute([id])?;
+        }
+    }
+    Ok(())
 }
 
 fn row(row: &Row<'_>) -> rusqlite::Result<Job> {
@@ -307,6 +333,20 @@ fn row(row: &Row<'_>) -> rusqlite::Result<Job> {
             eta_seconds: row
                 .get::<_, Option<i64>>(21)?
                 .map(|seconds| seconds.max(0) as u64),
+        },
+    })
+}
+
+fn item(row: &Row<'_>) -> rusqlite::Result<JobItem> {
+    Ok(JobItem {
+        id: count(row, 0)?,
+        at: row.get(1)?,
+        item: NewJobItem {
+            key: row.get(2)?,
+            action: word(row, 3)?,
+            reason: row.get(4)?,
+            passages: count(row, 5)?,
+            milliseconds: count(row, 6)?,
         },
     })
 }

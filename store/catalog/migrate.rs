@@ -58,24 +58,34 @@ pub(super) fn from(connection: &mut Connection, found: u32) -> rusqlite::Result<
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::super::{Catalog, serving};
     use super::*;
+
+    /// The catalog of `dir` as version 2 would have made it.
+    fn back_to_2(dir: &Path) -> Connection {
+        let catalog = Connection::open(dir.join("catalog.sqlite")).unwrap();
+        for back in [include_str!("back_to_3.sql"), include_str!("back_to_2.sql")] {
+            catalog.execute_batch(back).unwrap();
+        }
+        catalog
+    }
 
     #[test]
     fn a_catalog_of_version_1_keeps_its_embeddings() {
         let dir = tempfile::tempdir().unwrap();
-        let old = Connection::open(dir.path().join("catalog.sqlite")).unwrap();
-        old.execute_batch(
-            "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-             CREATE TABLE documents (id INTEGER PRIMARY KEY, key TEXT NOT NULL) STRICT;
-             CREATE TABLE passages (id INTEGER PRIMARY KEY) STRICT;
-             CREATE TABLE embeddings (hash BLOB PRIMARY KEY, scale REAL NOT NULL, codes BLOB NOT NULL) STRICT, WITHOUT ROWID;
-             INSERT INTO meta VALUES ('model', '{\"id\":\"m\",\"version\":\"v\",\"dimensions\":3}'), ('seq', '7');
-             INSERT INTO embeddings VALUES (x'01', 0.5, x'020304');
-             PRAGMA user_version = 1;",
-        )
-        .unwrap();
-        drop(old);
+        drop(Catalog::open(dir.path()).unwrap());
+        back_to_2(dir.path())
+            .execute_batch(
+                "DROP TABLE embeddings;
+                 DROP TABLE models;
+                 CREATE TABLE embeddings (hash BLOB PRIMARY KEY, scale REAL NOT NULL, codes BLOB NOT NULL) STRICT, WITHOUT ROWID;
+                 INSERT INTO meta VALUES ('model', '{\"id\":\"m\",\"version\":\"v\",\"dimensions\":3}'), ('seq', '7');
+                 INSERT INTO embeddings VALUES (x'01', 0.5, x'020304');
+                 PRAGMA user_version = 1;",
+            )
+            .unwrap();
         assert_eq!(Catalog::model_of(dir.path()).unwrap().unwrap().id, "m");
         let catalog = Catalog::open(dir.path()).unwrap();
         let (model, kept) = catalog
@@ -99,15 +109,10 @@ mod tests {
     fn a_catalog_of_version_2_keeps_its_documents_and_has_jobs() {
         let dir = tempfile::tempdir().unwrap();
         drop(Catalog::open(dir.path()).unwrap());
-        let old = Connection::open(dir.path().join("catalog.sqlite")).unwrap();
-        for back in [include_str!("back_to_3.sql"), include_str!("back_to_2.sql")] {
-            old.execute_batch(back).unwrap();
-        }
-        old.execute_batch(
+        back_to_2(dir.path()).execute_batch(
             "INSERT INTO documents VALUES (4, 'a.md', 1, 2, 3, x'00', 'error', 'why', 'text', NULL, NULL, '{}', 0, 1, NULL, NULL);",
         )
         .unwrap();
-        drop(old);
         assert_eq!(Catalog::model_of(dir.path()).unwrap(), None);
         let catalog = Catalog::open(dir.path()).unwrap();
         let (attempts, jobs): (i64, i64) = catalog

@@ -2,6 +2,7 @@
 
 mod checksum;
 mod documents;
+mod history;
 mod identity;
 mod jobs;
 mod migrate;
@@ -21,8 +22,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 pub(crate) use checksum::{holds, of_codes};
 pub(crate) use documents::{damaged_documents, entries, known_files, retired, text_of, touched};
 pub(crate) use jobs::{
-    count_embedded, end_job, forget_idle_job, has_running_jobs, insert_job, interrupt_jobs, job, job_items,
-    jobs as list_jobs, log_items, next_retry, open_jobs, prune_jobs, report_job, set_job_state, set_retry,
+    count_embedded, damaged_jobs, end_job, forget_damaged_jobs, forget_idle_job, has_running_jobs,
+    insert_job, interrupt_jobs, job, job_items, jobs as list_jobs, log_items, next_retry, open_jobs,
+    prune_jobs, report_job, set_job_state, set_retry,
 };
 pub(crate) use models::{
     forget_others, next, pending_next, promote, put_next, ready_for_next, serving, want,
@@ -77,6 +79,7 @@ impl Catalog {
                 });
             }
         }
+        history::catch_up(&connection).map_err(named)?;
         match unchecked::fill(&mut connection) {
             Err(error) if is_damage(&error) => return Err(named(error)),
             // A disk that is full, say, keeps no one from reading. The next opening goes on.
@@ -240,25 +243,42 @@ impl Catalog {
     }
 }
 
-/// What SQLite finds wrong with the database, if anything.
+/// What is wrong with the database so that it cannot be gone on with, if anything.
 ///
 /// # Errors
-/// When it cannot be looked through, or a document does not read back.
+/// When it cannot be looked through, or something does not read back.
 pub(crate) fn complaint(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     if found != "ok" {
         return Ok(Some(found));
     }
+    // Names in the schema are but text to SQLite.
+    if let Some(table) = schema::altered(connection)? {
+        return Ok(Some(format!("the table {table} is not as it was made")));
+    }
     entries(connection, 0, i64::MAX as Seq)?;
+    models::all(connection)?;
+    let mut statement = connection.prepare("SELECT value FROM meta")?;
+    let mut values = statement.query([])?;
+    while let Some(row) = values.next()? {
+        row.get::<_, String>(0)?;
+    }
     Ok(None)
 }
 
 /// Whether an error says that the catalog itself is damaged, and not that it cannot be reached.
 pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
-    use rusqlite::Error::{FromSqlConversionFailure, InvalidColumnType};
+    use rusqlite::Error::{
+        FromSqlConversionFailure, InvalidColumnType, SqlInputError, SqliteFailure, Utf8Error,
+    };
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    matches!(error, FromSqlConversionFailure(..) | InvalidColumnType(..))
-        || matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+    match error {
+        FromSqlConversionFailure(..) | InvalidColumnType(..) | Utf8Error(..) => true,
+        // Every statement is ours: one that is not understood says that the tables are not those that were made.
+        SqlInputError { .. } => true,
+        SqliteFailure(_, Some(said)) if said.starts_with("no such ") => true,
+        error => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
+    }
 }
 
 /// Whether there is a journal to be rolled back, which only the making of a catalog leaves: it logs ahead from then on.

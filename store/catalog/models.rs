@@ -30,6 +30,12 @@ fn numbered(connection: &Connection, key: &str) -> rusqlite::Result<Option<(i64,
     statement.query_row([key], model).optional()
 }
 
+/// Every model that is known, with its number.
+pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<(i64, ModelIdentity)>> {
+    let mut statement = connection.prepare("SELECT number, identity FROM models")?;
+    statement.query_map([], model)?.collect()
+}
+
 fn model(row: &Row<'_>) -> rusqlite::Result<(i64, ModelIdentity)> {
     let json: String = row.get(1)?;
     let model = serde_json::from_str(&json).map_err(|_| super::documents::damaged(1, "model"))?;
@@ -62,9 +68,10 @@ fn forget_next(connection: &Connection) -> rusqlite::Result<()> {
 /// The number of a model, which is new where there is none that makes the same vectors.
 fn number_of(connection: &Connection, wanted: &ModelIdentity) -> rusqlite::Result<i64> {
     let json = serde_json::to_string(wanted).unwrap_or_default();
-    let mut statement = connection.prepare("SELECT number, identity FROM models")?;
-    let known: Vec<(i64, ModelIdentity)> = statement.query_map([], model)?.collect::<Result<_, _>>()?;
-    match known.into_iter().find(|(_, known)| known.is_same_model(wanted)) {
+    match all(connection)?
+        .into_iter()
+        .find(|(_, known)| known.is_same_model(wanted))
+    {
         Some((number, known)) => {
             if known != *wanted {
                 connection.execute(

@@ -3,20 +3,29 @@
 use rusqlite::{Connection, params};
 
 use super::checksum::of_codes;
+use crate::ModelIdentity;
 
 /// An embedding that its checksum holds for.
 pub(crate) struct SalvagedEmbedding {
     hash: Vec<u8>,
-    model: i64,
+    /// The number of the model that made it.
+    pub model: i64,
     scale: f64,
     codes: Vec<u8>,
 }
 
-/// Numbers and identities of models.
+/// Numbers and identities of models, but for those that do not read back.
 pub(crate) fn models(connection: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
-    let mut statement = connection.prepare("SELECT number, identity FROM models")?;
-    let models = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    models.collect()
+    let mut statement = connection.prepare("SELECT * FROM models")?;
+    let models = statement.query_map([], |row| {
+        Ok((row.get(0)?, row.get::<_, Option<String>>(1).ok().flatten()))
+    })?;
+    let models: Vec<(i64, Option<String>)> = models.collect::<Result<_, _>>()?;
+    let whole = |json: &String| serde_json::from_str::<ModelIdentity>(json).is_ok();
+    Ok(models
+        .into_iter()
+        .filter_map(|(number, json)| Some((number, json.filter(whole)?)))
+        .collect())
 }
 
 /// Keeps models under their numbers.
@@ -40,9 +49,9 @@ pub(crate) fn salvage_embeddings(
     mut each: impl FnMut(SalvagedEmbedding),
 ) -> rusqlite::Result<()> {
     let order = if backwards { "DESC" } else { "ASC" };
-    let mut statement = connection.prepare(&format!(
-        "SELECT hash, model, scale, codes, checksum FROM embeddings ORDER BY hash {order}, model {order}"
-    ))?;
+    // By their places, as the names of columns may be what is damaged.
+    let mut statement =
+        connection.prepare(&format!("SELECT * FROM embeddings ORDER BY 1 {order}, 2 {order}"))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let embedding = SalvagedEmbedding {

@@ -2,6 +2,7 @@
 
 use rusqlite::Connection;
 
+use super::checksum::of_columns;
 use super::unchecked;
 
 /// Version of the tables below and of the files beside them. A store of an older version is brought up, see `migrate`.
@@ -124,6 +125,28 @@ pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     unchecked::none_left(&transaction)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
+}
+
+/// A table whose columns are not those that it is made with, if there is one.
+pub(super) fn altered(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    const COLUMNS: &str =
+        "SELECT name, type, \"notnull\", dflt_value, pk FROM pragma_table_info(?1) ORDER BY name";
+    let columns = |connection: &Connection, table: &str| {
+        let mut statement = connection.prepare(COLUMNS)?;
+        let columns = statement.query_map([table], |row| of_columns(row, 0..5))?;
+        columns.collect::<rusqlite::Result<Vec<i64>>>()
+    };
+    let mut made = Connection::open_in_memory()?;
+    create(&mut made)?;
+    let mut statement = made.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+    let mut tables = statement.query([])?;
+    while let Some(row) = tables.next()? {
+        let table: String = row.get(0)?;
+        if columns(connection, &table)? != columns(&made, &table)? {
+            return Ok(Some(table));
+        }
+    }
+    Ok(None)
 }
 
 /// Settings of a connection that writes. Full sync: what a transaction wrote is on disk when it returns.

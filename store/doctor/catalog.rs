@@ -4,6 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::Found;
 use crate::catalog::{self, Catalog, PASSAGE, holds, intact_part, of_codes};
+use crate::publish::new_generation;
 use crate::{ContentHash, DocumentId, StoreError};
 
 pub(super) fn pages(catalog: &Catalog) -> Found {
@@ -81,6 +82,13 @@ pub(super) fn contents(catalog: &Catalog) -> Found {
         if embeddings > 0 {
             wrong.push(format!("{embeddings} embeddings that are not what was written"));
         }
+        let (jobs, items) = catalog::damaged_jobs(connection)?;
+        if jobs.len() + items.len() > 0 {
+            wrong.push(format!(
+                "{} entries of the log of jobs that do not read back",
+                jobs.len() + items.len()
+            ));
+        }
         Ok(match wrong.is_empty() {
             true => Ok("documents, texts and embeddings are what was written, and fit together".into()),
             false => Err(wrong.join(", ")),
@@ -102,7 +110,9 @@ pub(super) fn mend(catalog: &Catalog) -> Result<(), StoreError> {
         for Wrong { which, remedy, .. } in WRONG {
             transaction.execute(&format!("{remedy} WHERE {which}"), [])?;
         }
-        Ok(())
+        catalog::forget_damaged_jobs(transaction)?;
+        // Of passages that wait for their embeddings now there may be vectors, which would be searched beside their next ones.
+        new_generation(transaction).map(drop)
     })
 }
 

@@ -51,11 +51,12 @@ pub(super) fn vectors(dir: &Path, catalog: &Catalog) -> Found {
     let Some(model) = model.filter(|_| path.exists()) else {
         return Ok(Err("they are missing".into()));
     };
-    let (mut written, mut reached) = (HashMap::new(), 0);
+    let (mut written, mut count, mut reached) = (HashMap::new(), 0, 0);
     let end = read_frames(&path, model.dimensions, 0, |frame| {
         for (vector, _) in frame.vectors() {
             let codes = crc32fast::hash(bytemuck::cast_slice(vector.codes));
             written.insert(vector.passage, (vector.scale.to_bits(), codes));
+            count += 1;
         }
         reached = frame.seq.unwrap_or(reached);
     })?;
@@ -70,6 +71,12 @@ pub(super) fn vectors(dir: &Path, catalog: &Catalog) -> Found {
     }
     if reached > seq {
         return Ok(Err("they are ahead of the catalog".into()));
+    }
+    if count > written.len() {
+        return Ok(Err(format!(
+            "{} passages have more than one",
+            count - written.len()
+        )));
     }
     let mut differing = HashSet::new();
     catalog.read(|connection| {

@@ -1,5 +1,7 @@
 //! Damage done to a small store, found and repaired.
 
+mod unreadable;
+
 use std::path::Path;
 
 use super::{StorePart, Verdict, examine, repair};
@@ -22,7 +24,15 @@ fn open(dir: &Path) -> Store {
     Store::open(dir, options).unwrap()
 }
 
+/// Adds a document of one passage, and its embedding.
 fn add(store: &Store, key: &str, text: &str) {
+    let hash = put(store, key, text);
+    store.put_embeddings(&[(hash, vec![0.6, 0.8, 0.0])]).unwrap();
+    store.finish_run(1).unwrap();
+}
+
+/// The document alone. The hash of its text.
+fn put(store: &Store, key: &str, text: &str) -> ContentHash {
     let hash = ContentHash::of(text.as_bytes());
     let span = Span {
         start_byte: 0,
@@ -57,8 +67,7 @@ fn add(store: &Store, key: &str, text: &str) {
         ..ChangeBatch::default()
     };
     store.apply(&batch).unwrap();
-    store.put_embeddings(&[(hash, vec![0.6, 0.8, 0.0])]).unwrap();
-    store.finish_run(1).unwrap();
+    hash
 }
 
 /// Parts that are not as they should be.
@@ -255,6 +264,48 @@ fn a_damaged_passage_is_not_embedded_but_read_again() {
         [1]
     );
     assert_eq!(store.known_files().unwrap()["b"].stat.size, u64::MAX);
+}
+
+/// Its vector is in the file already, and must not be there twice when it has been embedded again.
+#[test]
+fn a_damaged_embedding_leaves_no_vector_behind() {
+    let lost = [
+        "UPDATE embeddings SET codes = zeroblob(3)",
+        "DELETE FROM embeddings",
+    ];
+    for damage in lost {
+        let dir = two_documents();
+        let of_a = ContentHash::of(b"penguins live in the south");
+        let which = format!("{damage} WHERE hash = (SELECT embed_hash FROM passages WHERE document = 1)");
+        sql(dir.path(), &which);
+        assert!(damaged(dir.path()).contains(&StorePart::Contents), "{which}");
+        repair(dir.path(), &[StorePart::Contents]).unwrap();
+        let store = open(dir.path());
+        assert_eq!(store.snapshot().unwrap().counts().embedded, 1);
+        store.put_embeddings(&[(of_a, vec![0.6, 0.8, 0.0])]).unwrap();
+        store.refresh_vectors().unwrap();
+        assert_eq!(store.snapshot().unwrap().counts().embedded, 2);
+        drop(store);
+        assert_eq!(damaged(dir.path()), []);
+    }
+}
+
+/// The same where a run meets it: another document has the text that the embedding is of.
+#[test]
+fn an_embedding_found_damaged_is_forgotten_of_every_passage() {
+    let dir = two_documents();
+    let store = open(dir.path());
+    sql(dir.path(), "UPDATE embeddings SET codes = zeroblob(3)");
+    add(&store, "c", "penguins live in the south");
+    assert_eq!(store.snapshot().unwrap().counts().embedded, 0);
+    for text in ["penguins live in the south", "walruses live in the north"] {
+        let hash = ContentHash::of(text.as_bytes());
+        store.put_embeddings(&[(hash, vec![0.6, 0.8, 0.0])]).unwrap();
+    }
+    store.refresh_vectors().unwrap();
+    assert_eq!(store.snapshot().unwrap().counts().embedded, 3);
+    drop(store);
+    assert_eq!(damaged(dir.path()), []);
 }
 
 #[test]

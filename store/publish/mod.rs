@@ -5,14 +5,14 @@ mod lexical;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 use tantivy::index::SegmentId;
 
 use crate::catalog::{self, Catalog, PRUNED, SEQ, VectorRow};
 use crate::documents::Documents;
 use crate::lexical::{Lexical, LexicalView};
 use crate::vectors::{self, Accelerator, Coded, FRAME_VECTORS, VectorFile, Vectors};
-use crate::{ContentHash, DocumentId, ModelIdentity, Seq, Snapshot, StoreError, VectorIndex};
+use crate::{DocumentId, ModelIdentity, Seq, Snapshot, StoreError, VectorIndex};
 
 /// Which file of vectors counts; a new number is a file made anew.
 pub(crate) const GENERATION: &str = "vectors_generation";
@@ -171,7 +171,12 @@ impl Publisher {
         let unsound = self
             .catalog
             .read(|connection| catalog::vectors(connection, self.vectors_seq, seq, |row| fresh.push(row)))?;
-        self.forget_embeddings(&unsound)?;
+        if !unsound.is_empty() {
+            // Other passages of the same text have been given that embedding before, and are to wait for its next one too.
+            self.rebuild_vectors()?;
+            self.remove_old_files();
+            return Ok(());
+        }
         if !fresh.is_empty() {
             let fresh: Vec<Coded<'_>> = fresh.iter().map(coded).collect();
             let places = self.file()?.append(seq, &fresh)?;
@@ -230,13 +235,7 @@ impl Publisher {
 
     /// Puts the next model in the place of the one that serves.
     pub(crate) fn promote(&mut self) -> Result<(), StoreError> {
-        self.catalog.write(|transaction| {
-            catalog::promote(transaction)?;
-            new_generation(transaction)
-        })?;
-        self.generation = self
-            .catalog
-            .read(|connection| catalog::seq_at(connection, GENERATION))?;
+        self.begin_generation(|transaction| catalog::promote(transaction).map(drop))?;
         self.follow_model()?;
         self.forget_vectors();
         self.rebuild_vectors()?;
@@ -254,7 +253,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// Makes the file of vectors anew from the catalog: written whole, then made the one that counts.
+    /// Makes the file of vectors anew from the catalog: written whole, then made the one that counts. Passages whose embeddings are
+    /// damaged are not in it, and wait for new ones.
     fn rebuild_vectors(&mut self) -> Result<(), StoreError> {
         let generation = self.generation + 1;
         let seq = self.catalog.read(|connection| catalog::seq_at(connection, SEQ))?;
@@ -285,25 +285,28 @@ impl Publisher {
             })
         })?;
         written.and_then(|()| write(&rows, true))?;
-        self.forget_embeddings(&unsound)?;
-        self.catalog
-            .write(|transaction| catalog::set_meta(transaction, GENERATION, &generation.to_string()))?;
-        (self.generation, self.vectors_seq) = (generation, seq);
+        if !unsound.is_empty() {
+            let (count, dir) = (unsound.len(), self.dir.display());
+            tracing::warn!(
+                "{count} embeddings in the catalog of {dir} are damaged; their passages are embedded again"
+            );
+        }
+        self.begin_generation(|transaction| catalog::forget_embeddings(transaction, &unsound))?;
+        self.vectors_seq = seq;
         (self.vectors, self.file) = (Arc::new(all), Some(file));
         Ok(())
     }
 
-    /// Has texts whose embeddings are damaged embedded again.
-    fn forget_embeddings(&self, damaged: &[ContentHash]) -> Result<(), StoreError> {
-        if damaged.is_empty() {
-            return Ok(());
-        }
-        let (count, dir) = (damaged.len(), self.dir.display());
-        tracing::warn!(
-            "{count} embeddings in the catalog of {dir} are damaged; their passages are embedded again"
-        );
-        self.catalog
-            .write(|transaction| catalog::forget_embeddings(transaction, damaged))
+    /// Changes the catalog in a way that the file of vectors cannot follow, and has the next file count from the same commit on.
+    fn begin_generation(
+        &mut self,
+        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), StoreError> {
+        self.generation = self.catalog.write(|transaction| {
+            change(transaction)?;
+            new_generation(transaction)
+        })?;
+        Ok(())
     }
 
     fn forget_vectors(&mut self) {
@@ -377,10 +380,11 @@ fn changes(
     ))
 }
 
-/// Has the file of vectors made anew at the next opening.
-pub(crate) fn new_generation(connection: &Connection) -> rusqlite::Result<()> {
+/// Has the file of vectors made anew at the next opening, if there is none of the new number, which is given back.
+pub(crate) fn new_generation(connection: &Connection) -> rusqlite::Result<u64> {
     let generation = catalog::seq_at(connection, GENERATION)? + 1;
-    catalog::set_meta(connection, GENERATION, &generation.to_string())
+    catalog::set_meta(connection, GENERATION, &generation.to_string())?;
+    Ok(generation)
 }
 
 fn coded(row: &VectorRow) -> Coded<'_> {
