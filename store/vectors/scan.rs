@@ -24,6 +24,8 @@ const FEWEST_LIKELY: usize = 800;
 const VECTORS_A_LIKELY: usize = 500;
 /// So many vectors that a graph does not know are looked at one by one; where there are more, all are looked at by signs.
 const MOST_AFTER_GRAPH: usize = 100_000;
+/// Codes of so many rows ahead are asked for while one is looked at.
+const AHEAD: usize = 8;
 /// Looking at a single vector takes as long as at so many, one after another, by all their codes …
 const SINGLE_CODES: usize = 8;
 /// … and one by its signs as long as so many.
@@ -112,7 +114,15 @@ pub(super) fn by_all_codes(
 /// Offers some rows.
 fn compare(vectors: &Vectors, rows: &[u32], query: &[i8], best: &mut Best) {
     let kernel = kernels::dots();
-    for &row in rows {
+    let codes = |row| {
+        let (block, place): (&Block, usize) = vectors.place(row);
+        block.codes.of(place)
+    };
+    for (index, &row) in rows.iter().enumerate() {
+        // They lie anywhere, and one would be waited for after the other.
+        if let Some(&row) = rows.get(index + AHEAD) {
+            kernels::bring_near(codes(row));
+        }
         let (block, place) = vectors.place(row);
         let mut dot = [0];
         kernel(

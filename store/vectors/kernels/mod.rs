@@ -41,6 +41,20 @@ pub(crate) fn available() -> Vec<(&'static str, Dots)> {
     kernels
 }
 
+/// Has codes that are going to be looked at brought near.
+pub(crate) fn bring_near(codes: &[i8]) {
+    /// What comes at a time.
+    const LINE: usize = 64;
+    #[cfg(target_arch = "x86_64")]
+    for line in codes.chunks(LINE) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: it reads nothing and cannot fail, wherever it points to.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (codes, LINE);
+}
+
 /// That every vector is there.
 fn check(query: &[i8], codes: &[i8], stride: usize, out: &[i32]) {
     if let Some(last) = out.len().checked_sub(1) {
