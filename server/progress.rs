@@ -95,6 +95,8 @@ fn draw(progress: &Progress, done: &AtomicBool) {
 
 fn log(progress: &Progress, done: &AtomicBool) {
     let mut last = Instant::now();
+    // Said once, so that who reads along knows that there is no need to wait.
+    let mut already = "; they are searched by words already";
     while !done.load(Ordering::Acquire) {
         std::thread::park_timeout(TICK);
         if last.elapsed() < LINE_EVERY {
@@ -103,8 +105,12 @@ fn log(progress: &Progress, done: &AtomicBool) {
         last = Instant::now();
         let now = progress.snapshot();
         let (position, length) = extent(&now);
+        let besides = match now.stage {
+            Stage::Embedding => std::mem::take(&mut already),
+            _ => "",
+        };
         tracing::info!(
-            "{} {position} of {} {}",
+            "{} {position} of {} {}{besides}",
             word(now.stage),
             length.max(position),
             unit(now.stage)
