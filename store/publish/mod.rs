@@ -256,8 +256,10 @@ impl Publisher {
     /// Makes the file of vectors anew from the catalog: written whole, then made the one that counts. Passages whose embeddings are
     /// damaged are not in it, and wait for new ones.
     fn rebuild_vectors(&mut self) -> Result<(), StoreError> {
-        let generation = self.generation + 1;
-        let seq = self.catalog.read(|connection| catalog::seq_at(connection, SEQ))?;
+        let (generation, seq) = self.catalog.read(|connection| {
+            let at = |key| catalog::seq_at(connection, key);
+            Ok((at(GENERATION)? + 1, at(SEQ)?))
+        })?;
         let mut file = VectorFile::create(&vectors::path_of(&self.dir, generation), self.model.dimensions)?;
         let mut all = Vectors::new(self.model.dimensions, Some(file.reader()?));
         let mut rows = Vec::new();
