@@ -83,10 +83,10 @@ pub(super) fn contents(catalog: &Catalog) -> Found {
             wrong.push(format!("{embeddings} embeddings that are not what was written"));
         }
         let (jobs, items) = catalog::damaged_jobs(connection)?;
-        if jobs.len() + items.len() > 0 {
+        let entries = jobs.len() + items.len();
+        if entries > 0 {
             wrong.push(format!(
-                "{} entries of the log of jobs that do not read back",
-                jobs.len() + items.len()
+                "{entries} entries of the log of jobs that do not read back"
             ));
         }
         Ok(match wrong.is_empty() {

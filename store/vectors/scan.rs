@@ -114,14 +114,11 @@ pub(super) fn by_all_codes(
 /// Offers some rows.
 fn compare(vectors: &Vectors, rows: &[u32], query: &[i8], best: &mut Best) {
     let kernel = kernels::dots();
-    let codes = |row| {
-        let (block, place): (&Block, usize) = vectors.place(row);
-        block.codes.of(place)
-    };
     for (index, &row) in rows.iter().enumerate() {
         // They lie anywhere, and one would be waited for after the other.
         if let Some(&row) = rows.get(index + AHEAD) {
-            kernels::bring_near(codes(row));
+            let (block, place) = vectors.place(row);
+            kernels::bring_near(block.codes.of(place));
         }
         let (block, place) = vectors.place(row);
         let mut dot = [0];
