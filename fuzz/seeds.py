@@ -186,3 +186,22 @@ documents = {
 }
 for ending, text in documents.items():
     seed("documents", f"ending-{ending}", bytes([ending, 4]) + text.encode())
+
+# Questions: how is asked, then the query, the filter and the field of a boost.
+questions = {
+    "words": (0x00, 0x02, "copy the binary", "", ""),
+    "syntax": (0x20, 0x07, "title:install -path:notes heading:\"on debian\" kind:markdown -\"max file\" \"read file\"", "", ""),
+    "all": (0x10, 0x04, "open index path", '{"type": "code"}', ""),
+    "languages": (0x80, 0x05, "Stra\u00dfe chevaux \u6771\u4eac e\u0301te\u0301", "", ""),
+    "filter": (
+        0x40, 0x07, "install limits",
+        compact({"$or": [
+            {"folder": {"$prefix": "guide/"}}, {"$not": {"team": {"$in": ["docs", 3]}}}, {"date": {"$gte": "2026-01-01"}},
+            {"path": {"$glob": "**/*.{md,txt}"}},
+        ]}).decode(), "",
+    ),
+    "boost": (0x00, 0xa7, "install", "", "timestamp"),
+    "hybrid": (0x23, 0x0f, "where does it stand?", '{"edition": {"$lte": 3}}', "edition"),
+}
+for name, (how, of_what, *parts) in questions.items():
+    seed("questions", name, bytes([how, of_what]) + END.join(part.encode() for part in parts))
