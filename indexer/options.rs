@@ -57,7 +57,7 @@ impl IndexOptions {
     /// read again.
     pub(crate) fn recipe(&self) -> String {
         /// To be raised whenever a parser or the chunker gives something else for the same bytes.
-        const PARSERS: u32 = 2;
+        const PARSERS: u32 = 3;
         format!(
             "parsers {PARSERS}, {} tokens, {} % overlap, files up to {} bytes",
             self.chunk_tokens, self.chunk_overlap_percent, self.max_file_size

@@ -61,6 +61,9 @@ pub(super) enum PackageKind {
     Archive,
 }
 
+/// Files that a package of Apple's iWork has, from its latest versions to those of before 2013.
+const IWORK: [&str; 3] = ["Index/Document.iwa", "Index.zip", "buildVersionHistory.plist"];
+
 /// What `package` is, by the files in it.
 ///
 /// # Errors
@@ -94,9 +97,7 @@ pub(super) fn of_package(package: &mut Package<'_>) -> Result<PackageKind, Refus
         () if inside("xl/workbook.bin") => PackageKind::Workbook("xlsb"),
         () if is_office && inside("xl/") => PackageKind::Workbook("xlsx"),
         () if names.iter().any(|name| name == "META-INF/container.xml") => PackageKind::Epub,
-        () if inside("Index/Document.iwa") || inside("Index.zip") => {
-            PackageKind::Unsupported("an Apple iWork document")
-        }
+        () if IWORK.iter().any(|name| inside(name)) => PackageKind::Unsupported("an Apple iWork document"),
         () => PackageKind::Archive,
     })
 }

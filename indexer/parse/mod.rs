@@ -9,6 +9,7 @@ mod epub;
 mod format;
 mod front_matter;
 mod html;
+mod line_ends;
 mod mail;
 mod man;
 mod markdown;

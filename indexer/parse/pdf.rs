@@ -1,10 +1,16 @@
 //! PDF: the text of each page in reading order, with the headings, lists and tables that its layout shows.
 
+use std::ops::ControlFlow;
+
 use autorag_store::Metadata;
 use unpdf::model::ListStyle;
-use unpdf::{Block, Document, Error, InlineContent, Page, Paragraph, ParseOptions, Table};
+use unpdf::{
+    Block, Error, InlineContent, Page, PageStreamOptions, Paragraph, ParseEvent, ParseOptions, PdfParser,
+    Table,
+};
 
 use super::composer::{Composer, one_line};
+use super::line_ends::{LineEnds, letters_of};
 use super::{Parsed, Refusal, Structure};
 
 /// Most pages that are read. Page trees can say anything.
@@ -13,63 +19,109 @@ const MOST_PAGES: u32 = 20_000;
 const DEEPEST_LIST: u8 = 8;
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Refusal> {
-    let options = ParseOptions {
+    let parser = PdfParser::from_bytes_with_options(bytes, ParseOptions::new().lenient()).map_err(refusal)?;
+    let options = PageStreamOptions {
         // Files are parsed side by side already.
         parallel: false,
-        ..ParseOptions::new().lenient()
+        ..PageStreamOptions::default()
     };
-    let document = unpdf::parse_bytes_with_options(bytes, options).map_err(|error| match error {
+    let mut reading = Reading::default();
+    // Page by page: a manual of a thousand pages takes hundreds of megabytes when all of them are held.
+    parser
+        .for_each_page(options, |event| reading.take(event))
+        .map_err(refusal)?;
+    reading.finish()
+}
+
+fn refusal(error: Error) -> Refusal {
+    match error {
         Error::Encrypted | Error::InvalidPassword => Refusal::error("encrypted with a password"),
         error => Refusal::error(format!("broken PDF: {}", one_line(&error.to_string()))),
-    })?;
-    let mut composer = Composer::default();
-    let mut last = 0;
-    let mut without_text = 0u64;
-    for page in &document.pages {
-        if page.number > MOST_PAGES {
+    }
+}
+
+/// What has been read of a document.
+#[derive(Default)]
+struct Reading {
+    composer: Composer,
+    line_ends: LineEnds,
+    said: unpdf::model::Metadata,
+    /// Number of the last page that was read.
+    last: u32,
+    read: u32,
+    without_text: u32,
+    unreadable: u32,
+    images: u64,
+}
+
+impl Reading {
+    /// Takes in what comes next; `Break` where there are too many pages.
+    fn take(&mut self, event: ParseEvent) -> ControlFlow<()> {
+        match event {
+            ParseEvent::DocumentStart { metadata, .. } => {
+                self.said = metadata;
+                if self.said.page_count > MOST_PAGES {
+                    return ControlFlow::Break(());
+                }
+            }
+            ParseEvent::PageParsed(page) => self.page(&page),
+            ParseEvent::PageFailed { .. } => self.unreadable += 1,
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn page(&mut self, page: &Page) {
+        // A page that could not be read is left out, and the next one keeps its number.
+        for _ in self.last..page.number {
+            self.composer.page();
+        }
+        self.last = page.number;
+        self.read += 1;
+        self.images += u64::from(page.image_op_count);
+        self.unreadable += u32::from(page.undecodable_content_streams > 0);
+        self.without_text += u32::from(!write_page(page, &mut self.line_ends, &mut self.composer));
+    }
+
+    fn finish(self) -> Result<Parsed, Refusal> {
+        if self.said.page_count > MOST_PAGES {
             return Err(Refusal::error(format!(
                 "it has more than {MOST_PAGES} pages; split it"
             )));
         }
-        // A page that could not be read is left out, and the next one keeps its number.
-        for _ in last..page.number {
-            composer.page();
+        let empty = match (self.images, self.read) {
+            (_, 0) => return Err(Refusal::error("broken PDF: none of its pages can be read")),
+            (0, _) => "no text layer, and no images either",
+            _ => "no text layer (a scan?)",
+        };
+        let mut parsed = self.composer.finish("pdf", empty)?;
+        let first_heading = match &parsed.structure {
+            Structure::Headings(headings) => headings.first().map(|heading| heading.text.clone()),
+            _ => None,
+        };
+        let (title, mut metadata) = information(&self.said);
+        metadata.insert("pages".into(), self.said.page_count.into());
+        for (name, pages) in [
+            ("pages_without_text", self.without_text),
+            ("pages_unreadable", self.unreadable),
+        ] {
+            if pages > 0 {
+                metadata.insert(name.into(), pages.into());
+            }
         }
-        last = page.number;
-        without_text += u64::from(!write_page(page, &mut composer));
+        parsed.title = title.or(first_heading);
+        parsed.metadata = metadata;
+        Ok(parsed)
     }
-    let images: u64 = document
-        .pages
-        .iter()
-        .map(|page| u64::from(page.image_op_count))
-        .sum();
-    let empty = match (images, document.pages.len()) {
-        (_, 0) => return Err(Refusal::error("broken PDF: none of its pages can be read")),
-        (0, _) => "no text layer, and no images either",
-        _ => "no text layer (a scan?)",
-    };
-    let mut parsed = composer.finish("pdf", empty)?;
-    let first_heading = match &parsed.structure {
-        Structure::Headings(headings) => headings.first().map(|heading| heading.text.clone()),
-        _ => None,
-    };
-    let (title, mut metadata) = information(&document);
-    metadata.insert("pages".into(), document.metadata.page_count.into());
-    if without_text > 0 {
-        metadata.insert("pages_without_text".into(), without_text.into());
-    }
-    parsed.title = title.or(first_heading);
-    parsed.metadata = metadata;
-    Ok(parsed)
 }
 
 /// Writes a page; whether it had text.
-fn write_page(page: &Page, composer: &mut Composer) -> bool {
+fn write_page(page: &Page, line_ends: &mut LineEnds, composer: &mut Composer) -> bool {
     let mut wrote = false;
     for block in &page.elements {
         match block {
             Block::Paragraph(paragraph) => {
-                let text = text_of(paragraph);
+                let text = line_ends.mend(&text_of(paragraph));
                 wrote |= !text.trim().is_empty();
                 write_paragraph(paragraph, &text, composer);
             }
@@ -119,7 +171,16 @@ fn text_of(paragraph: &Paragraph) -> String {
     // Marks of direction and soft hyphens stand between letters without being any.
     let is_invisible = |c: char| matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.retain(|c| !is_invisible(c));
-    text
+    match text.contains(|c| letters_of(c).is_some()) {
+        true => text.chars().fold(String::new(), |mut spelled, c| {
+            match letters_of(c) {
+                Some(letters) => spelled.push_str(letters),
+                None => spelled.push(c),
+            }
+            spelled
+        }),
+        false => text,
+    }
 }
 
 /// The cells of a table at their columns.
@@ -141,8 +202,7 @@ fn rows(table: &Table) -> Vec<Vec<String>> {
 }
 
 /// Title and metadata that the file says it has.
-fn information(document: &Document) -> (Option<String>, Metadata) {
-    let said = &document.metadata;
+fn information(said: &unpdf::model::Metadata) -> (Option<String>, Metadata) {
     let mut metadata = Metadata::new();
     let dates = [&said.created, &said.modified].map(|date| date.as_ref().map(|date| date.to_rfc3339()));
     let [created, modified] = dates;
@@ -155,7 +215,7 @@ fn information(document: &Document) -> (Option<String>, Metadata) {
     ] {
         let value = value
             .map(|value| one_line(&value))
-            .filter(|value| !value.is_empty());
+            .filter(|value| !value.is_empty() && !is_placeholder(value));
         if let Some(value) = value {
             metadata.insert(name.into(), value.into());
         }
@@ -165,14 +225,23 @@ fn information(document: &Document) -> (Option<String>, Metadata) {
     (title, metadata)
 }
 
-/// Titles that programs put in when no one gave one: names of files.
+/// What programs write where no one gave an author, subject or title, in brackets or without.
+fn is_placeholder(value: &str) -> bool {
+    let bare = value.trim_start_matches('(').trim_end_matches(')');
+    ["anonymous", "unspecified", "untitled"]
+        .iter()
+        .any(|word| bare.eq_ignore_ascii_case(word))
+}
+
+/// Titles that programs put in when no one gave one: names of files, mostly.
 fn is_made_up(title: &str) -> bool {
     const ENDINGS: &[&str] = &[
         ".doc", ".docx", ".dvi", ".pdf", ".tex", ".indd", ".qxd", ".ppt", ".pptx", ".xls", ".xlsx", ".odt",
         ".html", ".htm",
     ];
     let lower = title.to_lowercase();
-    lower == "untitled"
+    is_placeholder(title)
+        || lower == "powerpoint presentation"
         || lower.starts_with("microsoft word - ")
         || ENDINGS.iter().any(|ending| lower.ends_with(ending))
 }
@@ -184,6 +253,7 @@ mod tests {
     #[test]
     fn titles_that_no_one_gave() {
         assert!(is_made_up("Report.DOCX") && is_made_up("Untitled") && is_made_up("Microsoft Word - a"));
-        assert!(!is_made_up("Report"));
+        assert!(is_made_up("(anonymous)") && is_made_up("PowerPoint Presentation"));
+        assert!(!is_made_up("Report") && !is_made_up("Anonymous letters"));
     }
 }

@@ -135,6 +135,18 @@ fn archives_of_office_files() {
 }
 
 #[test]
+fn iwork_is_no_archive() {
+    for name in ["Index/Document.iwa", "Index.zip", "buildVersionHistory.plist"] {
+        let file = package(&[(name, "bytes"), ("index.xml", "<text>Letter</text>")]);
+        let refusal = parse("letter.pages", &file).unwrap_err();
+        assert_eq!(
+            (refusal.status, refusal.reason.as_str()),
+            (ItemStatus::Skipped, "an Apple iWork document: not supported")
+        );
+    }
+}
+
+#[test]
 fn pages_of_a_pdf() {
     let parsed = parse("a.pdf", &pdf(&["first page of it\nsecond line", "another one"])).unwrap();
     assert_eq!(parsed.pages.len(), 2);
@@ -144,6 +156,12 @@ fn pages_of_a_pdf() {
         "{}",
         parsed.text
     );
+    let parted = parse(
+        "a.pdf",
+        &pdf(&["It goes on in the docu-\nmentation of it\nfor all"]),
+    )
+    .unwrap();
+    assert!(parted.text.contains("the documentation of it"), "{}", parted.text);
     let refusal = parse("scan.pdf", &pdf(&["", ""])).unwrap_err();
     assert!(refusal.reason.contains("no text layer"), "{refusal:?}");
 }

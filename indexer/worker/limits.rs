@@ -1,11 +1,17 @@
 //! What a parsing process may use.
 
+use std::time::Duration;
+
 /// Address space, bytes. The program itself takes some 60 MB of it.
 #[cfg(unix)]
 const MEMORY: u64 = 512 << 20;
-/// Time of a processor for one file, seconds. It ends a process whose parent has been killed and cannot any more.
-#[cfg(unix)]
-const SECONDS: u64 = 30;
+/// Time that a file may take besides what it always may, for each megabyte of it. A PDF of 1,600 pages is 7 MB.
+const A_MEGABYTE: Duration = Duration::from_secs(10);
+
+/// How long a file of `bytes` may take where a small one may take `least`.
+pub(super) fn allowance(least: Duration, bytes: usize) -> Duration {
+    least + A_MEGABYTE * u32::try_from(bytes >> 20).unwrap_or(u32::MAX)
+}
 
 /// Limits this process: memory, and neither files nor images of its memory. A limit that the system refuses to set is as it was.
 #[cfg(unix)]
@@ -16,12 +22,15 @@ pub(super) fn confine() {
     }
 }
 
-/// Lets this process use as much time as a file may take from now on.
+/// Lets this process use so much time of a processor from now on. It ends one whose parent has been killed and cannot any more.
 #[cfg(unix)]
-pub(super) fn allow_time() {
+pub(super) fn allow_time(time: Duration) {
     use rustix::time::{ClockId, clock_gettime};
     let used = clock_gettime(ClockId::ProcessCPUTime).tv_sec;
-    set(rustix::process::Resource::Cpu, used.unsigned_abs() + SECONDS);
+    set(
+        rustix::process::Resource::Cpu,
+        used.unsigned_abs() + time.as_secs(),
+    );
 }
 
 #[cfg(unix)]
@@ -37,4 +46,4 @@ fn set(resource: rustix::process::Resource, limit: u64) {
 pub(super) fn confine() {}
 
 #[cfg(not(unix))]
-pub(super) fn allow_time() {}
+pub(super) fn allow_time(_: Duration) {}

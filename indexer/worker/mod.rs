@@ -16,6 +16,9 @@ pub(crate) use pool::ParserPool;
 
 use crate::parse::{Refusal, contained, parse};
 
+/// How long a small file may take, of a processor's time and as waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How to start a process that parses: one that ends up in [`serve_parser`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParserCommand {
@@ -23,17 +26,17 @@ pub struct ParserCommand {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
-    /// How long a file may take.
+    /// How long a small file may take; a larger one has ten seconds more for each megabyte.
     pub patience: Duration,
 }
 
 impl ParserCommand {
-    /// `program` with `arguments`, and the usual patience of 30 s a file.
+    /// `program` with `arguments`, and the usual patience.
     pub fn new(program: PathBuf, arguments: Vec<OsString>) -> ParserCommand {
         ParserCommand {
             program,
             arguments,
-            patience: Duration::from_secs(30),
+            patience: PATIENCE,
         }
     }
 }
@@ -48,7 +51,7 @@ pub fn serve_parser(mut input: impl Read, mut output: impl Write) -> std::io::Re
     std::panic::set_hook(Box::new(|_| {}));
     limits::confine();
     while let Some(request) = frames::read(&mut input)? {
-        limits::allow_time();
+        limits::allow_time(limits::allowance(PATIENCE, request.len()));
         let outcome = match frames::split_request(&request) {
             Some((path, bytes)) => contained(|| parse(path, bytes)),
             None => Err(Refusal::error("the parser could not read its input")),

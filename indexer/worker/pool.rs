@@ -4,10 +4,11 @@ use std::io::BufReader;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
-use super::{ParserCommand, frames};
+use super::{ParserCommand, frames, limits};
 use crate::parse::{Parsed, Refusal};
 
 /// Files after which a process is replaced: what a parser leaks must not add up.
@@ -51,7 +52,7 @@ impl ParserPool {
             match self.ask(parser, path, bytes) {
                 // What files before this one left behind may have been too much.
                 Err(Failure::Ended(_)) => {}
-                outcome => return self.explained(outcome),
+                outcome => return self.explained(outcome, bytes.len()),
             }
         }
         let fresh = self.start().map_err(|error| {
@@ -61,7 +62,7 @@ impl ParserPool {
             ))
         })?;
         let outcome = self.ask(fresh, path, bytes);
-        self.explained(outcome)
+        self.explained(outcome, bytes.len())
     }
 
     /// Ends all processes that wait for a file.
@@ -96,13 +97,14 @@ impl ParserPool {
     /// Has `parser` parse a file. It waits for the next one only if it has answered.
     fn ask(&self, mut parser: Parser, path: &str, bytes: &[u8]) -> Result<Result<Parsed, Refusal>, Failure> {
         let late = AtomicBool::new(false);
+        let patience = self.patience(bytes.len());
         let (done, waiting) = bounded::<()>(0);
         let Parser {
             child, input, output, ..
         } = &mut parser;
         let answer = std::thread::scope(|scope| {
             scope.spawn(|| {
-                if waiting.recv_timeout(self.command.patience) == Err(RecvTimeoutError::Timeout) {
+                if waiting.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
                     late.store(true, Ordering::Relaxed);
                     // Where it has just ended by itself there is nothing to kill.
                     let _ = child.kill();
@@ -135,17 +137,24 @@ impl ParserPool {
         Ok(outcome)
     }
 
-    fn explained(&self, outcome: Result<Result<Parsed, Refusal>, Failure>) -> Result<Parsed, Refusal> {
+    /// How long to wait for a file of `bytes`.
+    fn patience(&self, bytes: usize) -> Duration {
+        limits::allowance(self.command.patience, bytes)
+    }
+
+    fn explained(
+        &self,
+        outcome: Result<Result<Parsed, Refusal>, Failure>,
+        bytes: usize,
+    ) -> Result<Parsed, Refusal> {
         outcome.unwrap_or_else(|failure| {
-            let refusal = match failure {
-                Failure::TookTooLong => {
-                    let patience = self.command.patience.as_secs();
-                    // The machine may have been busy.
-                    Refusal::for_now(format!("parsing it took longer than {patience} s"))
-                }
-                Failure::Ended(status) => status.map_or_else(|| Refusal::error(CRASHED), explain),
-            };
-            Err(refusal)
+            Err(match failure {
+                Failure::TookTooLong => too_long(self.patience(bytes)),
+                Failure::Ended(status) => status.map_or_else(
+                    || Refusal::error(CRASHED),
+                    |status| explain(status, self.patience(bytes)),
+                ),
+            })
         })
     }
 }
@@ -160,9 +169,14 @@ impl Drop for Parser {
 
 const CRASHED: &str = "the parser crashed on this file";
 
-/// What it means that a process ended so.
+/// The machine may have been busy.
+fn too_long(patience: Duration) -> Refusal {
+    Refusal::for_now(format!("parsing it took longer than {} s", patience.as_secs()))
+}
+
+/// What it means that a process ended so, which had that long.
 #[cfg(unix)]
-fn explain(status: ExitStatus) -> Refusal {
+fn explain(status: ExitStatus, patience: Duration) -> Refusal {
     use std::os::unix::process::ExitStatusExt;
     const SIGABRT: i32 = 6;
     const SIGXCPU: i32 = 24;
@@ -171,13 +185,13 @@ fn explain(status: ExitStatus) -> Refusal {
         Some(SIGABRT) => {
             Refusal::error("parsing it needs more than 512 MB of memory, or it is nested too deep")
         }
-        Some(SIGXCPU) => Refusal::for_now("parsing it took longer than 30 s"),
+        Some(SIGXCPU) => too_long(patience),
         _ => Refusal::error(CRASHED),
     }
 }
 
 #[cfg(not(unix))]
-fn explain(_: ExitStatus) -> Refusal {
+fn explain(_: ExitStatus, _: Duration) -> Refusal {
     Refusal::error(CRASHED)
 }
 
@@ -185,7 +199,6 @@ fn explain(_: ExitStatus) -> Refusal {
 #[cfg(unix)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn refused(program: &str, arguments: &[&str], patience: Duration) -> (String, bool) {
         let pool = ParserPool::new(ParserCommand {
@@ -193,7 +206,8 @@ mod tests {
             arguments: arguments.iter().map(Into::into).collect(),
             patience,
         });
-        let refusal = pool.parse("a.pdf", &vec![0; 1 << 20]).unwrap_err();
+        // More than a pipe holds, and less than what earns more time.
+        let refusal = pool.parse("a.pdf", &vec![0; 1 << 19]).unwrap_err();
         (refusal.reason, refusal.may_pass)
     }
 
