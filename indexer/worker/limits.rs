@@ -47,3 +47,15 @@ pub(super) fn confine() {}
 
 #[cfg(not(unix))]
 pub(super) fn allow_time(_: Duration) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_file_has_more_time() {
+        let allowed = |bytes| allowance(Duration::from_secs(30), bytes).as_secs();
+        assert_eq!(allowed(1000), 30);
+        assert_eq!(allowed(7 << 20), 100);
+    }
+}
