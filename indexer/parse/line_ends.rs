@@ -85,17 +85,23 @@ fn letters_at_end(text: &str) -> &str {
     &text[letters.len()..]
 }
 
-/// The letters of a ligature that is a character of its own. To a model that has not seen them, "ﬁle" is no word.
-pub(super) fn letters_of(c: char) -> Option<&'static str> {
-    Some(match c {
-        '\u{fb00}' => "ff",
-        '\u{fb01}' => "fi",
-        '\u{fb02}' => "fl",
-        '\u{fb03}' => "ffi",
-        '\u{fb04}' => "ffl",
-        '\u{fb05}' | '\u{fb06}' => "st",
-        _ => return None,
-    })
+/// `text` with the letters of ligatures that are characters of their own. To a model that has not seen them, "ﬁle" is no word.
+pub(super) fn spelled(text: String) -> String {
+    const LIGATURES: [(char, &str); 7] = [
+        ('\u{fb00}', "ff"),
+        ('\u{fb01}', "fi"),
+        ('\u{fb02}', "fl"),
+        ('\u{fb03}', "ffi"),
+        ('\u{fb04}', "ffl"),
+        ('\u{fb05}', "st"),
+        ('\u{fb06}', "st"),
+    ];
+    LIGATURES
+        .iter()
+        .fold(text, |text, (ligature, letters)| match text.contains(*ligature) {
+            true => text.replace(*ligature, letters),
+            false => text,
+        })
 }
 
 #[cfg(test)]
@@ -114,6 +120,15 @@ mod tests {
             "the documentation of programmers"
         );
         assert_eq!(mended("Über- setzung"), "Übersetzung");
+    }
+
+    #[test]
+    fn ligatures_are_spelled_out() {
+        assert_eq!(
+            spelled("\u{fb01}rst, a\u{fb04}uent, \u{fb06}ag".into()),
+            "first, affluent, stag"
+        );
+        assert_eq!(spelled("Straße, cæsar".into()), "Straße, cæsar");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use unpdf::{
 };
 
 use super::composer::{Composer, one_line};
-use super::line_ends::{LineEnds, letters_of};
+use super::line_ends::{LineEnds, spelled};
 use super::{Parsed, Refusal, Structure};
 
 /// Most pages that are read. Page trees can say anything.
@@ -171,16 +171,7 @@ fn text_of(paragraph: &Paragraph) -> String {
     // Marks of direction and soft hyphens stand between letters without being any.
     let is_invisible = |c: char| matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.retain(|c| !is_invisible(c));
-    match text.contains(|c| letters_of(c).is_some()) {
-        true => text.chars().fold(String::new(), |mut spelled, c| {
-            match letters_of(c) {
-                Some(letters) => spelled.push_str(letters),
-                None => spelled.push(c),
-            }
-            spelled
-        }),
-        false => text,
-    }
+    spelled(text)
 }
 
 /// The cells of a table at their columns.
