@@ -69,9 +69,19 @@ pub(crate) fn judge(candidates: &mut [FusedCandidate], heard: Heard, signals: &S
     let last = dense.map(|place| place.score).fold(1.0, f32::min);
     let mut most = 1.0f32;
     for candidate in candidates {
-        let coverage = candidate.lexical.map_or(0.0, |place| place.score / ceiling);
-        let cosine = candidate.dense.map_or(last, |place| place.score);
-        let own = curve.at(coverage.clamp(0.0, 1.0), cosine.clamp(0.0, 1.0), signals.foreign);
+        let by = |curve: &Curve, cosine: f32| {
+            let coverage = candidate.lexical.map_or(0.0, |place| place.score / ceiling);
+            curve.at(coverage.clamp(0.0, 1.0), cosine.clamp(0.0, 1.0), signals.foreign)
+        };
+        let own = match candidate.dense {
+            Some(place) => by(&curve, place.score),
+            // It may have no vector yet: then its words alone tell.
+            None if heard.lexical && heard.dense => {
+                let missing = signals.missing;
+                (1.0 - missing) * by(&curve, last) + missing * by(&WORDS, last)
+            }
+            None => by(&curve, last),
+        };
         most = most.min(own);
         candidate.relevance = most;
     }
@@ -158,6 +168,22 @@ mod tests {
         assert!(relevance(Some(1.0), None, words, 0.0) < 0.1);
         assert!(relevance(None, Some(0.8), meaning, 0.0) > 0.8);
         assert!(relevance(None, Some(0.15), meaning, 0.0) < 0.1);
+    }
+
+    #[test]
+    fn words_alone_tell_where_the_vector_may_be_missing() {
+        let judged = |missing| {
+            let signals = Signals {
+                lexical_ceiling: 20.0,
+                missing,
+                ..Signals::default()
+            };
+            let mut pair = [candidate(Some(11.0), None), candidate(None, Some(0.1))];
+            judge(&mut pair, BOTH_HEARD, &signals);
+            pair[0].relevance
+        };
+        assert!(judged(0.0) < 0.5, "{}", judged(0.0));
+        assert!(judged(0.9) > 0.8, "{}", judged(0.9));
     }
 
     proptest! {

@@ -140,7 +140,11 @@ pub(crate) fn retrieve(
             true => near_code(snapshot, &retrieved.dense, &mut retrieved.read)?,
             false => 0.0,
         };
-        retrieved.signals = Signals::new(plain, tokens, &retrieved.lexical, ceiling, near_code);
+        let counts = snapshot.counts();
+        retrieved.signals = Signals {
+            missing: (1.0 - counts.embedded as f32 / counts.passages.max(1) as f32).clamp(0.0, 1.0),
+            ..Signals::new(plain, tokens, &retrieved.lexical, ceiling, near_code)
+        };
         Ok(retrieved)
     })
 }

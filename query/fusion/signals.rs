@@ -36,6 +36,8 @@ pub struct Signals {
     pub lead: f32,
     /// BM25 of an imaginary passage that has every word of the question over and over.
     pub lexical_ceiling: f32,
+    /// Share of the passages that have no vector yet: what the dense list does not have may be near all the same.
+    pub missing: f32,
 }
 
 impl Signals {
@@ -72,7 +74,14 @@ impl Signals {
             },
             lead: lead.clamp(0.0, 1.0),
             lexical_ceiling,
+            missing: 0.0,
         }
+    }
+
+    /// [`Signals::dense_weight`] for a candidate that the dense list does not have, which it speaks of only so far as it would have
+    /// had a vector.
+    pub(crate) fn dense_weight_unseen(&self) -> f32 {
+        self.dense_weight() * (1.0 - self.missing)
     }
 
     /// How much the dense list counts, from 0 to 1; the lexical one has the rest.

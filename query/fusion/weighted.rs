@@ -11,13 +11,14 @@ use super::{FusedCandidate, Signals, joined, ordered};
 
 /// The weighted sum of both scores.
 pub(super) fn fuse(lexical: &[Candidate], dense: &[Candidate], signals: &Signals) -> Vec<FusedCandidate> {
-    let weight = match (lexical.is_empty(), dense.is_empty()) {
-        (true, _) => 1.0,
-        (false, true) => 0.0,
-        (false, false) => signals.dense_weight(),
+    let (seen, unseen) = match (lexical.is_empty(), dense.is_empty()) {
+        (true, _) => (1.0, 1.0),
+        (false, true) => (0.0, 0.0),
+        (false, false) => (signals.dense_weight(), signals.dense_weight_unseen()),
     };
     let scales = Scales::new(lexical, dense, signals.lexical_ceiling);
     scored(lexical, dense, |candidate| {
+        let weight = if candidate.dense.is_some() { seen } else { unseen };
         (1.0 - weight) * scales.lexical(candidate).mean() + weight * scales.dense(candidate).mean()
     })
 }
@@ -87,6 +88,25 @@ mod tests {
     }
 
     #[test]
+    fn while_vectors_are_missing_words_are_not_held_back_for_it() {
+        // The first hit by words has no vector yet.
+        let (lexical, dense) = (
+            list(&[(1, 29.0), (2, 17.0)]),
+            list(&[(3, 0.56), (2, 0.55), (4, 0.2)]),
+        );
+        let first = |missing| {
+            let signals = Signals {
+                code: 1.0,
+                missing,
+                ..signals(52.0)
+            };
+            fuse(&lexical, &dense, &signals)[0].passage
+        };
+        assert_eq!(first(0.0), PassageId(2));
+        assert_eq!(first(0.9), PassageId(1));
+    }
+
+    #[test]
     fn one_list_alone_keeps_its_order() {
         let only = list(&[(3, 0.9), (1, 0.5)]);
         let ids = |fused: Vec<FusedCandidate>| fused.iter().map(|c| c.passage.0).collect::<Vec<_>>();
@@ -105,13 +125,14 @@ mod tests {
             lexical in proptest::collection::btree_map(0u64..40, 0.0f32..90.0, 0..30),
             dense in proptest::collection::btree_map(0u64..40, -1.0f32..1.0, 0..30),
             foreign in 0.0f32..=1.0, code in 0.0f32..=1.0, lead in 0.0f32..=1.0, lexical_ceiling in 0.0f32..200.0,
+            missing in 0.0f32..=1.0,
         ) {
             let sorted = |map: &std::collections::BTreeMap<u64, f32>| {
                 let mut scored: Vec<(u64, f32)> = map.iter().map(|(id, score)| (*id, *score)).collect();
                 scored.sort_by(|a, b| b.1.total_cmp(&a.1));
                 list(&scored)
             };
-            let signals = Signals { foreign, code, lead, lexical_ceiling };
+            let signals = Signals { foreign, code, lead, lexical_ceiling, missing };
             let (one, other) = (sorted(&lexical), sorted(&dense));
             for fused in [fuse(&one, &other, &signals), fuse_by_maximum(&one, &other)] {
                 let union: std::collections::BTreeSet<u64> = lexical.keys().chain(dense.keys()).copied().collect();
