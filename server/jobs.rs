@@ -2,7 +2,7 @@
 
 use autorag_store::{Control, Job, JobCause, JobId, JobState, Store, StoreError};
 
-use crate::corpus::Corpus;
+use crate::instance::Instance;
 
 /// What can be asked of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +89,7 @@ pub fn ask(store: &Store, id: JobId, action: Action) -> Result<Job, JobError> {
     Ok(job)
 }
 
-impl Corpus {
+impl Instance {
     /// Has the folders looked through soon: the job for it, and whether it was under way already.
     ///
     /// # Errors

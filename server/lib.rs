@@ -4,17 +4,17 @@
 //! What it serves is made by the libraries: `autorag-indexer` writes a store, `autorag-query` reads it.
 
 mod activity;
-mod background;
 mod bench;
 pub mod cli;
 mod config;
-mod corpus;
 mod data_dir;
 mod http;
+mod indexer_thread;
+mod instance;
+mod instance_handle;
 mod jobs;
 mod mcp;
 mod model;
 mod progress;
-mod service;
 mod telemetry;
 mod wire;

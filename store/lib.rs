@@ -17,13 +17,13 @@ mod filter;
 mod jobs;
 mod lexical;
 mod lock;
-mod model;
 mod publish;
 mod rebuild;
 mod run;
 mod salvage;
 mod snapshot;
 mod store;
+mod types;
 mod vectors;
 
 pub use control::Control;
@@ -36,13 +36,13 @@ pub use jobs::{
     cancel_held_job, unix_now,
 };
 pub use lexical::{Highlighter, TermMatch};
-pub use model::{
-    Candidate, ContentHash, Counts, DocumentEntry, DocumentId, FileStat, FileState, ItemStatus, Matching,
-    Metadata, ModelIdentity, NewDocument, NewPassage, Passage, PassageId, PendingPassage, Reembedding, Seq,
-    SourceRoot, Span, VectorIndex,
-};
 pub use run::RunState;
 pub use salvage::mend;
 pub use snapshot::Snapshot;
 pub use store::{ChangeBatch, Retry, Store, StoreOptions, model_of};
+pub use types::{
+    Candidate, ContentHash, Counts, DocumentEntry, DocumentId, FileStat, FileState, ItemStatus, Matching,
+    Metadata, ModelIdentity, NewDocument, NewPassage, Passage, PassageId, PendingPassage, Reembedding, Seq,
+    SourceRoot, Span, VectorIndex,
+};
 pub use vectors::BareVectors;

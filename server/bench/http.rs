@@ -12,9 +12,9 @@ use tokio::sync::{oneshot, watch};
 
 use super::timing::Percentiles;
 use crate::config::ServerSettings;
-use crate::corpus::Corpus;
 use crate::http;
-use crate::service::{Opening, Service};
+use crate::instance::Instance;
+use crate::instance_handle::{InstanceHandle, InstanceState};
 
 /// A server of this process on a free port.
 pub struct Served {
@@ -25,22 +25,22 @@ pub struct Served {
 }
 
 impl Served {
-    /// Serves `corpus` until told to stop.
+    /// Serves `instance` until told to stop.
     ///
     /// # Errors
     /// When no port can be had.
-    pub fn start(corpus: Arc<Corpus>) -> anyhow::Result<Served> {
+    pub fn start(instance: Arc<Instance>) -> anyhow::Result<Served> {
         let settings = ServerSettings::default();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let listener = runtime.block_on(TcpListener::bind((settings.addr.ip(), 0)))?;
         let addr = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
-            let (_opened, opening) = watch::channel(Opening::Open(corpus));
-            let service = Service::new(opening, settings.max_concurrent, settings.timeout());
+            let (_opened, opening) = watch::channel(InstanceState::Open(instance));
+            let instance = InstanceHandle::new(opening, settings.max_concurrent, settings.timeout());
             // A sender that is gone says the same as one that has sent.
             let stopped = async { drop(stopped.await) };
-            runtime.block_on(http::serve(listener, service, &settings, stopped))?;
+            runtime.block_on(http::serve(listener, instance, &settings, stopped))?;
             Ok(())
         });
         Ok(Served { addr, stop, thread })

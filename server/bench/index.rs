@@ -15,7 +15,7 @@ use super::prose::Prose;
 use super::timing::resident_mib;
 use crate::config::ModelSettings;
 use crate::config::SearchSettings;
-use crate::corpus::{Access, Corpus, Plan};
+use crate::instance::{Access, Instance, InstanceConfig};
 use crate::model::Models;
 
 /// How often the index is asked whether it answers yet.
@@ -47,7 +47,7 @@ pub fn index(
         name: None,
         path: docs,
     }];
-    let plan = Plan {
+    let config = InstanceConfig {
         sources,
         data_dir: folder.join("index"),
         models: Models::beside(&folder.join("index"), ModelSettings::default()),
@@ -56,7 +56,7 @@ pub fn index(
         reranker: None,
         vector_index: VectorIndex::Flat,
     };
-    let corpus = Corpus::open(plan, Access::Write)?;
+    let instance = Instance::open(config, Access::Write)?;
     writeln!(
         out,
         "indexing {} Markdown files of {} words",
@@ -66,8 +66,8 @@ pub fn index(
     let started = Instant::now();
     let done = AtomicBool::new(false);
     let (report, first, all) = std::thread::scope(|scope| -> anyhow::Result<_> {
-        let watcher = scope.spawn(|| watch(&corpus, bench.files, started, &done));
-        let report = corpus.update(
+        let watcher = scope.spawn(|| watch(&instance, bench.files, started, &done));
+        let report = instance.update(
             &Arc::new(Progress::default()),
             &Cancel::default(),
             None,
@@ -100,7 +100,7 @@ pub fn index(
     )?;
 
     let again = Instant::now();
-    let unchanged = corpus.update(
+    let unchanged = instance.update(
         &Arc::new(Progress::default()),
         &Cancel::default(),
         None,
@@ -150,7 +150,7 @@ fn write_files(bench: &IndexBench, docs: &Path) -> anyhow::Result<()> {
 
 /// When the first, and when every file could be found by BM25, since `started`.
 fn watch(
-    corpus: &Corpus,
+    instance: &Instance,
     files: usize,
     started: Instant,
     done: &AtomicBool,
@@ -162,7 +162,7 @@ fn watch(
     };
     let (mut first, mut all) = (None, None);
     while all.is_none() && !done.load(Ordering::Acquire) {
-        let answer = corpus.search(&request)?;
+        let answer = instance.search(&request)?;
         if !answer.hits.is_empty() {
             first.get_or_insert_with(|| started.elapsed());
         }

@@ -17,7 +17,7 @@ use super::timing::{Percentiles, resident_mib};
 use super::wrk::Wrk;
 use crate::config::ModelSettings;
 use crate::config::SearchSettings;
-use crate::corpus::{Access, Corpus, Plan};
+use crate::instance::{Access, Instance, InstanceConfig};
 use crate::model::Models;
 
 /// Queries before the clock starts, so that files are in memory.
@@ -48,7 +48,7 @@ pub struct SearchBench {
 pub fn search(bench: &SearchBench, folder: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     let docs = folder.join("docs");
     fs_err::create_dir_all(&docs)?;
-    let plan = Plan {
+    let config = InstanceConfig {
         sources: vec![SourceRoot {
             name: None,
             path: docs,
@@ -68,7 +68,7 @@ pub fn search(bench: &SearchBench, folder: &Path, out: &mut impl Write) -> anyho
         true => "filled before".to_owned(),
         false => {
             fill(
-                Corpus::open(plan.clone(), Access::Write)?.engine().store(),
+                Instance::open(config.clone(), Access::Write)?.engine().store(),
                 passages,
                 &mut clusters,
             )?;
@@ -81,8 +81,8 @@ pub fn search(bench: &SearchBench, folder: &Path, out: &mut impl Write) -> anyho
     )?;
 
     let opening = Instant::now();
-    let corpus = Arc::new(Corpus::open(plan, Access::Write)?);
-    let first = corpus.search(&Request::new("a first question"))?;
+    let instance = Arc::new(Instance::open(config, Access::Write)?);
+    let first = instance.search(&Request::new("a first question"))?;
     writeln!(
         out,
         "opened and first answer in {:.0} ms",
@@ -109,7 +109,7 @@ pub fn search(bench: &SearchBench, folder: &Path, out: &mut impl Write) -> anyho
                 filter: filter.clone(),
                 ..Request::new(query.clone())
             };
-            corpus.search(&request).map(drop)
+            instance.search(&request).map(drop)
         };
         queries(WARM_UP, 1).iter().try_for_each(ask)?;
         writeln!(
@@ -124,12 +124,12 @@ pub fn search(bench: &SearchBench, folder: &Path, out: &mut impl Write) -> anyho
             filter: Some(one.clone()),
             ..Request::new(query.clone())
         };
-        let found = corpus.search(&request)?.hits.len();
+        let found = instance.search(&request)?.hits.len();
         anyhow::ensure!(found == 1, "a filter that leaves one passage finds {found}");
         Ok(())
     })?;
     writeln!(out, "{:<24}{times}", "hybrid, one by filter")?;
-    let served = Served::start(Arc::clone(&corpus))?;
+    let served = Served::start(Arc::clone(&instance))?;
     for clients in CLIENTS {
         served.ask(&queries(WARM_UP, 1), clients)?;
         let (times, rate) = served.ask(&queries(bench.queries, 3), clients)?;
@@ -150,17 +150,17 @@ pub fn search(bench: &SearchBench, folder: &Path, out: &mut impl Write) -> anyho
             "memory {resident} MiB, at its peak (while filling) {peak} MiB"
         )?;
     }
-    compare(&corpus, &mut clusters, passages, out)
+    compare(&instance, &mut clusters, passages, out)
 }
 
 /// What a flat list of 32-bit values finds, and how long it takes, against the index of vectors.
 fn compare(
-    corpus: &Corpus,
+    instance: &Instance,
     clusters: &mut Clusters,
     passages: usize,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let snapshot = corpus.engine().store().snapshot()?;
+    let snapshot = instance.engine().store().snapshot()?;
     let queries: Vec<Vec<f32>> = (0..COMPARED as u64)
         .map(|number| clusters.query(number))
         .collect();

@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::interrupt::cancel_on_signal;
 use super::options::{CommonFlags, Setup, WalkFlags};
 use super::whole;
-use crate::corpus::{Access, Corpus, Plan};
+use crate::instance::{Access, Instance, InstanceConfig};
 use crate::progress;
 
 /// Exit status where something was found that is not repaired, and where nothing could be checked.
@@ -52,7 +52,7 @@ struct Line {
 
 impl Doctor {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let (setup, plan, checks) = match self.examined() {
+        let (setup, config, checks) = match self.examined() {
             Ok(examined) => examined,
             Err(error) => {
                 writeln!(std::io::stderr(), "autorag: {}", whole(&error))?;
@@ -63,7 +63,7 @@ impl Doctor {
         let damaged: Vec<StorePart> = damaged.map(|check| check.part).collect();
         let mut lines: Vec<Line> = checks.iter().map(line).collect();
         if self.repair && !damaged.is_empty() {
-            let after = made_anew(&setup, &plan, &damaged).and_then(|()| Ok(examine(&plan.data_dir)?));
+            let after = made_anew(&setup, &config, &damaged).and_then(|()| Ok(examine(&config.data_dir)?));
             match after {
                 Ok(after) => lines = after.iter().map(line).collect(),
                 Err(error) => writeln!(
@@ -78,7 +78,7 @@ impl Doctor {
                 }
             }
         }
-        lines.extend(around(surroundings(&plan.data_dir)));
+        lines.extend(around(surroundings(&config.data_dir)));
         print(&lines, self.json)?;
         let well = lines.iter().all(|line| matches!(line.verdict, "ok" | "repaired"));
         Ok(match well {
@@ -87,23 +87,23 @@ impl Doctor {
         })
     }
 
-    fn examined(&self) -> anyhow::Result<(Setup, Plan, Vec<Check>)> {
+    fn examined(&self) -> anyhow::Result<(Setup, InstanceConfig, Vec<Check>)> {
         let setup = self.common.setup(&WalkFlags::default(), Vec::new())?;
-        let plan = setup.plan(&self.folders)?;
-        let checks = examine(&plan.data_dir)?;
-        Ok((setup, plan, checks))
+        let config = setup.instance_config(&self.folders)?;
+        let checks = examine(&config.data_dir)?;
+        Ok((setup, config, checks))
     }
 }
 
 /// Takes out what is damaged, and has a run put in again what is missing then.
-fn made_anew(setup: &Setup, plan: &Plan, damaged: &[StorePart]) -> anyhow::Result<()> {
-    repair(&plan.data_dir, damaged)?;
-    let corpus = Corpus::open(plan.clone(), Access::Write)?;
+fn made_anew(setup: &Setup, config: &InstanceConfig, damaged: &[StorePart]) -> anyhow::Result<()> {
+    repair(&config.data_dir, damaged)?;
+    let instance = Instance::open(config.clone(), Access::Write)?;
     let cancel = Cancel::default();
     cancel_on_signal(&cancel)?;
     let progress = Arc::new(Progress::default());
     progress::watched(setup.show, &progress, || {
-        corpus.update(&progress, &cancel, None, JobCause::Command)
+        instance.update(&progress, &cancel, None, JobCause::Command)
     })?;
     Ok(())
 }

@@ -16,7 +16,7 @@ use clap::Args;
 use super::answer;
 use super::interrupt::cancel_on_signal;
 use super::options::{CommonFlags, Setup, WalkFlags};
-use crate::corpus::{Access, Corpus, Plan};
+use crate::instance::{Access, Instance, InstanceConfig};
 use crate::model::Models;
 use crate::progress;
 use crate::wire::AnswerWire;
@@ -72,9 +72,9 @@ impl Eval {
         let before = self.compare.as_deref().map(Run::read).transpose()?;
         // Gone with its index when the command ends.
         let scratch = tempfile::tempdir().context("cannot make a temporary folder for the index")?;
-        let corpus = indexed(&setup, &self.folder, &collection, scratch.path())?;
+        let instance = indexed(&setup, &self.folder, &collection, scratch.path())?;
         if let Some(count) = self.known_items {
-            collection = made(&corpus, count, self.seed)?;
+            collection = made(&instance, count, self.seed)?;
             anyhow::ensure!(
                 !collection.questions.is_empty(),
                 "no document of {} has a sentence of 8 to 40 words that stands nowhere else",
@@ -87,13 +87,13 @@ impl Eval {
         );
         let mut out = std::io::stdout().lock();
         if let Some(id) = &self.explain {
-            explain(&mut out, &corpus, &collection, id, self.json)?;
+            explain(&mut out, &instance, &collection, id, self.json)?;
             return Ok(ExitCode::SUCCESS);
         }
-        let counts = corpus.index_state()?;
+        let counts = instance.index_state()?;
         let mut runs = Vec::new();
         for mode in [Mode::Lexical, Mode::Dense, Mode::Hybrid] {
-            runs.push((mode, ranked(&corpus, &collection, mode)?));
+            runs.push((mode, ranked(&instance, &collection, mode)?));
         }
         if self.json {
             let measures: serde_json::Map<String, serde_json::Value> = runs
@@ -138,8 +138,8 @@ impl Eval {
 }
 
 /// Questions that the corpus makes of itself.
-fn made(corpus: &Corpus, count: usize, seed: u64) -> Result<Collection, QueryError> {
-    let snapshot = corpus.engine().store().snapshot()?;
+fn made(instance: &Instance, count: usize, seed: u64) -> Result<Collection, QueryError> {
+    let snapshot = instance.engine().store().snapshot()?;
     let everything = DocumentQuery {
         prefix: None,
         status: Some(ItemStatus::Completed),
@@ -159,7 +159,7 @@ fn made(corpus: &Corpus, count: usize, seed: u64) -> Result<Collection, QueryErr
 /// One question: its relevant documents with their ranks in each mode, and the explained answer.
 fn explain(
     out: &mut impl Write,
-    corpus: &Corpus,
+    instance: &Instance,
     collection: &Collection,
     id: &str,
     json: bool,
@@ -183,7 +183,7 @@ fn explain(
     };
     let mut runs = Vec::new();
     for mode in [Mode::Lexical, Mode::Dense, Mode::Hybrid] {
-        runs.push((mode, ranked(corpus, &one, mode)?));
+        runs.push((mode, ranked(instance, &one, mode)?));
     }
     let judged = collection.judgments.get(id).into_iter().flatten();
     let mut relevant: Vec<(&String, u32)> = judged
@@ -195,7 +195,7 @@ fn explain(
         explain: true,
         ..Request::new(question.text.clone())
     };
-    let answered = AnswerWire::from(corpus.search(&request)?);
+    let answered = AnswerWire::from(instance.search(&request)?);
     if json {
         let relevant: Vec<serde_json::Value> = relevant
             .iter()
@@ -240,21 +240,26 @@ fn as_json(measures: Measures) -> serde_json::Value {
 }
 
 /// The collection's documents in an index under `scratch`, or the folder's index, up to date.
-fn indexed(setup: &Setup, folder: &Path, collection: &Collection, scratch: &Path) -> anyhow::Result<Corpus> {
+fn indexed(
+    setup: &Setup,
+    folder: &Path,
+    collection: &Collection,
+    scratch: &Path,
+) -> anyhow::Result<Instance> {
     let cancel = Cancel::default();
     cancel_on_signal(&cancel)?;
     let progress = Arc::new(Progress::default());
     if collection.documents.is_empty() {
-        let corpus = Corpus::open(setup.plan(&[folder.to_owned()])?, Access::Write)?;
+        let instance = Instance::open(setup.instance_config(&[folder.to_owned()])?, Access::Write)?;
         // Where indexing rests, the index is measured as it is.
-        if !corpus.is_paused() {
+        if !instance.is_paused() {
             progress::watched(setup.show, &progress, || {
-                corpus.update(&progress, &cancel, None, JobCause::Command)
+                instance.update(&progress, &cancel, None, JobCause::Command)
             })?;
         }
-        return Ok(corpus);
+        return Ok(instance);
     }
-    let plan = Plan {
+    let config = InstanceConfig {
         sources: Vec::new(),
         data_dir: scratch.to_owned(),
         options: setup.index_options(),
@@ -263,7 +268,7 @@ fn indexed(setup: &Setup, folder: &Path, collection: &Collection, scratch: &Path
         models: Models::beside(scratch, setup.settings.model.clone()),
         vector_index: setup.settings.vectors.index(),
     };
-    let corpus = Corpus::open(plan, Access::Write)?;
+    let instance = Instance::open(config, Access::Write)?;
     let given = |document: &autorag_query::evaluation::CollectionDocument| GivenDocument {
         key: document.id.clone(),
         title: Some(document.title.clone()).filter(|title| !title.trim().is_empty()),
@@ -271,23 +276,23 @@ fn indexed(setup: &Setup, folder: &Path, collection: &Collection, scratch: &Path
     };
     let documents: Vec<GivenDocument> = collection.documents.iter().map(given).collect();
     let put = progress::watched(setup.show, &progress, || {
-        corpus.put(&documents, &progress, &cancel)
+        instance.put(&documents, &progress, &cancel)
     })?;
     let left_out = documents.len() as u64 - put;
     if left_out > 0 {
         tracing::warn!("{left_out} documents of the collection have no text and are left out");
     }
-    Ok(corpus)
+    Ok(instance)
 }
 
-fn ranked(corpus: &Corpus, collection: &Collection, mode: Mode) -> Result<Run, QueryError> {
+fn ranked(instance: &Instance, collection: &Collection, mode: Mode) -> Result<Run, QueryError> {
     let mut run = Run::default();
     for question in &collection.questions {
         let request = Request {
             mode,
             ..Request::new(question.text.clone())
         };
-        run.insert(&question.id, corpus.engine().rank(&request, DEPTH)?);
+        run.insert(&question.id, instance.engine().rank(&request, DEPTH)?);
     }
     Ok(run)
 }

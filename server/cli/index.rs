@@ -12,7 +12,7 @@ use clap::Args;
 use super::interrupt::cancel_on_signal;
 use super::options::{CommonFlags, WalkFlags};
 use super::{INTERRUPTED, WITHOUT_VECTORS};
-use crate::corpus::{Access, Corpus};
+use crate::instance::{Access, Instance};
 use crate::progress;
 
 #[derive(Debug, Args)]
@@ -33,15 +33,15 @@ pub struct Index {
 impl Index {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let setup = self.common.setup(&self.walk, Vec::new())?;
-        let corpus = Corpus::open(setup.plan(&self.folders)?, Access::Write)?;
-        if corpus.is_paused() {
+        let instance = Instance::open(setup.instance_config(&self.folders)?, Access::Write)?;
+        if instance.is_paused() {
             return Err(IndexError::Paused.into());
         }
         let cancel = Cancel::default();
         cancel_on_signal(&cancel)?;
         let progress = Arc::new(Progress::default());
         let outcome = progress::watched(setup.show, &progress, || {
-            corpus.update(&progress, &cancel, None, JobCause::Command)
+            instance.update(&progress, &cancel, None, JobCause::Command)
         });
         match outcome {
             Ok(report) => {

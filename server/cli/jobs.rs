@@ -107,7 +107,7 @@ impl Jobs {
 /// Where the index of `folders` is.
 fn index_of(folders: &[PathBuf], common: &CommonFlags) -> anyhow::Result<PathBuf> {
     let setup = common.setup(&WalkFlags::default(), Vec::new())?;
-    let dir = setup.plan(folders)?.data_dir;
+    let dir = setup.instance_config(folders)?.data_dir;
     anyhow::ensure!(
         dir.is_dir(),
         "there is no index of this folder at {}; `autorag index` makes one",

@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::interrupt::stop_signal;
 use super::options::{CommonFlags, WalkFlags};
-use crate::background::Background;
+use crate::indexer_thread::IndexerThread;
+use crate::instance_handle::InstanceHandle;
 use crate::mcp;
-use crate::service::Service;
 
 #[derive(Debug, Args)]
 pub struct Mcp {
@@ -26,12 +26,12 @@ pub struct Mcp {
 impl Mcp {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let setup = self.common.setup(&self.walk, Vec::new())?;
-        let plan = setup.plan(&self.folders)?;
+        let config = setup.instance_config(&self.folders)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let served = runtime.block_on(async {
-            let background = Background::start(plan, setup.settings.index.watch_options(), setup.show);
+            let background = IndexerThread::start(config, setup.settings.index.watch_options(), setup.show);
             let server = &setup.settings.server;
-            let service = Service::new(
+            let instance = InstanceHandle::new(
                 background.opening.clone(),
                 server.max_concurrent,
                 server.timeout(),
@@ -42,7 +42,7 @@ impl Mcp {
                 stop_signal().await;
                 stopped.cancel();
             });
-            let served = mcp::over_stdio(service, stop).await;
+            let served = mcp::over_stdio(instance, stop).await;
             tokio::task::spawn_blocking(move || background.stop()).await?;
             served
         });

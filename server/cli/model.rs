@@ -124,7 +124,7 @@ impl List {
 
 impl Use {
     fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
-        let plan = setup(&self.common)?.plan(&self.folders)?;
+        let config = setup(&self.common)?.instance_config(&self.folders)?;
         let choice = match self.model.as_str() {
             DEFAULT => None,
             argument => Some(ModelSettings {
@@ -135,15 +135,15 @@ impl Use {
             }),
         };
         // Opened before it is written down, so that what cannot be used is not chosen, and what takes time is done.
-        let settings = choice.clone().unwrap_or_else(|| plan.models.settings.clone());
-        let (_, chosen) = plan.models.open(&settings, None)?;
-        model::choose(&plan.data_dir, choice)?;
+        let settings = choice.clone().unwrap_or_else(|| config.models.settings.clone());
+        let (_, chosen) = config.models.open(&settings, None)?;
+        model::choose(&config.data_dir, choice)?;
         writeln!(
             out,
             "model       {} ({}), {} dimensions",
             chosen.id, chosen.version, chosen.dimensions
         )?;
-        match pinned(&plan.data_dir) {
+        match pinned(&config.data_dir) {
             Some((serving, _)) if !serving.is_same_model(&chosen) => writeln!(
                 out,
                 "The index has vectors of {} ({}). The next `autorag index`, `serve` or `mcp` embeds with {} and answers with {} \
@@ -159,22 +159,22 @@ impl Use {
 
 impl Info {
     fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
-        let plan = setup(&self.common)?.plan(&self.folders)?;
-        match pinned(&plan.data_dir) {
+        let config = setup(&self.common)?.instance_config(&self.folders)?;
+        match pinned(&config.data_dir) {
             Some((serving, next)) => {
-                writeln!(out, "the index {} has vectors of", plan.data_dir.display())?;
-                describe(out, &serving, &plan.models)?;
+                writeln!(out, "the index {} has vectors of", config.data_dir.display())?;
+                describe(out, &serving, &config.models)?;
                 if let Some(next) = next {
                     writeln!(out, "and is embedded anew with")?;
-                    describe(out, &next, &plan.models)?;
+                    describe(out, &next, &config.models)?;
                 }
             }
-            None => writeln!(out, "there is no index at {} yet", plan.data_dir.display())?,
+            None => writeln!(out, "there is no index at {} yet", config.data_dir.display())?,
         }
-        match plan.models.open_wanted(&plan.data_dir) {
+        match config.models.open_wanted(&config.data_dir) {
             Ok((_, wanted)) => {
                 writeln!(out, "chosen for it is")?;
-                describe(out, &wanted, &plan.models)
+                describe(out, &wanted, &config.models)
             }
             Err(error) => Ok(writeln!(
                 out,

@@ -8,7 +8,7 @@ use toml::Value;
 
 use super::parse_worker;
 use crate::config::{Override, Settings};
-use crate::corpus::Plan;
+use crate::instance::InstanceConfig;
 use crate::model::Models;
 use crate::progress::Show;
 use crate::{data_dir, telemetry};
@@ -131,11 +131,11 @@ impl Setup {
     ///
     /// # Errors
     /// When a folder is not there, or there is no place for the index.
-    pub fn plan(&self, folders: &[PathBuf]) -> anyhow::Result<Plan> {
+    pub fn instance_config(&self, folders: &[PathBuf]) -> anyhow::Result<InstanceConfig> {
         let sources = data_dir::sources(folders)?;
         let data_dir = data_dir::of(&sources, self.settings.data_dir.as_deref())?;
         let models = Models::beside(&data_dir, self.settings.model.clone());
-        Ok(Plan {
+        Ok(InstanceConfig {
             sources,
             data_dir,
             options: self.index_options(),

@@ -14,7 +14,7 @@ use clap::Args;
 use super::interrupt::cancel_on_signal;
 use super::options::{CommonFlags, WalkFlags};
 use super::{INTERRUPTED, answer};
-use crate::corpus::{Access, Corpus};
+use crate::instance::{Access, Instance};
 use crate::progress;
 use crate::wire::{AnswerWire, BoostBody, SearchBody};
 
@@ -87,20 +87,20 @@ impl Search {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let setup = self.common.setup(&self.walk, Vec::new())?;
         let request = Request::try_from(self.body()?)?;
-        let plan = setup.plan(std::slice::from_ref(&self.folder))?;
+        let config = setup.instance_config(std::slice::from_ref(&self.folder))?;
         let access = if self.no_update {
             Access::Read
         } else {
             Access::WriteOrFollow
         };
-        let corpus = Corpus::open(plan, access)?;
+        let instance = Instance::open(config, access)?;
         // Where indexing rests, the answer says so.
-        if corpus.writes() && !corpus.is_paused() {
+        if instance.writes() && !instance.is_paused() {
             let cancel = Cancel::default();
             cancel_on_signal(&cancel)?;
             let progress = Arc::new(Progress::default());
             let updated = progress::watched(setup.show, &progress, || {
-                corpus.update(&progress, &cancel, None, JobCause::Command)
+                instance.update(&progress, &cancel, None, JobCause::Command)
             });
             match updated {
                 Ok(_) | Err(IndexError::Paused | IndexError::JobCancelled) => {}
@@ -108,7 +108,7 @@ impl Search {
                 Err(error) => return Err(error.into()),
             }
         }
-        let answered = AnswerWire::from(corpus.search(&request)?);
+        let answered = AnswerWire::from(instance.search(&request)?);
         let mut out = std::io::stdout().lock();
         if self.json {
             serde_json::to_writer_pretty(&mut out, &answered)?;

@@ -12,12 +12,12 @@ use toml::Value;
 
 use super::interrupt::stop_signal;
 use super::options::{CommonFlags, WalkFlags};
-use crate::background::Background;
 use crate::config::Settings;
-use crate::corpus::Plan;
 use crate::http;
+use crate::indexer_thread::IndexerThread;
+use crate::instance::InstanceConfig;
+use crate::instance_handle::{InstanceHandle, InstanceState};
 use crate::progress::Show;
-use crate::service::{Opening, Service};
 
 #[derive(Debug, Args)]
 pub struct Serve {
@@ -41,29 +41,29 @@ impl Serve {
             .map(|addr| ("server.addr", Value::String(addr.clone())))
             .collect();
         let setup = self.common.setup(&self.walk, addr)?;
-        let plan = setup.plan(&self.folders)?;
+        let config = setup.instance_config(&self.folders)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(serve(plan, &setup.settings, setup.show))?;
+        runtime.block_on(serve(config, &setup.settings, setup.show))?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-async fn serve(plan: Plan, settings: &Settings, show: Show) -> anyhow::Result<()> {
+async fn serve(config: InstanceConfig, settings: &Settings, show: Show) -> anyhow::Result<()> {
     let addr = settings.server.addr;
     let listener = TcpListener::bind(addr)
         .await
         .with_context(|| format!("cannot listen on {addr}; choose another address with --addr"))?;
     let bound = listener.local_addr()?;
-    announce(&plan, bound)?;
-    let background = Background::start(plan, settings.index.watch_options(), show);
-    let service = Service::new(
+    announce(&config, bound)?;
+    let background = IndexerThread::start(config, settings.index.watch_options(), show);
+    let instance = InstanceHandle::new(
         background.opening.clone(),
         settings.server.max_concurrent,
         settings.server.timeout(),
     );
     let failed = opening_failure(background.opening.clone());
     let served = tokio::select! {
-        served = http::serve(listener, service, &settings.server, stop_signal()) => served.map_err(Into::into),
+        served = http::serve(listener, instance, &settings.server, stop_signal()) => served.map_err(Into::into),
         reason = failed => Err(anyhow::anyhow!("{reason}")),
     };
     tokio::task::spawn_blocking(move || background.stop()).await?;
@@ -71,20 +71,20 @@ async fn serve(plan: Plan, settings: &Settings, show: Show) -> anyhow::Result<()
 }
 
 /// Tells on standard output where to ask; programs that start this one read the address there.
-fn announce(plan: &Plan, bound: std::net::SocketAddr) -> std::io::Result<()> {
+fn announce(config: &InstanceConfig, bound: std::net::SocketAddr) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    for source in &plan.sources {
+    for source in &config.sources {
         writeln!(out, "serving   {}", source.path.display())?;
     }
-    writeln!(out, "index     {}", plan.data_dir.display())?;
+    writeln!(out, "index     {}", config.data_dir.display())?;
     writeln!(out, "listening http://{bound}   (MCP at http://{bound}/mcp)")?;
     out.flush()
 }
 
 /// Resolves only if the index cannot be opened.
-async fn opening_failure(mut opening: watch::Receiver<Opening>) -> String {
+async fn opening_failure(mut opening: watch::Receiver<InstanceState>) -> String {
     loop {
-        if let Opening::Failed(reason) = &*opening.borrow_and_update() {
+        if let InstanceState::Failed(reason) = &*opening.borrow_and_update() {
             return reason.to_string();
         }
         if opening.changed().await.is_err() {

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::jobs::what;
 use super::options::{CommonFlags, WalkFlags};
-use crate::corpus::{Access, Corpus};
+use crate::instance::{Access, Instance};
 use crate::wire::{DocumentWire, StatusWire};
 
 /// Documents asked for at a time while listing.
@@ -44,15 +44,15 @@ enum Items {
 impl Status {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let setup = self.common.setup(&WalkFlags::default(), Vec::new())?;
-        let corpus = Corpus::open(setup.plan(&self.folders)?, Access::Read)?;
+        let instance = Instance::open(setup.instance_config(&self.folders)?, Access::Read)?;
         let mut out = std::io::stdout().lock();
         match self.items {
-            Some(items) => list(&mut out, &corpus, items, self.json)?,
+            Some(items) => list(&mut out, &instance, items, self.json)?,
             None if self.json => {
-                serde_json::to_writer_pretty(&mut out, &corpus.status()?)?;
+                serde_json::to_writer_pretty(&mut out, &instance.status()?)?;
                 writeln!(out)?;
             }
-            None => print(&mut out, &corpus.status()?)?,
+            None => print(&mut out, &instance.status()?)?,
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -121,7 +121,7 @@ fn print(out: &mut impl Write, status: &StatusWire) -> std::io::Result<()> {
     )
 }
 
-fn list(out: &mut impl Write, corpus: &Corpus, items: Items, json: bool) -> anyhow::Result<()> {
+fn list(out: &mut impl Write, instance: &Instance, items: Items, json: bool) -> anyhow::Result<()> {
     let status = match items {
         Items::Completed => ItemStatus::Completed,
         Items::Error => ItemStatus::Error,
@@ -134,7 +134,7 @@ fn list(out: &mut impl Write, corpus: &Corpus, items: Items, json: bool) -> anyh
         limit: PAGE,
     };
     loop {
-        let page = corpus.documents(&query)?;
+        let page = instance.documents(&query)?;
         for entry in &page {
             if json {
                 writeln!(

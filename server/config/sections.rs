@@ -78,7 +78,8 @@ pub enum VectorChoice {
     /// By looking at every vector.
     Flat,
     /// By a graph at any size.
-    Hnsw,
+    #[serde(alias = "hnsw")]
+    Graph,
 }
 
 /// How changes are noticed while the process runs.
@@ -167,7 +168,7 @@ impl VectorSettings {
         match self.index {
             VectorChoice::Auto => VectorIndex::Auto,
             VectorChoice::Flat => VectorIndex::Flat,
-            VectorChoice::Hnsw => VectorIndex::Hnsw,
+            VectorChoice::Graph => VectorIndex::Graph,
         }
     }
 }

@@ -204,5 +204,5 @@ fn the_vector_index_is_chosen_by_its_name() {
     let chosen = |file: &str| load(file, &[], vec![]).unwrap().vectors.index();
     assert_eq!(chosen(""), VectorIndex::Auto);
     assert_eq!(chosen("[vectors]\nindex = \"flat\"\n"), VectorIndex::Flat);
-    assert_eq!(chosen("[vectors]\nindex = \"hnsw\"\n"), VectorIndex::Hnsw);
+    assert_eq!(chosen("[vectors]\nindex = \"hnsw\"\n"), VectorIndex::Graph);
 }

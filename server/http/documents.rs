@@ -62,7 +62,10 @@ pub(super) async fn list(
         after_key: params.cursor,
         limit: limit + 1,
     };
-    let found = state.service.ask(move |corpus| corpus.documents(&query)).await?;
+    let found = state
+        .instance
+        .run(move |instance| instance.documents(&query))
+        .await?;
     let next_cursor = (found.len() > limit).then(|| found[limit - 1].key.clone());
     let documents = found
         .iter()
@@ -108,8 +111,8 @@ pub(super) async fn read(
         end: params.end_line,
     };
     let read = state
-        .service
-        .ask(move |corpus| -> Result<_, QueryError> { corpus.read(&key, range) })
+        .instance
+        .run(move |instance| -> Result<_, QueryError> { instance.read(&key, range) })
         .await?;
     Ok(Json(ReadWire::from(read)))
 }

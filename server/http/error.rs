@@ -6,7 +6,7 @@ use axum::Json;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::service::ServiceError;
+use crate::instance_handle::InstanceError;
 use crate::wire::{ErrorBody, ErrorWire};
 
 /// A failed request.
@@ -37,8 +37,8 @@ impl ApiError {
     }
 }
 
-impl From<ServiceError> for ApiError {
-    fn from(error: ServiceError) -> ApiError {
+impl From<InstanceError> for ApiError {
+    fn from(error: InstanceError) -> ApiError {
         let status = match error.code() {
             "invalid_request" => StatusCode::BAD_REQUEST,
             "not_found" => StatusCode::NOT_FOUND,
@@ -103,7 +103,7 @@ pub(super) fn panicked(_panic: Box<dyn Any + Send>) -> Response {
     ApiError::new(
         StatusCode::INTERNAL_SERVER_ERROR,
         "internal",
-        ServiceError::Panicked.to_string(),
+        InstanceError::Panicked.to_string(),
     )
     .into_response()
 }

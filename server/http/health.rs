@@ -21,6 +21,6 @@ pub(super) async fn live() -> &'static str {
     )
 )]
 pub(super) async fn ready(State(state): State<AppState>) -> Result<&'static str, ApiError> {
-    state.service.corpus_now()?;
+    state.instance.current()?;
     Ok("ready\n")
 }

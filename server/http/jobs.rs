@@ -14,7 +14,7 @@ use utoipa::IntoParams;
 use super::AppState;
 use super::error::ApiError;
 use super::extract::{Body, Query, page_length};
-use crate::corpus::Corpus;
+use crate::instance::Instance;
 use crate::jobs::{self, Action, JobError};
 use crate::wire::{
     ErrorBody, JobActionBody, JobItemWire, JobLogPage, JobPage, JobWire, NewJobBody, NewJobWire,
@@ -62,8 +62,8 @@ pub(super) async fn list(
 ) -> Result<Json<JobPage>, ApiError> {
     let (limit, before) = params.read()?;
     // One more than the page holds tells whether another page follows.
-    let found = ask(&state, move |corpus| {
-        Ok(corpus.engine().store().jobs(before, limit + 1)?)
+    let found = ask(&state, move |instance| {
+        Ok(instance.engine().store().jobs(before, limit + 1)?)
     })
     .await?;
     Ok(Json(JobPage {
@@ -87,7 +87,7 @@ pub(super) async fn read(
     Path(id): Path<String>,
 ) -> Result<Json<JobWire>, ApiError> {
     let id = number(&id)?;
-    let job = ask(&state, move |corpus| jobs::job(corpus.engine().store(), id)).await?;
+    let job = ask(&state, move |instance| jobs::job(instance.engine().store(), id)).await?;
     Ok(Json(JobWire::from(&job)))
 }
 
@@ -109,8 +109,8 @@ pub(super) async fn logs(
 ) -> Result<Json<JobLogPage>, ApiError> {
     let id = number(&id)?;
     let (limit, after) = params.read()?;
-    let found = ask(&state, move |corpus| {
-        let store = corpus.engine().store();
+    let found = ask(&state, move |instance| {
+        let store = instance.engine().store();
         jobs::job(store, id)?;
         Ok(store.job_items(id, after, limit + 1)?)
     })
@@ -144,7 +144,10 @@ pub(super) async fn create(
         let message = format!("description has more than {LONGEST} characters");
         return Err(ApiError::invalid("description", message));
     }
-    let (job, already_open) = ask(&state, move |corpus| corpus.request_job(description.as_deref())).await?;
+    let (job, already_open) = ask(&state, move |instance| {
+        instance.request_job(description.as_deref())
+    })
+    .await?;
     let job = JobWire::from(&job);
     Ok((StatusCode::ACCEPTED, Json(NewJobWire { job, already_open })))
 }
@@ -177,8 +180,8 @@ pub(super) async fn change(
             return Err(ApiError::invalid("action", message));
         }
     };
-    let job = ask(&state, move |corpus| {
-        jobs::ask(corpus.engine().store(), id, action)
+    let job = ask(&state, move |instance| {
+        jobs::ask(instance.engine().store(), id, action)
     })
     .await?;
     Ok((StatusCode::ACCEPTED, Json(JobWire::from(&job))))
@@ -186,9 +189,9 @@ pub(super) async fn change(
 
 async fn ask<T: Send + 'static>(
     state: &AppState,
-    work: impl FnOnce(&Corpus) -> Result<T, JobError> + Send + 'static,
+    work: impl FnOnce(&Instance) -> Result<T, JobError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    Ok(state.service.ask(move |corpus| Ok(work(corpus))).await??)
+    Ok(state.instance.run(move |instance| Ok(work(instance))).await??)
 }
 
 fn number(id: &str) -> Result<u64, ApiError> {

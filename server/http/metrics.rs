@@ -165,7 +165,7 @@ pub(super) async fn render(State(state): State<AppState>) -> Result<Response, Ap
     let metrics = &state.metrics;
     metrics.uptime.set(metrics.started.elapsed().as_secs_f64());
     // Counters of requests are worth having even while the index is not open.
-    if let Ok(index) = state.service.ask(|corpus| corpus.index_state()).await {
+    if let Ok(index) = state.instance.run(|instance| instance.index_state()).await {
         let kinds = [
             ("documents", index.documents),
             ("passages", index.passages),

@@ -24,13 +24,13 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::config::ServerSettings;
+use crate::instance_handle::InstanceHandle;
 use crate::mcp;
-use crate::service::Service;
 
 /// What every handler can reach.
 #[derive(Clone)]
 struct AppState {
-    service: Service,
+    instance: InstanceHandle,
     metrics: Arc<metrics::Metrics>,
 }
 
@@ -40,7 +40,7 @@ struct AppState {
 /// When the listener fails.
 pub async fn serve(
     listener: TcpListener,
-    service: Service,
+    instance: InstanceHandle,
     settings: &ServerSettings,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
@@ -51,13 +51,13 @@ pub async fn serve(
         stop.await;
         told.cancel();
     };
-    let app = router(service, settings, stopping);
+    let app = router(instance, settings, stopping);
     axum::serve(listener, app).with_graceful_shutdown(stop).await
 }
 
-fn router(service: Service, settings: &ServerSettings, stopping: CancellationToken) -> Router {
+fn router(instance: InstanceHandle, settings: &ServerSettings, stopping: CancellationToken) -> Router {
     let state = AppState {
-        service: service.clone(),
+        instance: instance.clone(),
         metrics: Arc::default(),
     };
     let api = Router::new()
@@ -78,7 +78,7 @@ fn router(service: Service, settings: &ServerSettings, stopping: CancellationTok
         .method_not_allowed_fallback(error::no_such_method)
         .layer(DefaultBodyLimit::max(settings.max_body_bytes))
         .layer(from_fn_with_state(settings.timeout(), guard::time_limit));
-    api.nest_service("/mcp", mcp::over_http(service, settings, stopping))
+    api.nest_service("/mcp", mcp::over_http(instance, settings, stopping))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(from_fn(guard::security_headers))
         .layer(from_fn_with_state(settings.addr, guard::known_caller))

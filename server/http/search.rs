@@ -7,7 +7,7 @@ use axum::extract::State;
 use super::AppState;
 use super::error::ApiError;
 use super::extract::Body;
-use crate::service::ServiceError;
+use crate::instance_handle::InstanceError;
 use crate::wire::{AnswerWire, ErrorBody, SearchBody};
 
 /// Finds the passages that answer a question.
@@ -25,8 +25,11 @@ pub(super) async fn search(
     State(state): State<AppState>,
     Body(body): Body<SearchBody>,
 ) -> Result<Json<AnswerWire>, ApiError> {
-    let request = Request::try_from(body).map_err(ServiceError::from)?;
-    let answer = state.service.ask(move |corpus| corpus.search(&request)).await?;
+    let request = Request::try_from(body).map_err(InstanceError::from)?;
+    let answer = state
+        .instance
+        .run(move |instance| instance.search(&request))
+        .await?;
     state.metrics.searched(&answer);
     Ok(Json(AnswerWire::from(answer)))
 }

@@ -17,5 +17,5 @@ use crate::wire::{ErrorBody, StatusWire};
     )
 )]
 pub(super) async fn status(State(state): State<AppState>) -> Result<Json<StatusWire>, ApiError> {
-    Ok(Json(state.service.ask(|corpus| corpus.status()).await?))
+    Ok(Json(state.instance.run(|instance| instance.status()).await?))
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::text::{MAX_TOKENS, byte_budget, file_url};
 use super::{Tools, answer, failure};
-use crate::corpus::Corpus;
+use crate::instance::Instance;
 
 /// Lines shown before and after a passage that is fetched by its id.
 const CONTEXT_LINES: u32 = 40;
@@ -83,10 +83,10 @@ impl Tools {
         output_schema = rmcp::handler::server::tool::schema_for_type::<SearchOutput>()
     )]
     async fn search(&self, Parameters(input): Parameters<SearchInput>) -> CallToolResult {
-        let found = self.service.ask(move |corpus| {
-            let answer = corpus.search(&Request::new(input.query))?;
+        let found = self.instance.run(move |instance| {
+            let answer = instance.search(&Request::new(input.query))?;
             Ok(SearchOutput {
-                results: answer.hits.iter().map(|hit| result(corpus, hit)).collect(),
+                results: answer.hits.iter().map(|hit| result(instance, hit)).collect(),
             })
         });
         match found.await {
@@ -101,7 +101,11 @@ impl Tools {
         output_schema = rmcp::handler::server::tool::schema_for_type::<FetchOutput>()
     )]
     async fn fetch(&self, Parameters(input): Parameters<FetchInput>) -> CallToolResult {
-        match self.service.ask(move |corpus| fetched(corpus, input.id)).await {
+        match self
+            .instance
+            .run(move |instance| fetched(instance, input.id))
+            .await
+        {
             Ok(output) => as_json(&output),
             Err(error) => failure(&error),
         }
@@ -114,7 +118,7 @@ fn as_json(output: &impl Serialize) -> CallToolResult {
     answer(output, vec![ContentBlock::text(text)])
 }
 
-fn result(corpus: &Corpus, hit: &Hit) -> SearchResult {
+fn result(instance: &Instance, hit: &Hit) -> SearchResult {
     let document = &hit.document;
     let name = document.title.as_deref().unwrap_or(&document.key);
     let title = match hit.passage.heading_path.last() {
@@ -126,12 +130,12 @@ fn result(corpus: &Corpus, hit: &Hit) -> SearchResult {
     SearchResult {
         id,
         title,
-        url: url_of(corpus, &document.key),
+        url: url_of(instance, &document.key),
     }
 }
 
-fn url_of(corpus: &Corpus, key: &str) -> String {
-    corpus
+fn url_of(instance: &Instance, key: &str) -> String {
+    instance
         .engine()
         .store()
         .locate(key)
@@ -139,9 +143,9 @@ fn url_of(corpus: &Corpus, key: &str) -> String {
 }
 
 /// Reads what an id names: a passage with lines around it, or a document, as far as an answer may be long.
-fn fetched(corpus: &Corpus, id: String) -> Result<FetchOutput, QueryError> {
+fn fetched(instance: &Instance, id: String) -> Result<FetchOutput, QueryError> {
     // A path may contain `#L` itself, so the whole id is tried first.
-    let read = match (corpus.read(&id, LineRange::default()), lines_of(&id)) {
+    let read = match (instance.read(&id, LineRange::default()), lines_of(&id)) {
         (
             Err(QueryError::NoSuchDocument { .. } | QueryError::NotIndexedYet { .. }),
             Some((path, first, last)),
@@ -151,7 +155,7 @@ fn fetched(corpus: &Corpus, id: String) -> Result<FetchOutput, QueryError> {
                 start: Some(start),
                 end: Some(last.saturating_add(CONTEXT_LINES)),
             };
-            corpus.read(path, range)
+            instance.read(path, range)
         }
         (read, _) => read,
     }?;
@@ -168,7 +172,7 @@ fn fetched(corpus: &Corpus, id: String) -> Result<FetchOutput, QueryError> {
     Ok(FetchOutput {
         id,
         title: document.title.clone().unwrap_or_else(|| document.key.clone()),
-        url: url_of(corpus, &document.key),
+        url: url_of(instance, &document.key),
         metadata: FetchMetadata {
             path: document.key.clone(),
             start_line,

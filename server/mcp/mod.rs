@@ -1,7 +1,7 @@
 //! The MCP server: five read-only tools over stdio and at `/mcp`.
 //!
 //! Clients give a server a second or ten to shake hands, so nothing here waits for the index: it opens and fills
-//! behind a [`Service`], and each answer says how far it is.
+//! behind a [`InstanceHandle`], and each answer says how far it is.
 
 mod connector;
 mod read;
@@ -21,28 +21,28 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::ServerSettings;
-use crate::service::{Service, ServiceError};
+use crate::instance_handle::{InstanceError, InstanceHandle};
 
 /// What a client's model is told of this server.
 const INSTRUCTIONS: &str = "Searches the documents of a folder. Ask rag_search in plain words; it gives passages \
     with path, lines and freshness. Read around a hit with rag_read. rag_sources says what is indexed and how far. \
     When index_state.complete is false, nothing found may mean not indexed yet.";
 
-/// The tools, over one corpus.
+/// The tools, over one instance.
 #[derive(Clone)]
 pub struct Tools {
-    service: Service,
+    instance: InstanceHandle,
     router: ToolRouter<Tools>,
 }
 
 impl Tools {
-    fn new(service: Service) -> Tools {
+    fn new(instance: InstanceHandle) -> Tools {
         let mut router =
             Tools::connector_tools() + Tools::search_tools() + Tools::read_tools() + Tools::sources_tools();
         for route in router.map.values_mut() {
             schema::simplify(&mut route.attr);
         }
-        Tools { service, router }
+        Tools { instance, router }
     }
 }
 
@@ -59,8 +59,8 @@ impl ServerHandler for Tools {
 ///
 /// # Errors
 /// When the handshake fails.
-pub async fn over_stdio(service: Service, stop: CancellationToken) -> anyhow::Result<()> {
-    let running = Tools::new(service)
+pub async fn over_stdio(instance: InstanceHandle, stop: CancellationToken) -> anyhow::Result<()> {
+    let running = Tools::new(instance)
         .serve_with_ct(rmcp::transport::stdio(), stop)
         .await?;
     running.waiting().await?;
@@ -69,7 +69,7 @@ pub async fn over_stdio(service: Service, stop: CancellationToken) -> anyhow::Re
 
 /// The service for `/mcp`: sessions for clients of the older revisions, none for 2026-07-28.
 pub fn over_http(
-    service: Service,
+    instance: InstanceHandle,
     settings: &ServerSettings,
     stop: CancellationToken,
 ) -> StreamableHttpService<Tools, LocalSessionManager> {
@@ -79,7 +79,7 @@ pub fn over_http(
         .enforce_origin_validation()
         .with_max_request_body_bytes(settings.max_body_bytes)
         .with_cancellation_token(stop);
-    let tools = Tools::new(service);
+    let tools = Tools::new(instance);
     StreamableHttpService::new(move || Ok(tools.clone()), Arc::default(), config)
 }
 
@@ -95,7 +95,7 @@ fn answer(structured: &impl Serialize, blocks: Vec<ContentBlock>) -> CallToolRes
 
 /// A failure as the model should see it: what is wrong and what to change. Protocol errors are for the client, which
 /// often hides them from the model.
-fn failure(error: &ServiceError) -> CallToolResult {
+fn failure(error: &InstanceError) -> CallToolResult {
     CallToolResult::error(vec![ContentBlock::text(format!(
         "{}: {}",
         error.code(),

@@ -63,7 +63,11 @@ impl Tools {
         };
         let budget = byte_budget(input.max_tokens);
         let path = input.path;
-        match self.service.ask(move |corpus| corpus.read(&path, range)).await {
+        match self
+            .instance
+            .run(move |instance| instance.read(&path, range))
+            .await
+        {
             Ok(read) => {
                 let output = numbered(&read, budget);
                 answer(&output, vec![ContentBlock::text(rendered(&output))])

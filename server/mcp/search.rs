@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::text::{byte_budget, caveats, file_url, index_sentence};
 use super::{Tools, answer, failure};
-use crate::service::ServiceError;
+use crate::instance_handle::InstanceError;
 use crate::wire::{
     AnswerWire, BelowThresholdWire, BoostBody, DegradedWire, DuplicateWire, HitWire, IndexStateWire,
     SearchBody,
@@ -130,16 +130,16 @@ impl Tools {
         }
     }
 
-    async fn found(&self, input: RagSearchInput) -> Result<CallToolResult, ServiceError> {
+    async fn found(&self, input: RagSearchInput) -> Result<CallToolResult, InstanceError> {
         let budget = byte_budget(input.max_tokens);
         let format = input.response_format.unwrap_or_default();
         let request = request_of(input)?;
         let (offset, limit) = (request.offset, request.limit);
         let (answered, links) = self
-            .service
-            .ask(move |corpus| {
-                let answered = AnswerWire::from(corpus.search(&request)?);
-                let links = links(corpus.engine().store(), &answered.hits);
+            .instance
+            .run(move |instance| {
+                let answered = AnswerWire::from(instance.search(&request)?);
+                let links = links(instance.engine().store(), &answered.hits);
                 Ok((answered, links))
             })
             .await?;
@@ -163,7 +163,7 @@ impl Tools {
     }
 }
 
-fn request_of(input: RagSearchInput) -> Result<Request, ServiceError> {
+fn request_of(input: RagSearchInput) -> Result<Request, InstanceError> {
     let offset = input.cursor.map(|cursor| {
         cursor
             .parse::<usize>()

@@ -18,7 +18,7 @@ impl Tools {
         output_schema = rmcp::handler::server::tool::schema_for_type::<StatusWire>()
     )]
     async fn rag_sources(&self) -> CallToolResult {
-        match self.service.ask(|corpus| corpus.status()).await {
+        match self.instance.run(|instance| instance.status()).await {
             Ok(status) => answer(&status, vec![ContentBlock::text(rendered(&status))]),
             Err(error) => failure(&error),
         }

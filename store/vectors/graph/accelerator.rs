@@ -52,7 +52,7 @@ impl Accelerator {
         let from = match self.index {
             VectorIndex::Flat => return,
             VectorIndex::Auto => AUTO_FROM,
-            VectorIndex::Hnsw => 1,
+            VectorIndex::Graph => 1,
         };
         let wanted = vectors.len >= from;
         if !wanted || !self.is_behind(vectors) {

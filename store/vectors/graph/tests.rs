@@ -196,16 +196,16 @@ fn an_accelerator_builds_reads_and_rebuilds() {
         started(VectorIndex::Auto).graph(&vectors).is_none(),
         "so few are looked at"
     );
-    assert_eq!(started(VectorIndex::Hnsw).graph(&vectors).unwrap().rows(), 300);
+    assert_eq!(started(VectorIndex::Graph).graph(&vectors).unwrap().rows(), 300);
     let path = path_of(dir.path(), 1);
     let written = fs_err::metadata(&path).unwrap().modified().unwrap();
-    assert_eq!(started(VectorIndex::Hnsw).graph(&vectors).unwrap().rows(), 300);
+    assert_eq!(started(VectorIndex::Graph).graph(&vectors).unwrap().rows(), 300);
     assert_eq!(
         fs_err::metadata(&path).unwrap().modified().unwrap(),
         written,
         "read, not built"
     );
     fs_err::write(&path, "{}").unwrap();
-    assert_eq!(started(VectorIndex::Hnsw).graph(&vectors).unwrap().rows(), 300);
+    assert_eq!(started(VectorIndex::Graph).graph(&vectors).unwrap().rows(), 300);
     assert_ne!(fs_err::metadata(&path).unwrap().len(), 2, "built anew");
 }

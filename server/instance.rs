@@ -29,7 +29,7 @@ const HEADINGS_SHARE: usize = 8;
 
 /// What to open.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct InstanceConfig {
     /// The folders that documents come from.
     pub sources: Vec<SourceRoot>,
     /// Where the index lives.
@@ -58,9 +58,9 @@ pub enum Access {
 }
 
 /// A folder's index, open.
-pub struct Corpus {
+pub struct Instance {
     engine: Engine,
-    plan: Plan,
+    config: InstanceConfig,
     writes: bool,
     unwritable: bool,
     run: Mutex<Run>,
@@ -80,50 +80,50 @@ struct Run {
     ended: Option<String>,
 }
 
-impl Corpus {
+impl Instance {
     /// Opens the index of `plan`, made where there is none.
     ///
     /// # Errors
     /// When the model or the store cannot be opened, or, for [`Access::Write`], another process has it.
-    pub fn open(plan: Plan, access: Access) -> anyhow::Result<Corpus> {
+    pub fn open(config: InstanceConfig, access: Access) -> anyhow::Result<Instance> {
         if access == Access::Read {
             anyhow::ensure!(
-                plan.data_dir.is_dir(),
+                config.data_dir.is_dir(),
                 "there is no index of this folder at {}; `autorag index` makes one",
-                plan.data_dir.display()
+                config.data_dir.display()
             );
         }
         let mut wanted = None;
         let opened = match access {
-            Access::Read => Store::open_read_only(&plan.data_dir).map(|store| (store, false)),
+            Access::Read => Store::open_read_only(&config.data_dir).map(|store| (store, false)),
             Access::Write | Access::WriteOrFollow => {
-                match autorag_store::mend(&plan.data_dir) {
+                match autorag_store::mend(&config.data_dir) {
                     // Who has it mends it when it is opened next.
                     Err(StoreError::LockHeld { .. } | StoreError::Unwritable { .. }) => {}
                     mended => mended?,
                 }
-                let (embedder, model) = plan.models.open_wanted(&plan.data_dir)?;
+                let (embedder, model) = config.models.open_wanted(&config.data_dir)?;
                 wanted = Some((embedder, model.clone()));
-                let sources = plan.sources.clone();
-                Store::open(&plan.data_dir, StoreOptions { model, sources }).map(|store| (store, true))
+                let sources = config.sources.clone();
+                Store::open(&config.data_dir, StoreOptions { model, sources }).map(|store| (store, true))
             }
         };
         let mut unwritable = false;
         let (store, writes) = match opened {
             Err(StoreError::LockHeld { pid, .. }) if access == Access::WriteOrFollow => {
                 let other = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-                tracing::info!(data_dir = %plan.data_dir.display(), "{other} keeps this index; following it");
-                (Store::open_read_only(&plan.data_dir)?, false)
+                tracing::info!(data_dir = %config.data_dir.display(), "{other} keeps this index; following it");
+                (Store::open_read_only(&config.data_dir)?, false)
             }
             Err(error @ StoreError::Unwritable { .. }) if access == Access::WriteOrFollow => {
                 tracing::warn!("{error}");
                 unwritable = true;
-                (Store::open_read_only(&plan.data_dir)?, false)
+                (Store::open_read_only(&config.data_dir)?, false)
             }
             opened => opened?,
         };
         if writes {
-            store.use_vector_index(plan.vector_index)?;
+            store.use_vector_index(config.vector_index)?;
         }
         let mut models: Vec<Arc<Embedder>> =
             wanted.iter().map(|(embedder, _)| Arc::clone(embedder)).collect();
@@ -134,7 +134,7 @@ impl Corpus {
             if is_open {
                 continue;
             }
-            match plan.models.reopen(&model) {
+            match config.models.reopen(&model) {
                 Ok(embedder) => models.push(embedder),
                 Err(error) => tracing::warn!(
                     "the model of this index, {}, cannot be opened: {error:#}",
@@ -148,12 +148,12 @@ impl Corpus {
             None => Arc::new(Embedder::built_in()?),
         };
         let mut engine = Engine::new(Arc::new(store), first).with_others(models);
-        if let Some(options) = plan.reranker.clone() {
+        if let Some(options) = config.reranker.clone() {
             engine = engine.with_reranker(Reranker::new(options)?);
         }
-        Ok(Corpus {
+        Ok(Instance {
             engine,
-            plan,
+            config,
             writes,
             unwritable,
             run: Mutex::default(),
@@ -284,7 +284,7 @@ impl Corpus {
         let store = self.engine.store();
         let serving = self.engine.embedder_of(&*store.snapshot()?);
         let embedder = Arc::clone(serving.unwrap_or_else(|| self.engine.embedder()));
-        let mut options = self.plan.options.clone();
+        let mut options = self.config.options.clone();
         let most = embedder.passage_tokens() - embedder.passage_tokens() / HEADINGS_SHARE;
         if options.chunk_tokens > most {
             tracing::debug!(
@@ -329,7 +329,7 @@ impl Corpus {
     /// # Errors
     /// Those of [`Engine::search`].
     pub fn search(&self, request: &Request) -> Result<Answer, QueryError> {
-        let threshold = Some(self.plan.search.score_threshold).filter(|threshold| *threshold > 0.0);
+        let threshold = Some(self.config.search.score_threshold).filter(|threshold| *threshold > 0.0);
         let mut request = request.clone();
         request.score_threshold = request.score_threshold.or(threshold);
         self.engine.search(&request, &self.activity()?)
@@ -373,7 +373,7 @@ impl Corpus {
                 .iter()
                 .map(SourceWire::from)
                 .collect(),
-            data_dir: self.plan.data_dir.display().to_string(),
+            data_dir: self.config.data_dir.display().to_string(),
             model: ModelWire {
                 id: model.id.clone(),
                 version: model.version.clone(),

@@ -1,4 +1,4 @@
-//! The corpus as async callers meet it: perhaps still opening, asked through a bounded blocking pool.
+//! The instance as async callers meet it: perhaps still opening, asked through a bounded blocking pool.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use autorag_query::QueryError;
 use tokio::sync::{Semaphore, watch};
 
-use crate::corpus::Corpus;
+use crate::instance::Instance;
 
 /// How long a request waits for an index that is still opening. Opening takes milliseconds, but after a crash the
 /// lexical index or the vectors may have to be rebuilt.
@@ -14,18 +14,18 @@ const OPENING_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where the opening of the index stands.
 #[derive(Clone)]
-pub enum Opening {
+pub enum InstanceState {
     /// Under way.
     Pending,
     /// Done.
-    Open(Arc<Corpus>),
+    Open(Arc<Instance>),
     /// Given up, with the reason.
     Failed(Arc<str>),
 }
 
 /// A request that got no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
+pub enum InstanceError {
     /// The query layer refused it or failed.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -54,28 +54,28 @@ pub enum ServiceError {
     Panicked,
 }
 
-impl ServiceError {
+impl InstanceError {
     /// A stable word for programs.
     pub fn code(&self) -> &'static str {
         match self {
-            ServiceError::Query(QueryError::Invalid { .. }) => "invalid_request",
-            ServiceError::Query(QueryError::NoSuchDocument { .. }) => "not_found",
-            ServiceError::Query(QueryError::NotIndexedYet { .. }) => "not_indexed_yet",
-            ServiceError::Query(QueryError::NoText { .. }) => "no_text",
-            ServiceError::Query(QueryError::DenseUnavailable { .. }) => "dense_unavailable",
-            ServiceError::Query(QueryError::LexicalUnavailable { .. }) => "lexical_unavailable",
-            ServiceError::Query(_) | ServiceError::Panicked => "internal",
-            ServiceError::Opening => "opening",
-            ServiceError::Unavailable(_) => "unavailable",
-            ServiceError::Overloaded { .. } => "overloaded",
-            ServiceError::Timeout { .. } => "timeout",
+            InstanceError::Query(QueryError::Invalid { .. }) => "invalid_request",
+            InstanceError::Query(QueryError::NoSuchDocument { .. }) => "not_found",
+            InstanceError::Query(QueryError::NotIndexedYet { .. }) => "not_indexed_yet",
+            InstanceError::Query(QueryError::NoText { .. }) => "no_text",
+            InstanceError::Query(QueryError::DenseUnavailable { .. }) => "dense_unavailable",
+            InstanceError::Query(QueryError::LexicalUnavailable { .. }) => "lexical_unavailable",
+            InstanceError::Query(_) | InstanceError::Panicked => "internal",
+            InstanceError::Opening => "opening",
+            InstanceError::Unavailable(_) => "unavailable",
+            InstanceError::Overloaded { .. } => "overloaded",
+            InstanceError::Timeout { .. } => "timeout",
         }
     }
 
     /// The field of the request that is to blame.
     pub fn field(&self) -> Option<&'static str> {
         match self {
-            ServiceError::Query(QueryError::Invalid { field, .. }) => Some(field),
+            InstanceError::Query(QueryError::Invalid { field, .. }) => Some(field),
             _ => None,
         }
     }
@@ -83,25 +83,25 @@ impl ServiceError {
     /// What to say, without the field's name, which travels beside it.
     pub fn message(&self) -> String {
         match self {
-            ServiceError::Query(QueryError::Invalid { field, message }) => format!("{field} {message}"),
+            InstanceError::Query(QueryError::Invalid { field, message }) => format!("{field} {message}"),
             other => other.to_string(),
         }
     }
 }
 
-/// Asks a corpus. Cheap to clone; clones share the limit.
+/// Asks a instance. Cheap to clone; clones share the limit.
 #[derive(Clone)]
-pub struct Service {
-    opening: watch::Receiver<Opening>,
+pub struct InstanceHandle {
+    opening: watch::Receiver<InstanceState>,
     permits: Arc<Semaphore>,
     limit: usize,
     timeout: Duration,
 }
 
-impl Service {
+impl InstanceHandle {
     /// At most `limit` requests at once, each for at most `timeout`.
-    pub fn new(opening: watch::Receiver<Opening>, limit: usize, timeout: Duration) -> Service {
-        Service {
+    pub fn new(opening: watch::Receiver<InstanceState>, limit: usize, timeout: Duration) -> InstanceHandle {
+        InstanceHandle {
             opening,
             permits: Arc::new(Semaphore::new(limit)),
             limit,
@@ -109,12 +109,12 @@ impl Service {
         }
     }
 
-    /// The corpus, if it is open at this moment.
-    pub fn corpus_now(&self) -> Result<Arc<Corpus>, ServiceError> {
+    /// The instance, if it is open at this moment.
+    pub fn current(&self) -> Result<Arc<Instance>, InstanceError> {
         match &*self.opening.borrow() {
-            Opening::Pending => Err(ServiceError::Opening),
-            Opening::Open(corpus) => Ok(Arc::clone(corpus)),
-            Opening::Failed(reason) => Err(ServiceError::Unavailable(Arc::clone(reason))),
+            InstanceState::Opening => Err(InstanceError::Opening),
+            InstanceState::Open(instance) => Ok(Arc::clone(instance)),
+            InstanceState::Failed(reason) => Err(InstanceError::Unavailable(Arc::clone(reason))),
         }
     }
 
@@ -123,35 +123,35 @@ impl Service {
     ///
     /// # Errors
     /// As `work` says, or when the index is not open, too much is going on or the time is up.
-    pub async fn ask<T, W>(&self, work: W) -> Result<T, ServiceError>
+    pub async fn run<T, W>(&self, work: W) -> Result<T, InstanceError>
     where
         T: Send + 'static,
-        W: FnOnce(&Corpus) -> Result<T, QueryError> + Send + 'static,
+        W: FnOnce(&Instance) -> Result<T, QueryError> + Send + 'static,
     {
-        let overloaded = |_| ServiceError::Overloaded { limit: self.limit };
+        let overloaded = |_| InstanceError::Overloaded { limit: self.limit };
         let permit = Arc::clone(&self.permits)
             .try_acquire_owned()
             .map_err(overloaded)?;
         let answer = async {
-            let corpus = self.corpus().await?;
+            let instance = self.open().await?;
             let task = tokio::task::spawn_blocking(move || {
                 let _held = permit;
-                work(&corpus)
+                work(&instance)
             });
             task.await
-                .map_err(|_| ServiceError::Panicked)?
-                .map_err(ServiceError::from)
+                .map_err(|_| InstanceError::Panicked)?
+                .map_err(InstanceError::from)
         };
         tokio::time::timeout(self.timeout, answer)
             .await
-            .unwrap_or(Err(ServiceError::Timeout { limit: self.timeout }))
+            .unwrap_or(Err(InstanceError::Timeout { limit: self.timeout }))
     }
 
-    async fn corpus(&self) -> Result<Arc<Corpus>, ServiceError> {
+    async fn open(&self) -> Result<Arc<Instance>, InstanceError> {
         let mut opening = self.opening.clone();
-        let opened = opening.wait_for(|state| !matches!(state, Opening::Pending));
+        let opened = opening.wait_for(|state| !matches!(state, InstanceState::Opening));
         // Either way the state itself says what to answer.
         let _ = tokio::time::timeout(OPENING_PATIENCE, opened).await;
-        self.corpus_now()
+        self.current()
     }
 }

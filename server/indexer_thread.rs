@@ -9,9 +9,9 @@ use autorag_indexer::{Cancel, IndexError, Progress, Reason, Unembedded, WatchOpt
 use autorag_store::{Control, JobCause};
 use tokio::sync::watch;
 
-use crate::corpus::{Access, Corpus, Plan};
+use crate::instance::{Access, Instance, InstanceConfig};
+use crate::instance_handle::InstanceState;
 use crate::progress::{self, Show};
-use crate::service::Opening;
 
 /// How often a follower looks whether the process that it follows is gone.
 const TAKE_OVER_EVERY: Duration = Duration::from_secs(2);
@@ -29,26 +29,26 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const MARGIN: Duration = Duration::from_millis(50);
 
 /// The thread that opens an index and keeps it up to date.
-pub struct Background {
+pub struct IndexerThread {
     /// Where the opening stands.
-    pub opening: watch::Receiver<Opening>,
+    pub opening: watch::Receiver<InstanceState>,
     cancel: Cancel,
     thread: JoinHandle<()>,
 }
 
-impl Background {
+impl IndexerThread {
     /// Starts it. Folders are watched as `watching` says, or read once. Progress of the first run is shown on standard error
     /// where `show` says so.
-    pub fn start(plan: Plan, watching: Option<WatchOptions>, show: Show) -> Background {
-        let (sender, opening) = watch::channel(Opening::Pending);
+    pub fn start(config: InstanceConfig, watching: Option<WatchOptions>, show: Show) -> IndexerThread {
+        let (sender, opening) = watch::channel(InstanceState::Opening);
         let cancel = Cancel::default();
         let stop = cancel.clone();
         let thread = std::thread::spawn(move || {
-            if let Some(corpus) = open(&plan, &sender, &stop) {
-                keep_up_to_date(&corpus, watching, show, &stop);
+            if let Some(instance) = open(&config, &sender, &stop) {
+                keep_up_to_date(&instance, watching, show, &stop);
             }
         });
-        Background {
+        IndexerThread {
             opening,
             cancel,
             thread,
@@ -68,29 +68,33 @@ impl Background {
 }
 
 /// Opens the index, to be written by this process. While another one has it, that one is followed until it is gone.
-fn open(plan: &Plan, opening: &watch::Sender<Opening>, cancel: &Cancel) -> Option<Arc<Corpus>> {
+fn open(
+    config: &InstanceConfig,
+    opening: &watch::Sender<InstanceState>,
+    cancel: &Cancel,
+) -> Option<Arc<Instance>> {
     loop {
-        let corpus = match Corpus::open(plan.clone(), Access::WriteOrFollow) {
-            Ok(corpus) => Arc::new(corpus),
+        let instance = match Instance::open(config.clone(), Access::WriteOrFollow) {
+            Ok(instance) => Arc::new(instance),
             Err(error) => {
                 tracing::error!("cannot open the index: {error:#}");
                 opening.send_if_modified(|state| {
                     // What can still be read of it is better than nothing.
-                    let is_first = matches!(state, Opening::Pending);
+                    let is_first = matches!(state, InstanceState::Opening);
                     if is_first {
-                        *state = Opening::Failed(format!("{error:#}").into());
+                        *state = InstanceState::Failed(format!("{error:#}").into());
                     }
                     is_first
                 });
                 return None;
             }
         };
-        opening.send_replace(Opening::Open(Arc::clone(&corpus)));
-        if corpus.writes() {
-            return Some(corpus);
+        opening.send_replace(InstanceState::Open(Arc::clone(&instance)));
+        if instance.writes() {
+            return Some(instance);
         }
         // What cannot be written is not to be taken over either.
-        while corpus.is_unwritable() || corpus.engine().store().has_writer() {
+        while instance.is_unwritable() || instance.engine().store().has_writer() {
             std::thread::park_timeout(TAKE_OVER_EVERY);
             if cancel.is_cancelled() {
                 return None;
@@ -100,14 +104,14 @@ fn open(plan: &Plan, opening: &watch::Sender<Opening>, cancel: &Cancel) -> Optio
     }
 }
 
-fn keep_up_to_date(corpus: &Corpus, watching: Option<WatchOptions>, show: Show, cancel: &Cancel) {
+fn keep_up_to_date(instance: &Instance, watching: Option<WatchOptions>, show: Show, cancel: &Cancel) {
     let watcher = watching.map(Watcher::new);
-    if corpus.is_paused() && !rest(corpus, cancel) {
+    if instance.is_paused() && !rest(instance, cancel) {
         return;
     }
     let first = Arc::new(Progress::default());
     let outcome = progress::watched(show, &first, || {
-        corpus.update(&first, cancel, watcher.as_ref(), JobCause::Start)
+        instance.update(&first, cancel, watcher.as_ref(), JobCause::Start)
     });
     if let Ok(report) = &outcome {
         progress::say(show, &progress::summary(report));
@@ -125,13 +129,13 @@ fn keep_up_to_date(corpus: &Corpus, watching: Option<WatchOptions>, show: Show, 
     }
     loop {
         let again = failure.as_ref().map(retry_after);
-        let again = again.or_else(|| Some(embed_after(corpus, unembedded.as_ref()?)));
+        let again = again.or_else(|| Some(embed_after(instance, unembedded.as_ref()?)));
         if let (Some(watcher), Some(after)) = (&watcher, again) {
             watcher.retry(after);
         }
         // Without a watcher, a run that failed is not tried again.
         let again = again.filter(|_| failure.is_none());
-        let file = retry_file_after(corpus);
+        let file = retry_file_after(instance);
         if let (Some(watcher), Some(after)) = (&watcher, file) {
             watcher.no_later_than(after);
         }
@@ -140,26 +144,26 @@ fn keep_up_to_date(corpus: &Corpus, watching: Option<WatchOptions>, show: Show, 
             .chain(file)
             .min()
             .map(|after| Instant::now() + after);
-        let Some(cause) = wait(corpus, watcher.as_ref(), due, cancel) else {
+        let Some(cause) = wait(instance, watcher.as_ref(), due, cancel) else {
             return;
         };
-        (failure, unembedded) = update(corpus, watcher.as_ref(), cause, failure, cancel);
+        (failure, unembedded) = update(instance, watcher.as_ref(), cause, failure, cancel);
     }
 }
 
 /// Waits until there is a reason for a run: the watcher's, or where there is none, that it is `due`; that someone asks for one; or
 /// that indexing goes on after a rest. `None` when asked to stop.
 fn wait(
-    corpus: &Corpus,
+    instance: &Instance,
     watcher: Option<&Watcher>,
     due: Option<Instant>,
     cancel: &Cancel,
 ) -> Option<JobCause> {
     while !cancel.is_cancelled() {
-        if corpus.is_paused() {
-            return rest(corpus, cancel).then_some(JobCause::Request);
+        if instance.is_paused() {
+            return rest(instance, cancel).then_some(JobCause::Request);
         }
-        if corpus.has_request() {
+        if instance.has_request() {
             return Some(JobCause::Request);
         }
         let reason = match watcher {
@@ -172,7 +176,7 @@ fn wait(
         };
         match reason {
             // What happened after indexing was told to rest is for the run that comes after.
-            Some(_) if corpus.is_paused() => {}
+            Some(_) if instance.is_paused() => {}
             Some(Reason::Change) => return Some(JobCause::Change),
             Some(Reason::Routine) => return Some(JobCause::Schedule),
             None => {}
@@ -182,16 +186,16 @@ fn wait(
 }
 
 /// Waits while indexing is to rest. `false` when asked to stop.
-fn rest(corpus: &Corpus, cancel: &Cancel) -> bool {
+fn rest(instance: &Instance, cancel: &Cancel) -> bool {
     tracing::warn!("indexing is paused; `autorag jobs resume` goes on with it");
-    let store = corpus.engine().store();
+    let store = instance.engine().store();
     let control = Control::of(store.dir());
     let mut told = false;
     while control.is_paused() {
         if cancel.is_cancelled() {
             return false;
         }
-        let seen_to = corpus.hold_request().and_then(|()| {
+        let seen_to = instance.hold_request().and_then(|()| {
             let held = store.open_job()?.filter(|job| control.is_cancelled(job.id));
             held.map_or(Ok(()), |job| end_held(store, &control, job.id))
         });
@@ -221,8 +225,8 @@ fn was_asked_for(error: &IndexError) -> bool {
 }
 
 /// How soon a file that could not be read is tried again.
-fn retry_file_after(corpus: &Corpus) -> Option<Duration> {
-    let at = corpus.engine().store().next_retry().ok()??;
+fn retry_file_after(instance: &Instance) -> Option<Duration> {
+    let at = instance.engine().store().next_retry().ok()??;
     let at = UNIX_EPOCH + Duration::from_millis(u64::try_from(at).ok()?);
     // What is over has just been tried, or no walk comes to the file.
     Some(at.duration_since(SystemTime::now()).unwrap_or(RETRY_FILE) + MARGIN)
@@ -230,7 +234,7 @@ fn retry_file_after(corpus: &Corpus) -> Option<Duration> {
 
 /// One update after the first run. Why it failed, which is told once and not at each attempt, and what a provider left out.
 fn update(
-    corpus: &Corpus,
+    instance: &Instance,
     watcher: Option<&Watcher>,
     cause: JobCause,
     failure: Option<IndexError>,
@@ -241,11 +245,11 @@ fn update(
         _ => Progress::default(),
     });
     if cause == JobCause::Schedule
-        && let Err(error) = corpus.engine().store().check_lexical()
+        && let Err(error) = instance.engine().store().check_lexical()
     {
         tracing::warn!("the lexical index could not be looked at: {error}");
     }
-    match corpus.update(&progress, cancel, watcher, cause) {
+    match instance.update(&progress, cancel, watcher, cause) {
         Ok(report) => {
             if failure.is_some() {
                 tracing::info!("indexing works again");
@@ -270,8 +274,8 @@ fn update(
 }
 
 /// How soon passages without vectors are worth another attempt.
-fn embed_after(corpus: &Corpus, unembedded: &Unembedded) -> Duration {
-    let outage = corpus.engine().embedder().outage();
+fn embed_after(instance: &Instance, unembedded: &Unembedded) -> Duration {
+    let outage = instance.engine().embedder().outage();
     match (outage, &unembedded.reason) {
         (Some(outage), _) => outage.retry_in + MARGIN,
         (None, EmbedError::TextRefused { .. }) => RETRY_REFUSED,

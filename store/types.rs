@@ -311,5 +311,5 @@ pub enum VectorIndex {
     /// By looking at every vector.
     Flat,
     /// By a graph at any size. Until it is built, and under a filter, flat.
-    Hnsw,
+    Graph,
 }
