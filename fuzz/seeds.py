@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes what the fuzzers begin with to corpus/, beside this file: small files of every kind that the readers know."""
+"""Writes seed inputs for the fuzzers to corpus/ beside this file: one small file per supported kind."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ def compact(value):
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-# A model in the layout of sentence-transformers, as small as one can be.
+# The smallest valid model in the layout of sentence-transformers.
 def tensors(width, vocabulary, positions, dtype, prefix):
     shapes = {
         "embeddings.word_embeddings.weight": [vocabulary, width],
@@ -161,7 +161,7 @@ for name, (hidden, heads) in {"narrow": (64, 2), "wide": (128, 2)}.items():
 for number, text in enumerate(["Hello, world! unaffable", "  Caf\u00e9\u0301s, \u6771\u4eac!\n\uac01", "a" * 120 + " [CLS] ##b\u00ad\0\u200d\U0001f980"]):
     seed("text", f"text-{number}", text.encode())
 
-# Documents: the number of the ending in targets/documents.rs, the length of passages, the content.
+# Documents. First byte: index into ENDINGS of targets/documents.rs; second byte: passage length; then the content.
 documents = {
     0: "---\ntitle: T\n---\n# One\n\nA *word* of text.\n\n- item\n\n```rust\nfn a() {}\n```\n\n## Two\n\n| a | b |\n|---|---|\n| 1 | 2 |\n",
     1: "<html><head><title>T</title></head><body><h1>One</h1><p>Text <b>bold</b></p><table><tr><th>a<td>b</table><pre> x\n</pre></body>",
@@ -187,7 +187,7 @@ documents = {
 for ending, text in documents.items():
     seed("documents", f"ending-{ending}", bytes([ending, 4]) + text.encode())
 
-# Questions: how is asked, then the query, the filter and the field of a boost.
+# Questions. Two bytes of options, then the query, the filter and the boost field, separated by END.
 questions = {
     "words": (0x00, 0x02, "copy the binary", "", ""),
     "syntax": (0x20, 0x07, "title:install -path:notes heading:\"on debian\" kind:markdown -\"max file\" \"read file\"", "", ""),

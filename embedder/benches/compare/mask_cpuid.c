@@ -1,8 +1,8 @@
-/* Hides instruction sets from a library that asks the processor for them, to measure what it does without them.
+/* Hides instruction sets from a library that queries the processor, to measure the library without them.
  *
  *     cc -O1 -shared -fPIC -o mask_cpuid.so mask_cpuid.c
  *
- * The comparison has a copy of the library whose every `cpuid` is a trap; this answers it without AVX-512, and without
+ * compare.py patches a copy of the library so that every `cpuid` traps. This handler answers without AVX-512, and without
  * AVX-VNNI unless MASK_CPUID=AVX2_VNNI. */
 #define _GNU_SOURCE
 #include <signal.h>

@@ -1,9 +1,9 @@
-"""What eight bits do to rankings: nDCG@10 and overlap of the ten best, of each kernel against ONNX Runtime in f32.
+"""Measures what int8 costs in ranking quality: nDCG@10 and top-10 overlap of each kernel against f32 in ONNX Runtime.
 
     venv/bin/python embedder/benches/compare/ranking.py FOLDER target/release/autorag
 
-FOLDER is a collection as BEIR lays it out (with `id` for `_id`): corpus.jsonl, queries.jsonl, qrels.tsv. Documents are cut to what the model reads, the
-same for all; set up as `compare.py` says.
+FOLDER is a collection in the BEIR layout, with `id` instead of `_id`: corpus.jsonl, queries.jsonl, qrels.tsv. Documents are
+truncated to the model's input length, the same for all engines. `compare.py` explains the setup.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import subprocess
 import compare
 import numpy as np
 
+# Tokens the model reads, without the two special tokens.
 LIMIT = 254
 
 
@@ -24,7 +25,7 @@ def lines(path):
 
 
 def cut(texts):
-    """Each text on one line, no longer than the model reads."""
+    """Each text on one line, truncated to `LIMIT` tokens."""
     tokenizer = compare.tokenizer()
     flat = [" ".join(text.split()) or "-" for text in texts]
     ends = [tokenizer.encode(text, add_special_tokens=False).offsets[:LIMIT] for text in flat]
@@ -84,7 +85,7 @@ def main():
         ranked = rankings(in_eight_bits(corpus + asked, options.binary, kernel, options.models))
         overlap = np.mean([len(set(mine) & set(theirs)) / 10 for mine, theirs in zip(ranked, reference)])
         first = np.mean([mine[0] == theirs[0] for mine, theirs in zip(ranked, reference)])
-        print(f"{kernel:<14} nDCG@10 {mean_ndcg(ranked):.4f}, ten best {overlap:.3f} alike, first {first:.3f}")
+        print(f"{kernel:<14} nDCG@10 {mean_ndcg(ranked):.4f}, top-10 overlap {overlap:.3f}, same first hit {first:.3f}")
 
 
 if __name__ == "__main__":
