@@ -16,7 +16,7 @@ const OPENING_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub enum InstanceState {
     /// Under way.
-    Pending,
+    Opening,
     /// Done.
     Open(Arc<Instance>),
     /// Given up, with the reason.
