@@ -64,7 +64,10 @@ impl Clusters {
         scale_to(&mut vector, QUERY_COSINE);
         let own = (1.0 - QUERY_COSINE * QUERY_COSINE).sqrt();
         let dimensions = vector.len();
-        add(&mut vector, &direction(QUERY_SEEDS + 2 * number + 1, dimensions, own));
+        add(
+            &mut vector,
+            &direction(QUERY_SEEDS + 2 * number + 1, dimensions, own),
+        );
         scale_to(&mut vector, 1.0);
         vector
     }

@@ -19,7 +19,12 @@ pub struct ExactScan {
 impl ExactScan {
     /// Scans `count` vectors for each of `queries`. `vector` makes a vector from its number; the time it takes is not
     /// measured.
-    pub fn run(count: u64, queries: &[Vec<f32>], k: usize, mut vector: impl FnMut(u64) -> Vec<f32>) -> ExactScan {
+    pub fn run(
+        count: u64,
+        queries: &[Vec<f32>],
+        k: usize,
+        mut vector: impl FnMut(u64) -> Vec<f32>,
+    ) -> ExactScan {
         let mut best: Vec<Vec<f32>> = vec![Vec::new(); queries.len()];
         let mut times = vec![Duration::ZERO; queries.len()];
         for first in (0..count).step_by(CHUNK as usize) {
@@ -41,7 +46,10 @@ impl ExactScan {
         times.sort_unstable();
         ExactScan {
             k,
-            kth_scores: best.iter().map(|best| best.last().copied().unwrap_or(1.0)).collect(),
+            kth_scores: best
+                .iter()
+                .map(|best| best.last().copied().unwrap_or(1.0))
+                .collect(),
             median: times.get(times.len() / 2).copied().unwrap_or_default(),
         }
     }

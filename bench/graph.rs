@@ -55,7 +55,9 @@ impl GraphBench {
             vectors[number * count / repeated] = clusters.vector(0);
         }
         let queries: Vec<Vec<f32>> = (0..self.queries).map(|number| clusters.query(number)).collect();
-        let exact = ExactScan::run(count as u64, &queries, LIMIT, |number| vectors[number as usize].clone());
+        let exact = ExactScan::run(count as u64, &queries, LIMIT, |number| {
+            vectors[number as usize].clone()
+        });
         writeln!(
             out,
             "{count} vectors in nested clusters, {repeated} of them equal, {} dimensions, {} threads",
@@ -70,7 +72,10 @@ impl GraphBench {
             })?;
             let recall = exact.recall(&queries, &found, |number| vectors[number as usize].clone());
             let built = built.as_secs_f64();
-            writeln!(out, "{name:<18}built in {built:7.1} s   {times}   recall@{LIMIT} {recall:.3}")
+            writeln!(
+                out,
+                "{name:<18}built in {built:7.1} s   {times}   recall@{LIMIT} {recall:.3}"
+            )
         };
 
         let folder = tempfile::tempdir()?;

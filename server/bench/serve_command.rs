@@ -41,6 +41,9 @@ impl IndexFolders {
     /// When `out` is closed.
     pub fn print_serve_command(&self, out: &mut impl Write) -> std::io::Result<()> {
         let (docs, base) = (self.docs.display(), self.base.display());
-        writeln!(out, "kept; to serve it: autorag serve '{docs}' --data-dir '{base}'")
+        writeln!(
+            out,
+            "kept; to serve it: autorag serve '{docs}' --data-dir '{base}'"
+        )
     }
 }

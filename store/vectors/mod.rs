@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 pub(crate) use block::{Block, Vectors};
 pub(crate) use file::{FRAME_VECTORS, VectorFile, read_frames};
-pub(crate) use graph::{Accelerator, Graph, path_of as graph_path_of};
+pub(crate) use graph::{BackgroundGraph, Graph, path_of as graph_path_of};
 pub(crate) use quantize::quantize;
 pub(crate) use scan::{nearest, nearest_by_graph};
 pub(crate) use signs::{SignQuery, Signs};
@@ -31,7 +31,7 @@ use crate::{DocumentId, PassageId};
 
 /// A vector as stored: one scale, 8 bits a value.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Coded<'a> {
+pub(crate) struct QuantizedVector<'a> {
     pub passage: PassageId,
     pub document: DocumentId,
     /// What a code is worth.

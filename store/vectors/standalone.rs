@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::{Coded, FRAME_VECTORS, Graph, VectorFile, Vectors, nearest, nearest_by_graph, quantize};
+use super::{
+    FRAME_VECTORS, Graph, QuantizedVector, VectorFile, Vectors, nearest, nearest_by_graph, quantize,
+};
 use crate::{Candidate, DocumentId, DocumentSet, PassageId, StoreError};
 
 /// Passages per made-up document.
@@ -49,9 +51,9 @@ impl StandaloneVectors {
         let vectors = Arc::make_mut(&mut self.vectors);
         for part in added.chunks(FRAME_VECTORS) {
             let quantized: Vec<(f32, Vec<i8>)> = part.iter().map(|vector| quantize(vector)).collect();
-            let coded: Vec<Coded<'_>> = (vectors.len..)
+            let coded: Vec<QuantizedVector<'_>> = (vectors.len..)
                 .zip(&quantized)
-                .map(|(number, (scale, codes))| Coded {
+                .map(|(number, (scale, codes))| QuantizedVector {
                     passage: PassageId(number as u64),
                     document: DocumentId((number / PASSAGES) as u32),
                     scale: *scale,
