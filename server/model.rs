@@ -7,7 +7,7 @@ use anyhow::Context;
 use autorag_embedder::{Embedder, ModelSource};
 use autorag_store::ModelIdentity;
 
-use crate::config::{FASTEMBED, HUB, ModelSettings, Provider};
+use crate::config::{Environment, FASTEMBED, HUB, ModelSettings, Provider};
 
 /// The file of an index's folder that holds what `autorag model use` chose.
 const CHOICE: &str = "model.json";
@@ -55,17 +55,20 @@ pub fn of_argument(argument: &str) -> anyhow::Result<ModelSettings> {
 pub struct Models {
     /// Folder of packed weights.
     pub packed: PathBuf,
-    /// What settings say.
+    /// Settings of the section `[model]`.
     pub settings: ModelSettings,
+    /// Where keys and the hub's address come from.
+    pub environment: Environment,
 }
 
 impl Models {
     /// Those beside the index in `data_dir`.
-    pub fn beside(data_dir: &Path, settings: ModelSettings) -> Models {
+    pub fn beside(data_dir: &Path, settings: ModelSettings, environment: Environment) -> Models {
         let base = data_dir.parent().unwrap_or(data_dir);
         Models {
             packed: base.join(PACKED),
             settings,
+            environment,
         }
     }
 
@@ -90,10 +93,7 @@ impl Models {
         settings: &ModelSettings,
         known: Option<&ModelIdentity>,
     ) -> anyhow::Result<(Arc<Embedder>, ModelIdentity)> {
-        let mut settings = settings.clone();
-        // The key is never written down with the rest.
-        settings.take_key(|name| std::env::var(name).ok())?;
-        let mut source = settings.source(Some(&self.packed))?;
+        let mut source = settings.source(Some(&self.packed), &self.environment)?;
         if let (ModelSource::Remote(options), Some(known)) = (&mut source, known) {
             options.recognise(&known.id, &known.version, known.dimensions);
         }

@@ -45,10 +45,4 @@ pub use types::{
     Metadata, ModelIdentity, NewDocument, NewPassage, Passage, PassageId, PendingPassage, Reembedding, Seq,
     SourceRoot, Span, VectorIndex,
 };
-
-/// The vector index without a catalog, for the crate in `bench/`. Not part of the public API.
-#[cfg(feature = "bench")]
-#[doc(hidden)]
-pub mod bench {
-    pub use crate::vectors::StandaloneVectors;
-}
+pub use vectors::BareVectors;

@@ -303,7 +303,8 @@ pub struct Counts {
 }
 
 /// How the nearest vectors are found. Filters and deletions are exact either way.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum VectorIndex {
     /// By a graph from two million vectors on, flat below.
     #[default]
@@ -311,5 +312,6 @@ pub enum VectorIndex {
     /// By looking at every vector.
     Flat,
     /// By a graph at any size. Until it is built, and under a filter, flat.
+    #[serde(alias = "hnsw")]
     Graph,
 }

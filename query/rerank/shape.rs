@@ -1,50 +1,19 @@
 //! What rerankers are asked and how they answer.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 /// A protocol of rerankers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RerankApi {
     /// `/rerank` of Text Embeddings Inference.
     #[default]
     Tei,
     /// `/v1/rerank` of Cohere, which Jina, vLLM and others speak too.
     Cohere,
-}
-
-impl RerankApi {
-    /// The word for it in settings.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            RerankApi::Tei => "tei",
-            RerankApi::Cohere => "cohere",
-        }
-    }
-}
-
-impl fmt::Display for RerankApi {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for RerankApi {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<RerankApi, String> {
-        match word {
-            "tei" => Ok(RerankApi::Tei),
-            "cohere" => Ok(RerankApi::Cohere),
-            other => Err(format!(
-                "{other:?} is not a protocol of rerankers; use tei or cohere"
-            )),
-        }
-    }
 }
 
 /// A score of one passage, by its place in the request.
@@ -61,6 +30,14 @@ struct Results {
 }
 
 impl RerankApi {
+    /// Whose protocol it is.
+    fn vendor(self) -> &'static str {
+        match self {
+            RerankApi::Tei => "Text Embeddings Inference",
+            RerankApi::Cohere => "Cohere",
+        }
+    }
+
     /// The body of a request.
     pub(super) fn request(self, model: Option<&str>, query: &str, passages: &[&str]) -> Vec<u8> {
         let body = match (self, model) {
@@ -82,7 +59,8 @@ impl RerankApi {
             RerankApi::Cohere => serde_json::from_slice::<Results>(answer).map(|found| found.results),
         };
         // What exactly is wrong stays unsaid, since it may quote a passage.
-        let parsed = parsed.map_err(|_| format!("the answer is not of the protocol {self}"))?;
+        let parsed =
+            parsed.map_err(|_| format!("the answer does not follow the protocol of {}", self.vendor()))?;
         let by_index: HashMap<usize, f32> =
             parsed.iter().map(|scored| (scored.index, scored.score)).collect();
         let scores: Option<Vec<f32>> = (0..count).map(|index| by_index.get(&index).copied()).collect();
@@ -135,8 +113,8 @@ mod tests {
     #[test]
     fn answers_that_do_not_fit_are_refused() {
         let refused = |answer: &str, count| RerankApi::Tei.scores(answer.as_bytes(), count).unwrap_err();
-        assert!(refused("<html>", 1).contains("protocol tei"));
-        assert!(refused(r#"{"results": []}"#, 1).contains("protocol tei"));
+        assert!(refused("<html>", 1).contains("protocol of Text Embeddings Inference"));
+        assert!(refused(r#"{"results": []}"#, 1).contains("protocol of Text Embeddings Inference"));
         for answer in [
             r#"[{"index": 0, "score": 0.5}]"#,
             r#"[{"index": 0, "score": 0.5}, {"index": 0, "score": 0.5}]"#,

@@ -1,4 +1,4 @@
-//! A server in this process and its clients, to measure searches over HTTP.
+//! The server and its clients, for measuring what a search over HTTP takes.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -16,19 +16,20 @@ use crate::http;
 use crate::instance::Instance;
 use crate::instance_handle::{InstanceHandle, InstanceState};
 
-/// A server on a free port.
-pub struct Server {
-    addr: SocketAddr,
+/// A server of this process on a free port.
+pub struct Served {
+    /// Where it listens.
+    pub addr: SocketAddr,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<anyhow::Result<()>>,
 }
 
-impl Server {
-    /// Serves `instance` until [`Server::stop`].
+impl Served {
+    /// Serves `instance` until told to stop.
     ///
     /// # Errors
-    /// When no port can be bound.
-    pub fn start(instance: Arc<Instance>) -> anyhow::Result<Server> {
+    /// When no port can be had.
+    pub fn start(instance: Arc<Instance>) -> anyhow::Result<Served> {
         let settings = ServerSettings::default();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let listener = runtime.block_on(TcpListener::bind((settings.addr.ip(), 0)))?;
@@ -37,39 +38,40 @@ impl Server {
         let thread = std::thread::spawn(move || {
             let (_opened, opening) = watch::channel(InstanceState::Open(instance));
             let instance = InstanceHandle::new(opening, settings.max_concurrent, settings.timeout());
-            // A dropped sender stops the server too.
+            // A sender that is gone says the same as one that has sent.
             let stopped = async { drop(stopped.await) };
             runtime.block_on(http::serve(listener, instance, &settings, stopped))?;
             Ok(())
         });
-        Ok(Server { addr, stop, thread })
+        Ok(Served { addr, stop, thread })
     }
 
-    /// Stops the server.
+    /// Stops it.
     ///
     /// # Errors
-    /// When the server had failed.
+    /// When it had failed.
     pub fn stop(self) -> anyhow::Result<()> {
-        // If the server has ended already, `join` returns its error.
+        // Should it be gone already, joining tells why.
         let _ = self.stop.send(());
         self.thread
             .join()
             .map_err(|_| anyhow::anyhow!("the server panicked"))?
     }
 
-    /// Sends `queries` from `clients` concurrent clients, each over one connection. Returns latencies and requests per second.
+    /// Asks `queries` by `clients` clients at once, each over one connection. How long each took, and how many a second were
+    /// answered.
     ///
     /// # Errors
     /// When a request is refused or fails.
-    pub fn measure(&self, queries: &[String], clients: usize) -> anyhow::Result<(Percentiles, f64)> {
+    pub fn ask(&self, queries: &[String], clients: usize) -> anyhow::Result<(Percentiles, f64)> {
         let started = Instant::now();
         let times = std::thread::scope(|scope| -> anyhow::Result<Vec<Duration>> {
-            let clients: Vec<_> = queries
+            let asking: Vec<_> = queries
                 .chunks(queries.len().div_ceil(clients.max(1)).max(1))
-                .map(|part| scope.spawn(move || Client::connect(self.addr)?.measure(part)))
+                .map(|part| scope.spawn(move || Client::connect(self.addr)?.ask(part)))
                 .collect();
             let mut times = Vec::new();
-            for client in clients {
+            for client in asking {
                 times.extend(
                     client
                         .join()
@@ -83,7 +85,7 @@ impl Server {
     }
 }
 
-/// A keep-alive connection.
+/// One connection that is kept.
 struct Client {
     addr: SocketAddr,
     stream: BufReader<TcpStream>,
@@ -99,7 +101,7 @@ impl Client {
         })
     }
 
-    fn measure(&mut self, queries: &[String]) -> anyhow::Result<Vec<Duration>> {
+    fn ask(&mut self, queries: &[String]) -> anyhow::Result<Vec<Duration>> {
         let mut times = Vec::with_capacity(queries.len());
         for query in queries {
             let started = Instant::now();
@@ -136,7 +138,7 @@ impl Client {
                 None => break,
             }
         }
-        let mut answer = vec![0; length.context("the response has no Content-Length")?];
+        let mut answer = vec![0; length.context("the server did not say how long its answer is")?];
         self.stream.read_exact(&mut answer)?;
         Ok(())
     }

@@ -263,10 +263,10 @@ fn indexed(
         sources: Vec::new(),
         data_dir: scratch.to_owned(),
         options: setup.index_options(),
-        search: setup.settings.search.clone(),
+        search: setup.settings().search.clone(),
         reranker: None,
-        models: Models::beside(scratch, setup.settings.model.clone()),
-        vector_index: setup.settings.vectors.index(),
+        models: Models::beside(scratch, setup.settings().model.clone(), setup.environment.clone()),
+        vector_index: setup.settings().vectors.index,
     };
     let instance = Instance::open(config, Access::Write)?;
     let given = |document: &autorag_query::evaluation::CollectionDocument| GivenDocument {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod bench;
+mod config;
 mod doctor;
 mod eval;
 mod explanation;
@@ -61,6 +62,8 @@ enum Command {
     Jobs(jobs::Jobs),
     /// Check an index for damage, and repair it
     Doctor(doctor::Doctor),
+    /// List every setting with its value and origin
+    Config(config::Config),
     /// List models, choose one for a folder's index, or say what it has
     Model(model::Model),
     /// Measure how good the rankings are, on a collection or on questions of your own
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Status(command) => command.run(),
         Command::Jobs(command) => command.run(),
         Command::Doctor(command) => command.run(),
+        Command::Config(command) => command.run(),
         Command::Model(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Bench(command) => command.run(),

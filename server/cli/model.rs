@@ -94,13 +94,13 @@ impl List {
             "built in    {} ({}), {} dimensions",
             model.id, model.version, model.dimensions
         )?;
-        let settings = &setup.settings.model;
+        let settings = &setup.settings().model;
         match (&settings.name, &settings.path) {
             (Some(name), _) if name != ModelSource::BUILT_IN => writeln!(out, "set         {name}")?,
             (_, Some(path)) => writeln!(out, "set         {}", path.display())?,
             _ => {}
         }
-        if let Ok(cache) = hub_cache() {
+        if let Ok(cache) = hub_cache(&setup.environment) {
             for (path, bytes) in folders(&cache) {
                 let name = path
                     .file_name()

@@ -1,13 +1,14 @@
 //! Flags that commands share, and what they come to once file and environment are taken in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use autorag_indexer::IndexOptions;
 use clap::Args;
 use toml::Value;
 
 use super::parse_worker;
-use crate::config::{Override, Settings};
+use crate::config::{self, Environment, Loaded, Override, Settings};
 use crate::instance::InstanceConfig;
 use crate::model::Models;
 use crate::progress::Show;
@@ -47,13 +48,15 @@ pub struct WalkFlags {
     no_ignore: bool,
     /// Largest file to read, in bytes
     #[arg(long, value_name = "BYTES")]
-    max_file_size: Option<u32>,
+    max_file_size: Option<u64>,
 }
 
 /// What a command runs with.
 pub struct Setup {
-    /// All settings.
-    pub settings: Settings,
+    /// All settings, with their origins.
+    pub loaded: Loaded,
+    /// Variables of the process, for what is no setting: keys, XDG folders, the hub's address.
+    pub environment: Environment,
     /// How progress is shown.
     pub show: Show,
 }
@@ -75,27 +78,33 @@ impl CommonFlags {
     /// When a setting is wrong; the message names it.
     pub fn setup(&self, walk: &WalkFlags, mut extra: Vec<Override>) -> anyhow::Result<Setup> {
         if let Some(folder) = &self.data_dir {
-            extra.push(("data_dir", Value::String(folder.to_string_lossy().into_owned())));
+            let folder = folder
+                .to_str()
+                .with_context(|| format!("--data-dir: {} is not valid UTF-8", folder.display()))?;
+            extra.push(("data_dir", Value::String(folder.to_owned())));
         }
         if self.verbose {
             extra.push(("log.level", Value::String("debug".into())));
         } else if self.quiet {
             extra.push(("log.level", Value::String("warn".into())));
         }
-        extra.extend(walk.overrides());
-        let environment = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let settings = Settings::load(self.config.as_deref(), environment, extra)?;
-        telemetry::start(&settings.log)?;
+        extra.extend(walk.overrides()?);
+        let environment = Environment::of_process();
+        let loaded = config::load(self.config.as_deref(), &environment, extra)?;
+        telemetry::start(&loaded.settings.log)?;
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
         Ok(Setup {
-            settings,
+            loaded,
+            environment,
             show: Show::fitting(self.quiet),
         })
     }
 }
 
 impl WalkFlags {
-    fn overrides(&self) -> Vec<Override> {
+    fn overrides(&self) -> anyhow::Result<Vec<Override>> {
         let globs = |list: &[String]| Value::Array(list.iter().cloned().map(Value::String).collect());
         let mut set = Vec::new();
         if !self.include.is_empty() {
@@ -111,20 +120,26 @@ impl WalkFlags {
             set.push(("index.respect_ignore", Value::Boolean(false)));
         }
         if let Some(bytes) = self.max_file_size {
-            set.push(("index.max_file_size", Value::Integer(i64::from(bytes))));
+            let bytes = i64::try_from(bytes).context("--max-file-size is too large")?;
+            set.push(("index.max_file_size", Value::Integer(bytes)));
         }
-        set
+        Ok(set)
     }
 }
 
 impl Setup {
+    /// All settings.
+    pub fn settings(&self) -> &Settings {
+        &self.loaded.settings
+    }
+
     /// The folder of packed weights.
     ///
     /// # Errors
     /// When there is no place for indexes.
     pub fn packed_models(&self) -> anyhow::Result<PathBuf> {
-        let somewhere = data_dir::of(&[], self.settings.data_dir.as_deref())?;
-        Ok(Models::beside(&somewhere, self.settings.model.clone()).packed)
+        let somewhere = data_dir::of(&[], self.settings().data_dir.as_deref())?;
+        Ok(self.models(&somewhere).packed)
     }
 
     /// The index of `folders`.
@@ -133,24 +148,28 @@ impl Setup {
     /// When a folder is not there, or there is no place for the index.
     pub fn instance_config(&self, folders: &[PathBuf]) -> anyhow::Result<InstanceConfig> {
         let sources = data_dir::sources(folders)?;
-        let data_dir = data_dir::of(&sources, self.settings.data_dir.as_deref())?;
-        let models = Models::beside(&data_dir, self.settings.model.clone());
+        let data_dir = data_dir::of(&sources, self.settings().data_dir.as_deref())?;
+        let models = self.models(&data_dir);
         Ok(InstanceConfig {
             sources,
             data_dir,
             options: self.index_options(),
-            search: self.settings.search.clone(),
-            reranker: self.settings.rerank.options(|name| std::env::var(name).ok())?,
+            search: self.settings().search.clone(),
+            reranker: self.settings().rerank.options(&self.environment)?,
             models,
-            vector_index: self.settings.vectors.index(),
+            vector_index: self.settings().vectors.index,
         })
+    }
+
+    fn models(&self, data_dir: &Path) -> Models {
+        Models::beside(data_dir, self.settings().model.clone(), self.environment.clone())
     }
 
     /// What the indexer needs of the settings, with this program as the one whose processes parse.
     pub fn index_options(&self) -> IndexOptions {
         IndexOptions {
             parser: parse_worker::command(),
-            ..self.settings.index_options()
+            ..self.settings().index_options()
         }
     }
 }

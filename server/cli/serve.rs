@@ -43,7 +43,7 @@ impl Serve {
         let setup = self.common.setup(&self.walk, addr)?;
         let config = setup.instance_config(&self.folders)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(serve(config, &setup.settings, setup.show))?;
+        runtime.block_on(serve(config, setup.settings(), setup.show))?;
         Ok(ExitCode::SUCCESS)
     }
 }

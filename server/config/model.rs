@@ -1,5 +1,4 @@
-//! Which model embeds: the built-in one, one in a folder, one of the hub, one that ONNX Runtime computes, or one that another process
-//! does.
+//! From the settings of `[model]` to the place that a model comes from.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,116 +7,35 @@ use autorag_embedder::{
     DirectoryOptions, EmbedError, FastembedModel, FastembedOptions, HUB_ENDPOINT, HubAccess, HubModel, Key,
     ModelSource, RemoteOptions,
 };
-use serde::{Deserialize, Serialize};
 
-use super::ConfigError;
+use super::{ConfigError, Environment, ModelSettings, Provider};
 
-/// Before the name of a model of the hub.
+/// Prefix of the name of a model on the Hugging Face hub.
 pub const HUB: &str = "hub:";
-/// Before the name of a model of the catalogue of fastembed.
+/// Prefix of the name of a model in the catalogue of fastembed.
 pub const FASTEMBED: &str = "fastembed:";
-/// The variable that has the shared library of ONNX Runtime; the crate ort and others read it too.
+/// Variable that holds the path of ONNX Runtime's shared library; the crate ort reads the same one.
 pub(super) const RUNTIME_VARIABLE: &str = "ORT_DYLIB_PATH";
-/// The variable that has the key, unless `model.key_env` names another.
+/// Variable that holds the embedding server's key, unless `model.key_env` names another.
 pub(super) const KEY_VARIABLE: &str = "AUTORAG_EMBEDDING_KEY";
 
-/// What concerns the embedding model: the section `[model]`. Written down with what an index was made with, without the key.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ModelSettings {
-    /// How another process is asked for vectors; the built-in model where not set.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub provider: Option<Provider>,
-    /// `all-MiniLM-L6-v2`, which is built in; `hub:OWNER/NAME`, with or without `@REVISION`; `fastembed:NAME`; or as the provider has it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// A folder that holds a model.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<PathBuf>,
-    /// Where the provider's `/embeddings` is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub base_url: Option<String>,
-    /// Length of the vectors, where it is to be shortened or known before the provider answers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dimensions: Option<usize>,
-    /// What the model was trained to see before a question.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub query_prefix: Option<String>,
-    /// What the model was trained to see before a passage.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub passage_prefix: Option<String>,
-    /// Tokens that the model reads of a text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_tokens: Option<usize>,
-    /// Most tokens in a request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub batch_tokens: Option<usize>,
-    /// Most texts in a request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub batch_texts: Option<usize>,
-    /// Most requests for passages at once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub concurrency: Option<usize>,
-    /// Longest wait for vectors of passages, seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeout_secs: Option<u64>,
-    /// Longest wait for the vector of a query, milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub query_timeout_ms: Option<u64>,
-    /// The variable that has the key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key_env: Option<String>,
-    /// The key, from that variable and from nowhere else.
-    #[serde(skip)]
-    pub(crate) key: Option<Key>,
-}
-
-/// A way of asking for vectors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Provider {
-    /// `POST /embeddings`, as OpenAI has it and most servers of models do.
-    #[serde(rename = "openai")]
-    OpenAi,
-    /// ONNX Runtime in this process, for a graph in the folder `path`.
-    Fastembed,
-}
-
 impl ModelSettings {
-    /// Looks for the key where the settings say, if the model is one that may need it.
+    /// Where the model comes from. Quantized weights are cached in `packed`; the key and the hub's address come from
+    /// `environment`.
     ///
     /// # Errors
-    /// Where a variable is named that is not there, or holds what cannot be sent.
-    pub fn take_key(&mut self, variable: impl Fn(&str) -> Option<String>) -> Result<(), ConfigError> {
-        if self.provider != Some(Provider::OpenAi) {
-            return Ok(());
-        }
-        let name = self.key_env.as_deref().unwrap_or(KEY_VARIABLE);
-        let value = variable(name).filter(|value| !value.trim().is_empty());
-        if value.is_none() && self.key_env.is_some() {
-            return Err(invalid(
-                "model.key_env",
-                format!("the variable {name} is not set"),
-            ));
-        }
-        self.key = value
-            .map(|value| Key::new(&value))
-            .transpose()
-            .map_err(of_embedder)?;
-        Ok(())
-    }
-
-    /// Where the model comes from; packed weights are kept in `packed`.
-    ///
-    /// # Errors
-    /// Where settings are missing, contradict each other or cannot be used; the error names one.
-    pub fn source(&self, packed: Option<&Path>) -> Result<ModelSource, ConfigError> {
+    /// [`ConfigError::Invalid`] if settings are missing, contradict each other or cannot be used; the error names one.
+    pub fn source(
+        &self,
+        packed: Option<&Path>,
+        environment: &Environment,
+    ) -> Result<ModelSource, ConfigError> {
         if self.provider == Some(Provider::OpenAi) {
-            return self.remote();
+            return self.remote(environment);
         }
-        self.refuse_remote_settings()?;
+        self.refuse_server_settings()?;
         if self.provider == Some(Provider::Fastembed) {
-            return self.graph();
+            return self.onnx_folder(environment);
         }
         let options = DirectoryOptions {
             query_prefix: self.query_prefix.clone(),
@@ -129,7 +47,7 @@ impl ModelSettings {
         match (self.name.as_deref(), &self.path) {
             (Some(_), Some(_)) => Err(invalid(
                 "model.path",
-                "is set beside model.name; set one of them".into(),
+                "is set, and so is model.name; set one of them".into(),
             )),
             (None, Some(path)) => Ok(ModelSource::Directory {
                 path: path.clone(),
@@ -139,22 +57,22 @@ impl ModelSettings {
             (Some(name), None) if name.starts_with(FASTEMBED) => {
                 let name = name[FASTEMBED.len()..].to_owned();
                 let access = HubAccess {
-                    cache: cache("fastembed")?,
-                    ..hub_access()?
+                    cache: cache_folder("fastembed", environment)?,
+                    ..hub_access(environment)?
                 };
-                Ok(self.fastembed(FastembedModel::Catalogue { name, access }))
+                Ok(self.fastembed(FastembedModel::Catalogue { name, access }, environment))
             }
             (Some(name), None) => {
                 let Some(hub) = name.strip_prefix(HUB) else {
                     let message = format!(
-                        "{name:?} is not built in, only {} is; a model of the hub is named \"hub:OWNER/NAME\", one of \
-                         fastembed \"fastembed:NAME\", a folder that holds one goes in model.path, and for a model of a server set model.provider and model.base_url",
+                        "{name:?} is not a known model; use {:?} (built in), \"hub:OWNER/NAME\" or \"fastembed:NAME\"; for a \
+                         model in a folder set model.path, for one of a server set model.provider and model.base_url",
                         ModelSource::BUILT_IN
                     );
                     return Err(invalid("model.name", message));
                 };
-                let model = hub.parse::<HubModel>().map_err(of_embedder)?;
-                let access = hub_access()?;
+                let model = hub.parse::<HubModel>().map_err(setting_error)?;
+                let access = hub_access(environment)?;
                 Ok(ModelSource::Hub {
                     model,
                     access,
@@ -164,50 +82,49 @@ impl ModelSettings {
         }
     }
 
-    /// A graph in a folder.
-    fn graph(&self) -> Result<ModelSource, ConfigError> {
+    /// An ONNX model in a folder.
+    fn onnx_folder(&self, environment: &Environment) -> Result<ModelSource, ConfigError> {
         if self.name.is_some() {
-            let message = "is not for model.provider = \"fastembed\", which takes a folder; leave model.provider out for a model of its \
-                           catalogue, \"fastembed:NAME\"";
+            let message = "does not go with model.provider = \"fastembed\", which takes model.path; for a model of the catalogue \
+                           unset model.provider and set model.name = \"fastembed:NAME\"";
             return Err(invalid("model.name", message.to_owned()));
         }
         let path = self.path.clone().ok_or_else(|| {
             let message = "is missing; model.provider = \"fastembed\" needs the folder that holds model.onnx";
             invalid("model.path", message.to_owned())
         })?;
-        Ok(self.fastembed(FastembedModel::Folder(path)))
+        Ok(self.fastembed(FastembedModel::Folder(path), environment))
     }
 
-    fn fastembed(&self, model: FastembedModel) -> ModelSource {
-        let runtime = std::env::var_os(RUNTIME_VARIABLE).filter(|path| !path.is_empty());
+    fn fastembed(&self, model: FastembedModel, environment: &Environment) -> ModelSource {
         ModelSource::Fastembed(FastembedOptions {
             model,
-            runtime: runtime.map(PathBuf::from),
+            runtime: environment.get(RUNTIME_VARIABLE).map(PathBuf::from),
             query_prefix: self.query_prefix.clone(),
             passage_prefix: self.passage_prefix.clone(),
             max_tokens: self.max_tokens,
         })
     }
 
-    /// The built-in model is what it is.
+    /// The built-in model, whose prefixes and input length are fixed.
     fn built_in(&self) -> Result<ModelSource, ConfigError> {
-        let of_others = [
+        let unusable = [
             ("model.query_prefix", self.query_prefix.is_some()),
             ("model.passage_prefix", self.passage_prefix.is_some()),
             ("model.max_tokens", self.max_tokens.is_some()),
         ];
-        match of_others.iter().find(|(_, is_set)| *is_set) {
+        match unusable.iter().find(|(_, is_set)| *is_set) {
             Some((setting, _)) => {
-                let message = "is not for the built-in model; name another with model.path, or set model.provider, or leave it out";
+                let message = "does not go with the built-in model; unset it, or choose another model with model.name, model.path or model.provider";
                 Err(invalid(setting, message.to_owned()))
             }
             None => Ok(ModelSource::BuiltIn),
         }
     }
 
-    /// What only a model of a server has.
-    fn refuse_remote_settings(&self) -> Result<(), ConfigError> {
-        let of_remote = [
+    /// Refuses settings that only a server's model has.
+    fn refuse_server_settings(&self) -> Result<(), ConfigError> {
+        let of_server = [
             ("model.base_url", self.base_url.is_some()),
             ("model.dimensions", self.dimensions.is_some()),
             ("model.batch_tokens", self.batch_tokens.is_some()),
@@ -217,20 +134,19 @@ impl ModelSettings {
             ("model.query_timeout_ms", self.query_timeout_ms.is_some()),
             ("model.key_env", self.key_env.is_some()),
         ];
-        match of_remote.iter().find(|(_, is_set)| *is_set) {
+        match of_server.iter().find(|(_, is_set)| *is_set) {
             Some((setting, _)) => {
-                let message =
-                    "is for models of a server; set model.provider = \"openai\" too, or leave it out";
+                let message = "is only for a server's model; unset it, or set model.provider = \"openai\"";
                 Err(invalid(setting, message.to_owned()))
             }
             None => Ok(()),
         }
     }
 
-    /// The same with the path from the root, so that it can be written down.
+    /// The same settings with an absolute path, as they are stored.
     ///
     /// # Errors
-    /// Where the folder that the program runs in is gone.
+    /// If the current directory no longer exists.
     pub fn absolute(mut self) -> std::io::Result<ModelSettings> {
         if let Some(path) = &self.path {
             self.path = Some(std::path::absolute(path)?);
@@ -238,68 +154,77 @@ impl ModelSettings {
         Ok(self)
     }
 
-    fn remote(&self) -> Result<ModelSource, ConfigError> {
+    fn remote(&self, environment: &Environment) -> Result<ModelSource, ConfigError> {
         if self.path.is_some() {
-            let message = "is for models that are here; leave it or model.provider out";
+            let message = "does not go with model.provider = \"openai\"; unset one of them";
             return Err(invalid("model.path", message.to_owned()));
         }
         let missing =
-            |setting, example: &str| invalid(setting, format!("is missing; it looks like {example}"));
+            |setting, example: &str| invalid(setting, format!("is missing; an example is {example}"));
         let base_url = self.base_url.as_ref();
         let base_url = base_url.ok_or_else(|| missing("model.base_url", "http://127.0.0.1:11434/v1"))?;
         let name = self.name.as_ref();
-        let name = name.ok_or_else(|| missing("model.name", "nomic-embed-text, as the provider has it"))?;
-        let usual = RemoteOptions::new(base_url, name);
+        let name = name.ok_or_else(|| missing("model.name", "nomic-embed-text, the server's name for it"))?;
+        let defaults = RemoteOptions::new(base_url, name);
         let options = RemoteOptions {
             dimensions: self.dimensions,
             query_prefix: self.query_prefix.clone().unwrap_or_default(),
             passage_prefix: self.passage_prefix.clone().unwrap_or_default(),
-            max_tokens: self.max_tokens.unwrap_or(usual.max_tokens),
-            batch_tokens: self.batch_tokens.unwrap_or(usual.batch_tokens),
-            batch_texts: self.batch_texts.unwrap_or(usual.batch_texts),
-            concurrency: self.concurrency.unwrap_or(usual.concurrency),
-            timeout: self.timeout_secs.map_or(usual.timeout, Duration::from_secs),
+            max_tokens: self.max_tokens.unwrap_or(defaults.max_tokens),
+            batch_tokens: self.batch_tokens.unwrap_or(defaults.batch_tokens),
+            batch_texts: self.batch_texts.unwrap_or(defaults.batch_texts),
+            concurrency: self.concurrency.unwrap_or(defaults.concurrency),
+            timeout: self.timeout_secs.map_or(defaults.timeout, Duration::from_secs),
             query_timeout: self
                 .query_timeout_ms
-                .map_or(usual.query_timeout, Duration::from_millis),
-            key: self.key.clone(),
-            ..usual
+                .map_or(defaults.query_timeout, Duration::from_millis),
+            key: self.key(environment)?,
+            ..defaults
         };
-        options.validate().map_err(of_embedder)?;
+        options.validate().map_err(setting_error)?;
         Ok(ModelSource::Remote(options))
+    }
+
+    /// The server's key.
+    fn key(&self, environment: &Environment) -> Result<Option<Key>, ConfigError> {
+        let name = self.key_env.as_deref().unwrap_or(KEY_VARIABLE);
+        match environment.get(name) {
+            Some(value) => Key::new(value).map(Some).map_err(setting_error),
+            None if self.key_env.is_some() => Err(invalid(
+                "model.key_env",
+                format!("the variable {name} is not set"),
+            )),
+            None => Ok(None),
+        }
     }
 }
 
-/// The folder that models of the hub are kept in.
+/// Folder that caches models of the hub.
 ///
 /// # Errors
-/// When the environment does not say where.
-pub fn hub_cache() -> Result<PathBuf, ConfigError> {
-    cache("hub")
+/// If the environment names no cache folder.
+pub fn hub_cache(environment: &Environment) -> Result<PathBuf, ConfigError> {
+    cache_folder("hub", environment)
 }
 
-pub(super) fn cache(folder: &str) -> Result<PathBuf, ConfigError> {
-    let variable = |name| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    variable("XDG_CACHE_HOME")
-        .or_else(|| Some(variable("HOME")?.join(".cache")))
-        .map(|cache| cache.join("autorag").join(folder))
+/// autorag's folder `name` under the XDG cache folder.
+pub(super) fn cache_folder(name: &str, environment: &Environment) -> Result<PathBuf, ConfigError> {
+    let cache = environment.absolute_path("XDG_CACHE_HOME");
+    cache
+        .or_else(|| Some(environment.absolute_path("HOME")?.join(".cache")))
+        .map(|cache| cache.join("autorag").join(name))
         .ok_or_else(|| {
-            let message = "neither XDG_CACHE_HOME nor HOME is set, and a model of the hub has no place";
+            let message = "a downloaded model needs a cache folder; set XDG_CACHE_HOME or HOME";
             invalid("model.name", message.to_owned())
         })
 }
 
-/// How the hub is reached: `HF_ENDPOINT` and `HF_TOKEN` are the hub's own variables.
-pub(super) fn hub_access() -> Result<HubAccess, ConfigError> {
-    let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+/// How to reach the hub. `HF_ENDPOINT` and `HF_TOKEN` are the variables that its own tools read.
+pub(super) fn hub_access(environment: &Environment) -> Result<HubAccess, ConfigError> {
     Ok(HubAccess {
-        endpoint: variable("HF_ENDPOINT").unwrap_or_else(|| HUB_ENDPOINT.to_owned()),
-        token: variable("HF_TOKEN"),
-        cache: hub_cache()?,
+        endpoint: environment.get("HF_ENDPOINT").unwrap_or(HUB_ENDPOINT).to_owned(),
+        token: environment.get("HF_TOKEN").map(str::to_owned),
+        cache: hub_cache(environment)?,
     })
 }
 
@@ -307,8 +232,8 @@ fn invalid(setting: &'static str, message: String) -> ConfigError {
     ConfigError::Invalid { setting, message }
 }
 
-/// The embedder names settings as they are named here.
-fn of_embedder(error: EmbedError) -> ConfigError {
+/// The embedder uses the names of our settings in its errors.
+fn setting_error(error: EmbedError) -> ConfigError {
     match error {
         EmbedError::Setting { setting, message } => invalid(setting, message),
         other => invalid("model", other.to_string()),

@@ -1,75 +1,43 @@
-//! Where a reranker is, and how it is asked.
+//! From the settings of `[rerank]` to the options of a reranker.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use autorag_embedder::{CrossEncoderOptions, FastembedModel, HubAccess};
-use autorag_query::{RerankApi, RerankerOptions, RerankerSource};
-use serde::Deserialize;
+use autorag_query::{RerankerOptions, RerankerSource};
 
-use super::ConfigError;
-use super::model::{FASTEMBED, RUNTIME_VARIABLE, cache, hub_access};
-
-/// Where a reranker is, for searches that want one.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RerankSettings {
-    /// Its whole address, where it is a server.
-    pub url: String,
-    /// What it speaks: `tei` or `cohere`.
-    pub api: String,
-    /// Name of the model, where the server has several; `fastembed:NAME`, or `fastembed:` and a folder, where it is none. No
-    /// reranker where address and model are empty.
-    pub model: String,
-    /// Name of the variable that holds the key; none where that is not set.
-    pub key_env: String,
-    /// How many of the best candidates are reranked.
-    pub candidates: usize,
-    /// How long reranking may take, milliseconds.
-    pub budget_ms: u64,
-}
-
-impl Default for RerankSettings {
-    fn default() -> Self {
-        RerankSettings {
-            url: String::new(),
-            api: RerankApi::default().as_str().to_owned(),
-            model: String::new(),
-            key_env: "RERANK_API_KEY".to_owned(),
-            candidates: 30,
-            budget_ms: 500,
-        }
-    }
-}
+use super::model::{FASTEMBED, RUNTIME_VARIABLE, cache_folder, hub_access};
+use super::{ConfigError, Environment, RerankSettings};
 
 impl RerankSettings {
-    /// What they come to; the key is asked of `variable`.
+    /// Options of the reranker, or `None` if the settings name none. The server's key comes from `environment`.
     ///
     /// # Errors
-    /// [`ConfigError::Invalid`] where the protocol is not known, or two rerankers are named.
-    pub fn options(
-        &self,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<Option<RerankerOptions>, ConfigError> {
-        let source = match (self.url.as_str(), self.model.strip_prefix(FASTEMBED)) {
-            ("", None) => return Ok(None),
-            ("", Some(name)) => RerankerSource::CrossEncoder(CrossEncoderOptions {
-                model: cross_encoder(name)?,
-                runtime: variable(RUNTIME_VARIABLE)
-                    .filter(|path| !path.is_empty())
-                    .map(PathBuf::from),
+    /// [`ConfigError::Invalid`] if both a server and a model of this process are named, or a model has no cache folder.
+    pub fn options(&self, environment: &Environment) -> Result<Option<RerankerOptions>, ConfigError> {
+        let in_process = self
+            .model
+            .as_deref()
+            .and_then(|model| model.strip_prefix(FASTEMBED));
+        let source = match (&self.url, in_process) {
+            (None, None) => return Ok(None),
+            (None, Some(name)) => RerankerSource::CrossEncoder(CrossEncoderOptions {
+                model: cross_encoder(name, environment)?,
+                runtime: environment.get(RUNTIME_VARIABLE).map(PathBuf::from),
             }),
-            (_, Some(_)) => {
+            (Some(_), Some(_)) => {
                 return Err(ConfigError::Invalid {
                     setting: "rerank.model",
-                    message: "names a model for this process beside the server of rerank.url; leave one of them out".into(),
+                    message:
+                        "names a model to run in this process, but rerank.url names a server; set one of them"
+                            .into(),
                 });
             }
-            (url, None) => RerankerSource::Server {
-                url: url.to_owned(),
-                api: self.api()?,
-                model: Some(self.model.clone()).filter(|model| !model.is_empty()),
-                key: variable(&self.key_env).filter(|key| !key.is_empty()),
+            (Some(url), None) => RerankerSource::Server {
+                url: url.clone(),
+                api: self.api,
+                model: self.model.clone(),
+                key: environment.get(&self.key_env).map(str::to_owned),
             },
         };
         Ok(Some(RerankerOptions {
@@ -78,29 +46,18 @@ impl RerankSettings {
             budget: Duration::from_millis(self.budget_ms),
         }))
     }
-
-    /// What it speaks.
-    ///
-    /// # Errors
-    /// [`ConfigError::Invalid`] where that is not known.
-    pub(super) fn api(&self) -> Result<RerankApi, ConfigError> {
-        self.api.parse().map_err(|message| ConfigError::Invalid {
-            setting: "rerank.api",
-            message,
-        })
-    }
 }
 
-/// A folder where it is written as a path, else a model of the catalogue.
-fn cross_encoder(name: &str) -> Result<FastembedModel, ConfigError> {
+/// A folder if `name` is written as a path, else a model of the catalogue of fastembed.
+fn cross_encoder(name: &str, environment: &Environment) -> Result<FastembedModel, ConfigError> {
     if name.starts_with(['.', '/']) || Path::new(name).is_absolute() {
         return Ok(FastembedModel::Folder(name.into()));
     }
     Ok(FastembedModel::Catalogue {
         name: name.to_owned(),
         access: HubAccess {
-            cache: cache("fastembed")?,
-            ..hub_access()?
+            cache: cache_folder("fastembed", environment)?,
+            ..hub_access(environment)?
         },
     })
 }

@@ -228,7 +228,11 @@ fn what_does_not_fit_or_fails_is_owned_up_to() {
             "0 of 15 passages were reranked within 50 ms: the time was up",
         ),
         (Manner::Broken, 20_000, "the reranker answers 500"),
-        (Manner::Babbles, 20_000, "not of the protocol tei"),
+        (
+            Manner::Babbles,
+            20_000,
+            "does not follow the protocol of Text Embeddings Inference",
+        ),
     ] {
         let (plain, answer) = ask(manner, budget);
         assert!(reason(&answer).contains(said), "{}", reason(&answer));

@@ -1,43 +1,42 @@
-//! Fills a store with made-up documents and vectors.
+//! A store full of made-up documents, with the vectors of [`Clusters`].
 
 use autorag_store::{
     ChangeBatch, ContentHash, FileStat, ItemStatus, Metadata, NewDocument, NewPassage, Span, Store,
 };
 
+use super::clusters::Clusters;
 use super::prose::Prose;
 
-/// Passages per document. The last document has one passage, and the one before it the remainder.
+/// Passages in a document, but for the last, which has one, and the one before, which has what is left.
 const PASSAGES: usize = 5;
-/// Words per passage.
+/// Words in a passage.
 const WORDS: u64 = 150;
-/// Documents per transaction.
+/// Documents in a transaction.
 const BATCH: usize = 500;
-/// Number of folders that the documents are spread over: each holds 1 % of them.
+/// Folders that documents are spread over, so that one holds 1 % of them.
 const FOLDERS: usize = 100;
-/// One of the folders.
+/// One of them.
 pub const FOLDER: &str = "7/";
-/// Name of the document that has one passage.
-pub const SINGLE_PASSAGE_FILE: &str = "one.txt";
+/// The name of the document that has one passage.
+pub const OF_ONE_PASSAGE: &str = "one.txt";
 
-/// Adds documents with `passages` passages in all, at least one, to an empty store.
-///
-/// Every passage gets a random unit vector: a flat scan takes the same time whatever the vectors are.
+/// Puts documents of so many passages, one at least, into an empty store. The vector of a passage is that of its number, counted
+/// from 0.
 ///
 /// # Errors
 /// When the store fails.
-pub fn fill(store: &Store, passages: usize, dimensions: usize) -> anyhow::Result<()> {
-    let in_long_documents = passages.saturating_sub(1);
-    let documents = in_long_documents.div_ceil(PASSAGES) + 1;
+pub fn fill(store: &Store, passages: usize, clusters: &mut Clusters) -> anyhow::Result<()> {
+    let long = passages.saturating_sub(1);
+    let documents = long.div_ceil(PASSAGES) + 1;
     store.begin_run()?;
     for first in (0..documents).step_by(BATCH) {
         let numbers = first..(first + BATCH).min(documents);
-        let upserts = numbers.map(|number| {
-            if number + 1 == documents {
-                return document(SINGLE_PASSAGE_FILE.to_owned(), number, 1);
+        let upserts = numbers.map(|number| match number + 1 == documents {
+            true => document(OF_ONE_PASSAGE.to_owned(), number, 1),
+            false => {
+                let key = format!("{}/{number}.txt", number % FOLDERS);
+                document(key, number, PASSAGES.min(long - number * PASSAGES))
             }
-            let key = format!("{}/{number}.txt", number % FOLDERS);
-            let length = PASSAGES.min(in_long_documents - number * PASSAGES);
-            document(key, number, length)
         });
         let upserts = upserts.collect();
         store.apply(&ChangeBatch {
@@ -45,10 +44,11 @@ pub fn fill(store: &Store, passages: usize, dimensions: usize) -> anyhow::Result
             ..ChangeBatch::default()
         })?;
         store.refresh_lexical()?;
-        let pending = store.pending_embeddings(None, BATCH * PASSAGES)?;
+        let mut pending = store.pending_embeddings(None, BATCH * PASSAGES)?;
+        pending.sort_by_key(|passage| passage.id);
         let vectors: Vec<_> = pending
             .iter()
-            .map(|passage| (passage.embed_hash, unit_vector(passage.id.0, dimensions)))
+            .map(|passage| (passage.embed_hash, clusters.vector(passage.id.0 - 1)))
             .collect();
         store.put_embeddings(&vectors)?;
         store.refresh_vectors()?;
@@ -57,14 +57,6 @@ pub fn fill(store: &Store, passages: usize, dimensions: usize) -> anyhow::Result
     Ok(())
 }
 
-fn unit_vector(seed: u64, dimensions: usize) -> Vec<f32> {
-    let mut rng = fastrand::Rng::with_seed(seed);
-    let vector: Vec<f32> = (0..dimensions).map(|_| rng.f32() - 0.5).collect();
-    let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
-    vector.into_iter().map(|value| value / length).collect()
-}
-
-/// A document of `length` passages, one a line.
 fn document(key: String, number: usize, length: usize) -> NewDocument {
     let mut prose = Prose::new(number as u64);
     let title = prose.sentence(4);
