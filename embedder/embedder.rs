@@ -1,17 +1,17 @@
-//! A model, opened: texts in, vectors out, whatever computes them.
+//! An opened model: text in, vectors out.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
 use crate::directory::{self, DirectoryOptions};
 use crate::encoder::Encoder;
 use crate::encoder::aligned::Aligned;
-use crate::encoder::kernels::Kernel;
+use crate::encoder::kernels::{DetectedKernel, Kernel};
 use crate::encoder::weights::{OwnedWeights, PackedBytes};
+use crate::engine::{Batching, EmbeddingEngine, Input, Patience};
 use crate::error::EmbedError;
-use crate::fastembed::FastembedOptions;
-#[cfg(feature = "fastembed")]
-use crate::fastembed::{self, Fastembed};
+use crate::fastembed::{self, FastembedOptions};
 use crate::hub;
 use crate::model::{ModelInfo, ModelSource, Pooling};
 use crate::remote::{Outage, Remote, RemoteOptions};
@@ -20,63 +20,59 @@ use crate::tokenizer::Tokenizer;
 static WEIGHTS: &Aligned<[u8]> = &Aligned(*include_bytes!("../data/model/all-MiniLM-L6-v2/weights.bin"));
 static VOCABULARY: &str = include_str!("../data/model/all-MiniLM-L6-v2/vocab.txt");
 
-/// Texts that one call of the encoder takes best. Few, so that a wish to stop is soon heard.
-const ENCODER_BATCH: usize = 16;
-
-/// How long the caller of [`Embedder::embed_each`] is willing to wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Patience {
-    /// As long as it takes.
-    Full,
-    /// For answers that are under way, but not for another attempt.
-    FinishRequests,
-    /// No longer.
-    None,
-}
-
-/// How texts are best handed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Batching {
-    /// Texts in a call.
-    pub texts: usize,
-    /// Calls at once, where it is not the processor that decides.
-    pub calls: Option<usize>,
-}
-
-/// The vector of a query.
+/// The embedding of a query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueryEmbedding {
-    /// At length one.
+    /// The vector, of length one.
     pub vector: Vec<f32>,
-    /// The query was longer than the model reads, and its end was left out.
+    /// True if the query exceeded the model's limit and its end was cut off.
     pub truncated: bool,
 }
 
 /// Turns texts into vectors whose dot product is their similarity.
 ///
-/// Shared by reference between threads; each call computes on the thread that makes it.
+/// Threads share an `Embedder` by reference. With the built-in model or a model directory, each call computes on the calling
+/// thread.
+///
+/// ```
+/// use autorag_embedder::{EmbedError, Embedder};
+///
+/// let embedder = Embedder::built_in()?;
+/// let vectors = embedder.embed(&["A cat sits outside.", "A feline rests in the garden.", "Stock prices fell."])?;
+/// assert_eq!(vectors[0].len(), embedder.model().dimensions);
+///
+/// let cosine = |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+/// assert!(cosine(&vectors[0], &vectors[1]) > cosine(&vectors[0], &vectors[2]));
+///
+/// // Passages over the limit are refused; split them first.
+/// let long = "word ".repeat(1000);
+/// assert!(matches!(embedder.embed(&[&long]), Err(EmbedError::TextTooLong { index: 0, .. })));
+/// assert!(embedder.embed_query(&long)?.truncated);
+/// # Ok::<(), EmbedError>(())
+/// ```
 pub struct Embedder {
     model: ModelInfo,
     tokenizer: Tokenizer,
-    engine: Engine,
-}
-
-/// What computes the vectors.
-enum Engine {
-    /// This program, on this processor.
-    Encoder(Encoder),
-    /// Another process, over HTTP.
-    Remote(Box<Remote>),
-    /// ONNX Runtime, in this process.
-    #[cfg(feature = "fastembed")]
-    Fastembed(Box<Fastembed>),
+    engine: Box<dyn EmbeddingEngine>,
 }
 
 impl Embedder {
-    /// Opens a model, wherever it comes from.
+    pub(crate) fn new(
+        model: ModelInfo,
+        tokenizer: Tokenizer,
+        engine: impl EmbeddingEngine + 'static,
+    ) -> Self {
+        Self {
+            model,
+            tokenizer,
+            engine: Box::new(engine),
+        }
+    }
+
+    /// Opens the model of any source.
     ///
     /// # Errors
-    /// Those of the function for its source.
+    /// The errors of the constructor for that source.
     pub fn open(source: &ModelSource) -> Result<Self, EmbedError> {
         match source {
             ModelSource::BuiltIn => Self::built_in(),
@@ -88,9 +84,9 @@ impl Embedder {
                 options,
             } => {
                 let folder = hub::fetch(model, access)?;
-                let named = options.name.clone().or_else(|| Some(model.to_string()));
+                let name = options.name.clone().or_else(|| Some(model.to_string()));
                 let options = DirectoryOptions {
-                    name: named,
+                    name,
                     ..options.clone()
                 };
                 Self::from_directory(&folder, &options)
@@ -102,37 +98,22 @@ impl Embedder {
     /// Opens a model that ONNX Runtime computes.
     ///
     /// # Errors
-    /// `UnusableModel` for a file, or the library of ONNX Runtime, that is missing or of no use; `Hub` for a download that failed;
-    /// `Setting` for a name that is not in the catalogue, and always where the program was built without the feature `fastembed`.
-    #[cfg(feature = "fastembed")]
+    /// - `MissingFeature` in a build without the feature `fastembed`.
+    /// - `OnnxRuntime` if the shared library is missing or unusable.
+    /// - `UnusableModel` if a model file is missing or unusable.
+    /// - `Hub`, `HubAccessDenied` or `HubUnreachable` if the download failed.
+    /// - `Setting` for a name that fastembed does not know.
     pub fn fastembed(options: &FastembedOptions) -> Result<Self, EmbedError> {
-        let opened = fastembed::open(options)?;
-        Ok(Self {
-            model: opened.model,
-            tokenizer: opened.tokenizer,
-            engine: Engine::Fastembed(Box::new(opened.engine)),
-        })
+        fastembed::open(options)
     }
 
-    /// Says that this program was built without the feature `fastembed`.
+    /// Opens a model that an embedding provider computes. The built-in model's tokenizer estimates token counts.
+    ///
+    /// Opening requests one vector. If the provider does not answer, the model still opens as long as the options give the
+    /// vector length; [`Embedder::outage`] then has the reason.
     ///
     /// # Errors
-    /// `Setting`, always.
-    #[cfg(not(feature = "fastembed"))]
-    pub fn fastembed(options: &FastembedOptions) -> Result<Self, EmbedError> {
-        Err(EmbedError::Setting {
-            setting: options.setting(),
-            message: "needs a program that is built with `cargo build --release --features fastembed`, and this one is not".into(),
-        })
-    }
-
-    /// Opens a model that another process computes. Tokens are estimated with the tokenizer of the built-in model.
-    ///
-    /// The provider is asked for a first vector. Where it does not answer, the model opens all the same if the options say how
-    /// long its vectors are, and [`Embedder::outage`] says what is wrong.
-    ///
-    /// # Errors
-    /// `Setting` for options that cannot be used, and otherwise why the provider does not tell how long its vectors are.
+    /// `Setting` for invalid options. If the vector length is unknown, also the reason why the provider did not return a vector.
     pub fn remote(options: RemoteOptions) -> Result<Self, EmbedError> {
         let remote = Remote::open(options)?;
         let options = remote.options();
@@ -145,32 +126,36 @@ impl Embedder {
             query_prefix: options.query_prefix.clone(),
             passage_prefix: options.passage_prefix.clone(),
         };
-        Ok(Self {
-            model,
-            tokenizer: Tokenizer::from_vocabulary(VOCABULARY)?,
-            engine: Engine::Remote(Box::new(remote)),
-        })
+        Ok(Self::new(model, Tokenizer::from_vocabulary(VOCABULARY)?, remote))
     }
 
-    /// Opens a model in a directory of the layout of sentence-transformers: a BERT-shaped encoder with its tokenizer. Its weights
-    /// are packed into 8 bits, which takes seconds to a minute, and where `options` name a cache is done once.
+    /// Opens a BERT-shaped encoder from a directory in the sentence-transformers layout.
+    ///
+    /// The weights are quantized to 8 bits, which takes from seconds to a minute. If `options` name a cache, this happens once.
     ///
     /// # Errors
-    /// `UnusableModel`, naming the file and what to do.
+    /// `UnusableModel`, with the file and what to do.
     pub fn from_directory(path: &Path, options: &DirectoryOptions) -> Result<Self, EmbedError> {
-        let opened = directory::open(path, options)?;
-        Ok(Self {
-            model: opened.model,
-            tokenizer: opened.tokenizer,
-            engine: Engine::Encoder(opened.encoder),
-        })
+        directory::open(path, options)
     }
 
-    /// Opens the model that is part of the program, with the fastest kernel of this processor.
+    /// Opens the built-in model with the fastest kernel of this processor.
     ///
     /// # Errors
     /// `MalformedModel` if the program was built with weights of another format.
     pub fn built_in() -> Result<Self, EmbedError> {
+        Self::built_in_on(DetectedKernel::fastest())
+    }
+
+    /// Opens the built-in model with a given kernel, to compare kernels. [`Embedder::built_in`] picks the fastest.
+    ///
+    /// # Errors
+    /// `KernelUnavailable` if this processor lacks the kernel's instructions, otherwise as [`Embedder::built_in`].
+    pub fn built_in_with_kernel(kernel: Kernel) -> Result<Self, EmbedError> {
+        Self::built_in_on(kernel.detect()?)
+    }
+
+    fn built_in_on(kernel: DetectedKernel) -> Result<Self, EmbedError> {
         let weights = OwnedWeights::read(PackedBytes::BuiltIn(&WEIGHTS.0))?;
         let header = weights.get().header;
         let pooling = Pooling::Mean;
@@ -183,11 +168,8 @@ impl Embedder {
             query_prefix: String::new(),
             passage_prefix: String::new(),
         };
-        Ok(Self {
-            model,
-            tokenizer: Tokenizer::from_vocabulary(VOCABULARY)?,
-            engine: Engine::Encoder(Encoder::new(weights, pooling)),
-        })
+        let encoder = Encoder::new(weights, pooling, kernel);
+        Ok(Self::new(model, Tokenizer::from_vocabulary(VOCABULARY)?, encoder))
     }
 
     /// The model's name, version and sizes.
@@ -195,221 +177,117 @@ impl Embedder {
         &self.model
     }
 
-    /// The kernel in use, where this program computes the vectors itself.
+    /// The kernel in use; `None` for remote and ONNX models.
     pub fn kernel(&self) -> Option<Kernel> {
-        match &self.engine {
-            Engine::Encoder(encoder) => Some(encoder.kernel()),
-            _ => None,
-        }
+        self.engine.kernel()
     }
 
-    /// Uses another kernel, for comparisons. Changes nothing where this program does not compute the vectors.
-    ///
-    /// # Errors
-    /// `KernelUnavailable` if this processor lacks its instructions.
-    pub fn with_kernel(self, kernel: Kernel) -> Result<Self, EmbedError> {
-        let engine = match self.engine {
-            Engine::Encoder(encoder) => Engine::Encoder(encoder.with_kernel(kernel)?),
-            other => other,
-        };
-        Ok(Self { engine, ..self })
-    }
-
-    /// The model's tokenizer, or, where [`Embedder::estimates_tokens`], one that counts about as it does.
+    /// The model's tokenizer. For a remote model, the built-in model's tokenizer; see [`Embedder::estimates_tokens`].
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
     }
 
-    /// Whether the tokenizer is not the model's own.
+    /// True if the tokenizer is not the model's own, so that token counts are estimates.
     pub fn estimates_tokens(&self) -> bool {
         self.provider().is_some()
     }
 
-    /// Address of the process that computes the vectors, where it is another one.
+    /// The base URL of the embedding provider; `None` for local models.
     pub fn provider(&self) -> Option<&str> {
-        match &self.engine {
-            Engine::Remote(remote) => Some(&remote.options().base_url),
-            _ => None,
-        }
+        self.engine.provider()
     }
 
-    /// What is wrong with that process, if something is.
+    /// The current outage of the embedding provider. `None` if it works, and for local models.
     pub fn outage(&self) -> Option<Outage> {
-        match &self.engine {
-            Engine::Remote(remote) => remote.outage(),
-            _ => None,
-        }
+        self.engine.outage()
     }
 
-    /// How texts are best handed over.
+    /// The call pattern that suits this model best.
     pub fn batching(&self) -> Batching {
-        match &self.engine {
-            Engine::Encoder(_) => Batching {
-                texts: ENCODER_BATCH,
-                calls: None,
-            },
-            Engine::Remote(remote) => Batching {
-                texts: remote.batch_texts(),
-                calls: Some(remote.options().concurrency),
-            },
-            #[cfg(feature = "fastembed")]
-            Engine::Fastembed(fastembed) => Batching {
-                texts: fastembed.batch(),
-                calls: Some(1),
-            },
-        }
+        self.engine.batching()
     }
 
-    /// Tokens of the longest passage that the model reads whole: what the special tokens and the prefix leave.
+    /// Tokens of the longest passage the model accepts, after the special tokens and the passage prefix are subtracted.
     pub fn passage_tokens(&self) -> usize {
-        let taken = self.tokenizer.special_tokens() + self.tokenizer.count(&self.model.passage_prefix);
-        self.model.max_tokens.saturating_sub(taken)
+        let overhead = self.tokenizer.special_tokens() + self.tokenizer.count(&self.model.passage_prefix);
+        self.model.max_tokens.saturating_sub(overhead)
     }
 
-    /// One vector of length one for each passage, in order. An empty text has a vector too.
+    /// Embeds passages: one vector of length one for each text, in order. An empty text has a vector too.
     ///
-    /// Where this program computes them, the same text has the same vector, bit for bit, whatever it is embedded with. Several
-    /// threads may call at once; one call uses one thread, and is most efficient with a few texts or more.
+    /// With the built-in model or a model directory, equal texts get bit-identical vectors in any batch. Several threads may call
+    /// at once. A call uses one thread and is most efficient with several texts.
     ///
     /// # Errors
-    /// `TextTooLong` for the first text that has more tokens than the model reads; nothing is embedded then. For a remote model,
-    /// what its provider has against the texts, or what is wrong with it.
+    /// - `TextTooLong` for the first text over the model's limit. Nothing is embedded in that case.
+    /// - For a remote model, the provider's failure or its refusal of a text.
+    /// - For an ONNX model, `UnusableModel` if the graph fails.
     pub fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        if let Engine::Encoder(encoder) = &self.engine {
-            return self.encode(encoder, texts);
-        }
         let mut vectors = vec![Vec::new(); texts.len()];
-        let mut refused = None;
+        let mut refusal = None;
         self.embed_each(texts, &|| Patience::Full, &mut |index, outcome| match outcome {
             Ok(vector) => vectors[index] = vector,
-            Err(error) => refused = Some(error),
+            Err(error) => refusal = Some(error),
         })?;
-        refused.map_or(Ok(vectors), Err)
+        refusal.map_or(Ok(vectors), Err)
     }
 
-    /// The same, but vectors are delivered as they come, each with the place of its text, and so is what a provider has against
-    /// a single text. A call to another process is given up when `patience` ends.
+    /// Like [`Embedder::embed`], but delivers each vector as soon as it is there, with the index of its text. A text that the
+    /// provider refuses is delivered as an error. Requests to a provider are abandoned when `patience` ends.
     ///
     /// # Errors
-    /// Those of [`Embedder::embed`], and `Interrupted`. What was delivered stays so.
+    /// As [`Embedder::embed`], and `Interrupted`. Vectors that were already delivered stay valid.
     pub fn embed_each(
         &self,
         texts: &[&str],
         patience: &dyn Fn() -> Patience,
         deliver: &mut dyn FnMut(usize, Result<Vec<f32>, EmbedError>),
     ) -> Result<(), EmbedError> {
-        match &self.engine {
-            Engine::Encoder(encoder) => {
-                let vectors = self.encode(encoder, texts)?;
-                vectors
-                    .into_iter()
-                    .enumerate()
-                    .for_each(|(index, vector)| deliver(index, Ok(vector)));
-                Ok(())
-            }
-            Engine::Remote(remote) => {
-                let inputs = self.passage_inputs(texts);
-                let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-                remote.embed(&inputs, &self.counts(&inputs)?, patience, deliver)
-            }
-            #[cfg(feature = "fastembed")]
-            Engine::Fastembed(fastembed) => {
-                let inputs = self.passage_inputs(texts);
-                let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-                self.counts(&inputs)?;
-                fastembed.embed(&inputs, patience, deliver)
-            }
-        }
-    }
-
-    fn passage_inputs(&self, texts: &[&str]) -> Vec<String> {
-        let prefix = &self.model.passage_prefix;
-        texts.iter().map(|text| format!("{prefix}{text}")).collect()
-    }
-
-    /// Tokens of each input, none of which is too long.
-    fn counts(&self, inputs: &[&str]) -> Result<Vec<usize>, EmbedError> {
         let limit = self.model.max_tokens;
-        let mut counts = Vec::with_capacity(inputs.len());
-        for (index, input) in inputs.iter().enumerate() {
-            let tokens = self.tokenizer.count(input) + self.tokenizer.special_tokens();
-            if tokens > limit {
-                return Err(EmbedError::TextTooLong { index, tokens, limit });
-            }
-            counts.push(tokens);
-        }
-        Ok(counts)
-    }
-
-    fn encode(&self, encoder: &Encoder, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let limit = self.model.max_tokens;
-        let mut encoded = Vec::with_capacity(texts.len());
+        let mut inputs = Vec::with_capacity(texts.len());
         for (index, text) in texts.iter().enumerate() {
-            let ids = self.tokens(&self.model.passage_prefix, text);
-            if ids.len() > limit {
-                let tokens = ids.len();
+            let input = self.input(&self.model.passage_prefix, text);
+            if input.ids.len() > limit {
+                let tokens = input.ids.len();
                 return Err(EmbedError::TextTooLong { index, tokens, limit });
             }
-            encoded.push(ids);
+            inputs.push(input);
         }
-        Ok(encoder.encode(&encoded))
+        self.engine.embed_passages(inputs, patience, deliver)
     }
 
-    /// The vector of a query. A query that is too long is cut, and the answer says so.
+    /// Embeds a query. The end of a query over the model's limit is cut off, and the result says so.
     ///
     /// # Errors
-    /// None where the encoder of this program computes the vectors; for a remote model, what is wrong with its provider; with ONNX
-    /// Runtime, what it has against the graph.
+    /// None with the built-in model or a model directory. For a remote model, the provider's failure. For an ONNX model,
+    /// `UnusableModel` if the graph fails.
     pub fn embed_query(&self, text: &str) -> Result<QueryEmbedding, EmbedError> {
-        match &self.engine {
-            Engine::Encoder(encoder) => {
-                let limit = self.model.max_tokens;
-                let mut ids = self.tokens(&self.model.query_prefix, text);
-                let truncated = ids.len() > limit;
-                if truncated {
-                    self.tokenizer.shorten(&mut ids, limit);
-                }
-                let vector = encoder.encode(&[ids]).swap_remove(0);
-                Ok(QueryEmbedding { vector, truncated })
-            }
-            Engine::Remote(remote) => {
-                let (input, truncated) = self.query_input(text);
-                let vector = remote.embed_query(&input)?;
-                Ok(QueryEmbedding { vector, truncated })
-            }
-            #[cfg(feature = "fastembed")]
-            Engine::Fastembed(fastembed) => {
-                let (input, truncated) = self.query_input(text);
-                let vector = fastembed.embed_one(&input)?;
-                Ok(QueryEmbedding { vector, truncated })
-            }
+        let mut input = self.input(&self.model.query_prefix, text);
+        let truncated = input.ids.len() > self.model.max_tokens;
+        if truncated {
+            self.truncate(&mut input);
         }
+        let vector = self.engine.embed_query(input)?;
+        Ok(QueryEmbedding { vector, truncated })
     }
 
-    /// A query after its prefix, and whether its end was left out since it is too long.
-    fn query_input(&self, text: &str) -> (String, bool) {
-        let mut input = format!("{}{text}", self.model.query_prefix);
-        let room = self
-            .model
-            .max_tokens
-            .saturating_sub(self.tokenizer.special_tokens());
-        let cut = self
-            .tokenizer
-            .token_spans(&input)
-            .get(room)
-            .map(|next| next.start);
-        if let Some(end) = cut {
-            input.truncate(end);
-        }
-        (input, cut.is_some())
-    }
-
-    /// The ids of a text after a prefix, as the model takes them.
-    fn tokens(&self, prefix: &str, text: &str) -> Vec<u32> {
-        if prefix.is_empty() {
-            self.tokenizer.encode_for_model(text)
+    fn input<'a>(&self, prefix: &str, text: &'a str) -> Input<'a> {
+        let text = if prefix.is_empty() {
+            Cow::Borrowed(text)
         } else {
-            self.tokenizer.encode_for_model(&format!("{prefix}{text}"))
+            Cow::Owned(format!("{prefix}{text}"))
+        };
+        let ids = self.tokenizer.encode_for_model(&text);
+        Input { text, ids }
+    }
+
+    /// Cuts the ids to the limit, and the text before the first token that does not fit.
+    fn truncate(&self, input: &mut Input<'_>) {
+        let limit = self.model.max_tokens;
+        self.tokenizer.truncate(&mut input.ids, limit);
+        let fitting = limit.saturating_sub(self.tokenizer.special_tokens());
+        if let Some(first_cut) = self.tokenizer.token_spans(&input.text).get(fitting) {
+            input.text.to_mut().truncate(first_cut.start);
         }
     }
 }

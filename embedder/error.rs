@@ -1,137 +1,171 @@
-//! What can go wrong when embedding.
+//! Errors of this crate.
 
 use std::path::{Path, PathBuf};
 
 use crate::encoder::kernels::Kernel;
 
-/// An error of the embedder.
+/// A model could not be opened, or texts could not be embedded.
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EmbedError {
-    /// A text is longer than the model reads. Nothing is cut in silence: the caller divides the text first.
+    /// A text exceeds the model's limit. Passages are never cut silently: the caller splits the text first.
     #[error(
-        "text {index} has {tokens} tokens and the model reads {limit}: divide it into shorter passages first"
+        "text {index} has {tokens} tokens, but the model reads only {limit}: split it into shorter passages"
     )]
     TextTooLong {
-        /// Place of the text in the slice given to [`Embedder::embed`](crate::Embedder::embed).
+        /// Index of the text in the slice given to [`Embedder::embed`](crate::Embedder::embed).
         index: usize,
-        /// Tokens of the text, with the two special ones.
+        /// Tokens of the text, with the special tokens.
         tokens: usize,
-        /// Tokens the model reads, with the two special ones.
+        /// The model's limit, with the special tokens.
         limit: usize,
     },
 
-    /// The kernel asked for needs instructions that this processor lacks.
+    /// This processor lacks the instructions of the requested kernel.
     #[error(
-        "this processor cannot run the {kernel} kernel: choose another one, {} always works",
+        "this processor cannot run the {kernel} kernel: choose another one; {} always works",
         Kernel::Portable
     )]
     KernelUnavailable {
-        /// The kernel asked for.
+        /// The requested kernel.
         kernel: Kernel,
     },
 
-    /// A model's file that is missing, damaged, or of a kind that this program does not run.
+    /// A model file is missing, corrupt, or of an unsupported kind.
     #[error("{} {reason}", .path.display())]
     UnusableModel {
-        /// The file or folder that is to blame.
+        /// The offending file or folder.
         path: PathBuf,
-        /// What is wrong with it and what to do.
+        /// The problem and what to do. Continues a sentence whose subject is the path.
         reason: String,
     },
 
-    /// A model of the hub that cannot be had.
-    #[error("the model {model}: {reason}")]
+    /// The shared library of ONNX Runtime is missing or cannot be loaded.
+    #[error("{} {reason}", .library.display())]
+    OnnxRuntime {
+        /// Path or file name of the library.
+        library: PathBuf,
+        /// The problem and what to do. Continues a sentence whose subject is the library.
+        reason: String,
+    },
+
+    /// This build lacks the Cargo feature that a model needs.
+    #[error("{setting}: this build does not include the feature `{feature}`")]
+    MissingFeature {
+        /// The setting that chose the model, such as `model.name`.
+        setting: &'static str,
+        /// The Cargo feature.
+        feature: &'static str,
+    },
+
+    /// A model on the hub cannot be used, or its download failed.
+    #[error("model {model}: {reason}")]
     Hub {
-        /// Its name.
+        /// The model's name on the hub.
         model: String,
-        /// What is wrong and what to do.
+        /// The problem and what to do.
         reason: String,
     },
 
-    /// The packed weights or the vocabulary do not have the form this program reads.
-    #[error("the built-in model cannot be read ({reason}): pack it again with pack-model and rebuild")]
+    /// The hub does not show a model to this caller: it does not exist, or needs an access token.
+    #[error("model {model}: the hub answered {status}: no such model, or it needs an access token")]
+    HubAccessDenied {
+        /// The model's name on the hub.
+        model: String,
+        /// HTTP status, 401 or 403.
+        status: u16,
+    },
+
+    /// The hub cannot be reached.
+    #[error("model {model}: cannot reach the hub ({reason}): go online once, or use a model folder on disk")]
+    HubUnreachable {
+        /// The model's name on the hub.
+        model: String,
+        /// The network error.
+        reason: String,
+    },
+
+    /// The packed weights or the vocabulary are not in the format that this program reads.
+    #[error("the built-in model cannot be read: {reason}; rebuild the program with matching weights")]
     MalformedModel {
-        /// What was found wrong.
+        /// The first mismatch.
         reason: &'static str,
     },
 
-    /// A setting of a model that cannot be used.
+    /// A setting of a model is invalid.
     #[error("{setting}: {message}")]
     Setting {
-        /// Its name, such as `model.base_url`.
+        /// The setting's name, such as `model.base_url`.
         setting: &'static str,
-        /// What is wrong and what would be right.
+        /// The problem and what to do.
         message: String,
     },
 
-    /// The provider of a remote model cannot be reached, or not in time, or is overloaded. Later it may answer.
+    /// The embedding provider is unreachable, too slow or overloaded. A later request may succeed.
     #[error("the embedding provider at {provider} is not available: {reason}")]
     Unavailable {
-        /// Its address.
+        /// Base URL.
         provider: String,
-        /// What went wrong.
+        /// The failure.
         reason: String,
     },
 
-    /// The provider of a remote model refuses what it is asked: a wrong key, an unknown model.
-    #[error("the embedding provider at {provider} answers {status}: {message}")]
+    /// The embedding provider refuses the request, for example because of a wrong key or an unknown model.
+    #[error("the embedding provider at {provider} answered {status}: {message}")]
     Refused {
-        /// Its address.
+        /// Base URL.
         provider: String,
-        /// Status of HTTP.
+        /// HTTP status.
         status: u16,
-        /// What it says, without anything of the texts or the key.
+        /// The provider's message, with texts and key redacted.
         message: String,
     },
 
-    /// The provider of a remote model answers with something else than the vectors asked for.
-    #[error("the embedding provider at {provider} gives no usable vectors: {reason}")]
-    BadAnswer {
-        /// Its address.
+    /// The embedding provider's response does not hold the requested vectors.
+    #[error("the embedding provider at {provider} returned no usable vectors: {reason}")]
+    InvalidResponse {
+        /// Base URL.
         provider: String,
-        /// What is wrong with them.
+        /// The first problem in the response.
         reason: String,
     },
 
-    /// The provider of a remote model takes other texts, but not this one.
-    #[error("the embedding provider at {provider} does not take a text: {reason}")]
+    /// The embedding provider accepts other texts, but refuses this one.
+    #[error("the embedding provider at {provider} refused a text: {reason}")]
     TextRefused {
-        /// Its address.
+        /// Base URL.
         provider: String,
-        /// What it says, without anything of the text.
+        /// The provider's message, with the text redacted.
         reason: String,
     },
 
-    /// The caller did not want to wait any longer.
+    /// The caller's [`Patience`](crate::Patience) ended.
     #[error("embedding was interrupted")]
     Interrupted,
 }
 
 impl EmbedError {
-    /// Whether it is a remote model's provider that failed: nothing is wrong here, and later it may work.
-    pub fn is_of_provider(&self) -> bool {
-        use EmbedError::{BadAnswer, Refused, TextRefused, Unavailable};
+    /// True if the embedding provider failed: a later attempt may succeed without any change here.
+    pub fn is_provider_failure(&self) -> bool {
+        use EmbedError::{InvalidResponse, Refused, TextRefused, Unavailable};
         matches!(
             self,
-            Unavailable { .. } | Refused { .. } | BadAnswer { .. } | TextRefused { .. }
+            Unavailable { .. } | Refused { .. } | InvalidResponse { .. } | TextRefused { .. }
         )
     }
 
-    /// What is wrong, without the address.
+    /// The failure without the provider's address.
     pub(crate) fn reason(&self) -> String {
         match self {
             EmbedError::Unavailable { reason, .. }
-            | EmbedError::BadAnswer { reason, .. }
+            | EmbedError::InvalidResponse { reason, .. }
             | EmbedError::TextRefused { reason, .. } => reason.clone(),
-            EmbedError::Refused { status, message, .. } => format!("it answers {status}: {message}"),
+            EmbedError::Refused { status, message, .. } => format!("it answered {status}: {message}"),
             other => other.to_string(),
         }
     }
-}
 
-impl EmbedError {
-    /// `UnusableModel`, for what is wrong with `path`.
+    /// `UnusableModel` with a problem of `path`.
     pub(crate) fn unusable(path: &Path, reason: impl Into<String>) -> Self {
         Self::UnusableModel {
             path: path.to_owned(),

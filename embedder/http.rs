@@ -1,4 +1,4 @@
-//! What all clients of HTTP have in common: of embeddings, of the hub, of rerankers.
+//! HTTP client setup that embedding providers, the hub and rerankers share.
 
 use std::sync::Arc;
 
@@ -9,19 +9,20 @@ use ureq::http::header::{HeaderValue, InvalidHeaderValue};
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::typestate::AgentScope;
 
-/// There is nothing to check a server's name with.
+/// The system has no root certificates, so https servers cannot be verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the system has no certificates to check https with; install its package of certificates, ca-certificates on most Linux \
-     systems, or set SSL_CERT_FILE"
+    "the system has no root certificates to verify https servers with: install its certificate package (ca-certificates on most \
+     Linux systems) or set SSL_CERT_FILE"
 )]
 pub struct NoCertificates;
 
-/// Begins a client for `uri`: every status is an answer, no redirection is followed, and https is checked with the certificates
-/// of the system, to which an administrator adds those of the house.
+/// Configures a client for `uri`. Every HTTP status is returned as a response, and redirects are not followed.
+///
+/// https servers are verified with the system's root certificates, because administrators add internal ones there.
 ///
 /// # Errors
-/// [`NoCertificates`], for https alone.
+/// [`NoCertificates`], only for https.
 pub fn client_for(uri: &Uri) -> Result<ConfigBuilder<AgentScope>, NoCertificates> {
     let client = Agent::config_builder()
         .http_status_as_error(false)
@@ -31,26 +32,26 @@ pub fn client_for(uri: &Uri) -> Result<ConfigBuilder<AgentScope>, NoCertificates
     if uri.scheme_str() != Some("https") {
         return Ok(client);
     }
-    let found = rustls_native_certs::load_native_certs();
-    if found.certs.is_empty() {
+    let native = rustls_native_certs::load_native_certs();
+    if native.certs.is_empty() {
         return Err(NoCertificates);
     }
-    let certificates: Vec<Certificate<'static>> = found
+    let roots: Vec<Certificate<'static>> = native
         .certs
         .iter()
         .map(|der| Certificate::from_der(der.as_ref()).to_owned())
         .collect();
-    let checked = TlsConfig::builder()
+    let tls = TlsConfig::builder()
         .provider(TlsProvider::Rustls)
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .root_certs(RootCerts::new_with_certs(&certificates));
-    Ok(client.tls_config(checked.build()))
+        .root_certs(RootCerts::new_with_certs(&roots));
+    Ok(client.tls_config(tls.build()))
 }
 
-/// The header that shows who asks; logs leave it out.
+/// The value of an `Authorization: Bearer` header, marked sensitive so that logs omit it.
 ///
 /// # Errors
-/// Where `secret` has characters that a header cannot have.
+/// If `secret` has characters that a header cannot carry.
 pub fn bearer(secret: &str) -> Result<HeaderValue, InvalidHeaderValue> {
     let mut value = HeaderValue::from_str(&format!("Bearer {secret}"))?;
     value.set_sensitive(true);

@@ -1,28 +1,35 @@
-//! Sentence embeddings: on the CPU with the model all-MiniLM-L6-v2, built in, or any other BERT-shaped encoder, and its tokenizer;
-//! or by another process, over HTTP.
+//! Sentence embeddings. Vectors are computed on the CPU with the built-in model all-MiniLM-L6-v2 or another BERT-shaped encoder,
+//! by ONNX Runtime, or by an embedding provider over HTTP.
 //!
 //! ```
-//! let embedder = autorag_embedder::Embedder::built_in()?;
-//! let vectors = embedder.embed(&["The cat sits outside.", "A feline rests in the garden."])?;
-//! let cosine: f32 = vectors[0].iter().zip(&vectors[1]).map(|(a, b)| a * b).sum();
-//! assert!(cosine > 0.5);
-//! # Ok::<(), autorag_embedder::EmbedError>(())
+//! use autorag_embedder::{EmbedError, Embedder};
+//!
+//! let embedder = Embedder::built_in()?;
+//! let passages = embedder.embed(&["Replace the failed disk.", "The cat sleeps in the garden."])?;
+//! let query = embedder.embed_query("how do I swap a broken drive")?;
+//! assert!(!query.truncated);
+//!
+//! // All vectors have length one, so the dot product is the cosine.
+//! let score = |passage: &[f32]| -> f32 { passage.iter().zip(&query.vector).map(|(a, b)| a * b).sum() };
+//! assert!(score(&passages[0]) > score(&passages[1]));
+//! # Ok::<(), EmbedError>(())
 //! ```
 //!
-//! # How it is built
-//! - [`Tokenizer`]: text to tokens.
-//! - `format`, `weights`: the packed int8 weights and the view of them that the encoder uses in place.
-//! - `forward`: the encoder as the papers have it, over the `Arithmetic` of one of the `kernels`.
-//! - `hub`: a model's files, downloaded when someone names one.
-//! - `directory`: a published model's files, read, checked and packed.
-//! - `pack`: weights of 32 or 16 bits to packed ones. `pack-model` (feature `pack`) makes those of the built-in model with it.
-//! - `fastembed`: graphs in ONNX Runtime, by way of the crate of that name (feature `fastembed`).
-//! - `remote`: requests to a provider in the form of OpenAI, in batches, again where that helps, and not while it is down.
+//! # Modules
+//! - [`Tokenizer`]: splits text into tokens.
+//! - `engine`: the trait behind [`Embedder`], with one implementation for each of the three kinds of models.
+//! - `encoder`: the int8 encoder. `format` and `weights` describe the packed weights and read them in place. `forward` runs the
+//!   model with the `Arithmetic` of one of the `kernels`.
+//! - `hub`: downloads models from the Hugging Face hub.
+//! - `directory`: reads, checks and packs a published model.
+//! - `pack`: quantizes f32, f16 and bf16 weights. `pack-model` (feature `pack`) makes the weights of the built-in model with it.
+//! - `fastembed`: runs ONNX graphs in ONNX Runtime through the crate of that name (feature `fastembed`).
+//! - `remote`: calls a provider's OpenAI-compatible API, with batches, retries and a circuit breaker.
 //!
 //! # Invariants
-//! - A text's vector depends on the text and the kernel alone, never on what is embedded with it: activations are
-//!   quantised per token and every sum is made in one order.
-//! - Kernels differ in rounding, not in method: an index may be built with one and asked with another.
+//! - A text's vector depends only on the text and the kernel, never on the other texts of the batch: activations are quantized
+//!   per token, and every sum has a fixed order.
+//! - Kernels share one method and differ only in rounding. An index built with one kernel can be searched with another.
 
 mod directory;
 mod embedder;
@@ -30,10 +37,12 @@ mod embedder;
 pub mod encoder;
 #[cfg(not(feature = "pack"))]
 mod encoder;
+mod engine;
 mod error;
 mod fastembed;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+#[cfg(any(test, feature = "check-kernels"))]
 mod golden;
 pub mod http;
 mod hub;
@@ -54,14 +63,18 @@ mod tiny_model;
 #[path = "golden/tiny_tests.rs"]
 mod tiny_tests;
 mod tokenizer;
+mod words;
 
 pub use directory::DirectoryOptions;
-pub use embedder::{Batching, Embedder, Patience, QueryEmbedding};
+pub use embedder::{Embedder, QueryEmbedding};
 pub use encoder::kernels::Kernel;
+pub use engine::{Batching, Patience};
 pub use error::EmbedError;
 pub use fastembed::{CrossEncoder, CrossEncoderOptions, FastembedModel, FastembedOptions};
+#[cfg(feature = "check-kernels")]
 pub use golden::{ReferenceVector, reference_vectors};
 pub use hub::{HUB_ENDPOINT, HubAccess, HubModel};
 pub use model::{ModelInfo, ModelSource, Pooling};
 pub use remote::{Key, Outage, RemoteOptions};
 pub use tokenizer::Tokenizer;
+pub use words::UnknownWord;

@@ -1,80 +1,72 @@
-//! What is known of a model: everything that a vector depends on.
+//! The embedding model: where it comes from, and everything its vectors depend on.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use crate::directory::DirectoryOptions;
 use crate::fastembed::FastembedOptions;
 use crate::hub::{HubAccess, HubModel};
 use crate::remote::RemoteOptions;
+use crate::words::word_enum;
 
 /// Where a model comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ModelSource {
-    /// It is part of the program.
+    /// The model that is compiled into the program.
     #[default]
     BuiltIn,
-    /// A directory in the layout of sentence-transformers.
+    /// A directory in the sentence-transformers layout.
     Directory {
         /// The folder that holds `config.json` and `model.safetensors`.
         path: PathBuf,
-        /// How it is opened.
+        /// Overrides of the model's own settings.
         options: DirectoryOptions,
     },
-    /// Another process computes it, over HTTP.
+    /// An embedding provider over HTTP.
     Remote(RemoteOptions),
-    /// A model of the hub, downloaded where it is not there yet.
+    /// A model on the Hugging Face hub, downloaded unless it is in the cache.
     Hub {
-        /// Which.
+        /// Name and revision on the hub.
         model: HubModel,
-        /// How the hub is reached.
+        /// Endpoint, token and cache folder.
         access: HubAccess,
-        /// How it is opened.
+        /// Overrides of the model's own settings.
         options: DirectoryOptions,
     },
-    /// ONNX Runtime computes it. Only a program that is built with the feature `fastembed` can open it.
+    /// A graph in ONNX Runtime. Needs the feature `fastembed`.
     Fastembed(FastembedOptions),
 }
 
 impl ModelSource {
-    /// The name of the model that is part of the program.
+    /// The name of the built-in model.
     pub const BUILT_IN: &str = "all-MiniLM-L6-v2";
 }
 
-/// Which model made a vector. Vectors of different models or versions cannot be compared.
+/// The model that made a vector. Vectors of different models or versions are not comparable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelInfo {
-    /// The name of the model, such as `all-MiniLM-L6-v2`.
+    /// The model's name, such as `all-MiniLM-L6-v2`.
     pub id: String,
-    /// Changes whenever anything changes that vectors are made of: weights, vocabulary, pooling, prefixes.
+    /// Changes with everything that vectors depend on: weights, vocabulary, pooling, prefixes, token limit.
     pub version: String,
     /// Length of every vector.
     pub dimensions: usize,
-    /// Tokens of the longest text, with the special ones and the prefix that are added to each text.
+    /// Tokens of the longest text, including special tokens and prefix.
     pub max_tokens: usize,
-    /// How the vectors of tokens become one, where that is known.
+    /// How token vectors become one vector, if known.
     pub pooling: Option<Pooling>,
-    /// What the model was trained to see before a question; often nothing.
+    /// Text that the model expects before a query; often empty.
     pub query_prefix: String,
-    /// What the model was trained to see before a passage; often nothing.
+    /// Text that the model expects before a passage; often empty.
     pub passage_prefix: String,
 }
 
-/// How the vectors of a text's tokens become the text's vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Pooling {
-    /// Their mean (Sentence-BERT, Reimers and Gurevych, 2019, <https://arxiv.org/abs/1908.10084>).
-    Mean,
-    /// The vector of the first token, which stands before every text.
-    First,
-}
-
-impl fmt::Display for Pooling {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Pooling::Mean => "mean",
-            Pooling::First => "cls",
-        })
+word_enum! {
+    /// How the vectors of a text's tokens become the text's vector. The words are those of sentence-transformers.
+    pub enum Pooling {
+        /// The mean (Sentence-BERT, Reimers and Gurevych, 2019, <https://arxiv.org/abs/1908.10084>).
+        Mean = "mean",
+        /// The vector of the first token, which precedes every text.
+        First = "cls",
     }
 }

@@ -266,7 +266,7 @@ fn embed_all(
         }
         match all.failure {
             // Not a provider's: something is wrong here.
-            Some(error) if !error.is_of_provider() => Err(error.into()),
+            Some(error) if !error.is_provider_failure() => Err(error.into()),
             _ => Ok(all),
         }
     })

@@ -104,7 +104,7 @@ pub(crate) fn retrieve(
         if request.mode.wants_dense() && snapshot.counts().embedded > 0 {
             let query = timed(&mut retrieved.embed_us, || match embedder {
                 Some(embedder) => match embedder.embed_query(plain) {
-                    Err(error) if error.is_of_provider() => Ok(Err(error.to_string())),
+                    Err(error) if error.is_provider_failure() => Ok(Err(error.to_string())),
                     embedded => embedded.map(Ok),
                 },
                 None => Ok(Err(format!(

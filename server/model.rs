@@ -95,9 +95,9 @@ impl Models {
     ) -> anyhow::Result<(Arc<Embedder>, ModelIdentity)> {
         let mut source = settings.source(Some(&self.packed), &self.environment)?;
         if let (ModelSource::Remote(options), Some(known)) = (&mut source, known) {
-            options.recognise(&known.id, &known.version, known.dimensions);
+            options.recall_dimensions(&known.id, &known.version, known.dimensions);
         }
-        let embedder = Embedder::open(&source).map_err(|error| match error.is_of_provider() {
+        let embedder = Embedder::open(&source).map_err(|error| match error.is_provider_failure() {
             true => anyhow::anyhow!("{error}; set model.dimensions to start without its vectors"),
             false => error.into(),
         })?;

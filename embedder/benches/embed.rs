@@ -1,4 +1,4 @@
-//! How many passages are embedded in a second, and how long a query takes. `cargo bench -p autorag-embedder`
+//! Measures the throughput of passages and the latency of queries for each kernel. Run with `cargo bench -p autorag-embedder`.
 
 use std::sync::LazyLock;
 
@@ -14,7 +14,7 @@ static PARAGRAPH: &str = "The array keeps running with one disk missing, but not
     the failed drive by its serial number, which is printed on the tray. Take out the tray, wait ten seconds for the \
     motor to stop, and slide in the new one until the latch clicks. The rebuild starts by itself. ";
 
-/// Passages of 200 tokens, each with its own beginning.
+/// Passages of 200 tokens with the special tokens. Each starts differently.
 static PASSAGES: LazyLock<Vec<String>> = LazyLock::new(|| {
     let embedder = open(Kernel::available()[0]);
     (0..8)
@@ -26,14 +26,9 @@ static PASSAGES: LazyLock<Vec<String>> = LazyLock::new(|| {
         .collect()
 });
 
-#[allow(
-    clippy::expect_used,
-    reason = "a benchmark of a kernel that is not there has no result"
-)]
+#[allow(clippy::expect_used, reason = "a benchmark cannot return an error")]
 fn open(kernel: Kernel) -> Embedder {
-    Embedder::built_in()
-        .and_then(|embedder| embedder.with_kernel(kernel))
-        .expect("the kernel is available")
+    Embedder::built_in_with_kernel(kernel).expect("the kernel is available")
 }
 
 #[divan::bench(args = Kernel::available(), threads = [1, 2], sample_size = 1)]

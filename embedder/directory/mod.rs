@@ -1,4 +1,4 @@
-//! A model in a directory, in the layout of sentence-transformers: any BERT-shaped encoder.
+//! Opens any BERT-shaped encoder from a directory in the sentence-transformers layout.
 
 mod cache;
 mod files;
@@ -7,77 +7,74 @@ mod settings;
 
 use std::path::{Path, PathBuf};
 
+use crate::embedder::Embedder;
 use crate::encoder::Encoder;
+use crate::encoder::kernels::DetectedKernel;
 use crate::encoder::weights::{OwnedWeights, PackedBytes};
 use crate::error::EmbedError;
-use crate::model::{ModelInfo, Pooling};
+use crate::model::ModelInfo;
+#[cfg(feature = "fastembed")]
+use crate::model::Pooling;
 use crate::pack::{Alphabet, Checkpoint, pack};
 use crate::tokenizer::Tokenizer;
 use files::Files;
 use settings::Settings;
 
-/// Ids below this one are special or unused in the vocabulary of BERT.
-const FIRST_WORD_OF_BERT: u32 = 999;
+/// Lower ids are special or unused tokens in BERT's vocabulary.
+const FIRST_BERT_WORD: u32 = 999;
 
-/// How a model of a directory is opened.
+/// Overrides for a model in a directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DirectoryOptions {
-    /// What to put before a question, in place of what the model's files or its name say.
+    /// Text before each query. By default from the model's files, otherwise from its name.
     pub query_prefix: Option<String>,
-    /// What to put before a passage, in place of what the model's files or its name say.
+    /// Text before each passage. By default from the model's files, otherwise from its name.
     pub passage_prefix: Option<String>,
-    /// Tokens of the longest text, in place of what the model's files say.
+    /// Tokens of the longest text. By default from the model's files.
     pub max_tokens: Option<usize>,
-    /// A folder for the packed weights, so that the next opening is fast. Packed anew each time where there is none.
+    /// Folder for packed weights, which makes the next opening fast. Without it, every opening packs the weights again.
     pub cache: Option<PathBuf>,
-    /// What to call the model, in place of the directory's name.
+    /// The model's name. By default the name of the directory.
     pub name: Option<String>,
 }
 
-/// A model that is ready to embed.
-pub(crate) struct Opened {
-    pub(crate) model: ModelInfo,
-    pub(crate) tokenizer: Tokenizer,
-    pub(crate) encoder: Encoder,
-}
-
-/// Opens the model in `dir`: packs its weights, or takes them from the cache.
-pub(crate) fn open(dir: &Path, options: &DirectoryOptions) -> Result<Opened, EmbedError> {
-    let mut files = Files::of(dir)?;
+/// Opens the model in `dir`. Packs its weights unless they are in the cache.
+pub(crate) fn open(dir: &Path, options: &DirectoryOptions) -> Result<Embedder, EmbedError> {
+    let mut files = Files::new(dir)?;
     let settings = Settings::read(&mut files)?;
     let (tokenizer, tokenizer_digest) = read_tokenizer(&files, &settings)?;
     let id = options.name.clone().unwrap_or_else(|| files.name());
-    let prompts = prompts::of(&files, &id)?;
+    let prompts = prompts::read(&files, &id)?;
     let checkpoint_path = files.weights()?;
 
     let shape = settings.shape;
-    if tokenizer.vocabulary() > shape.vocabulary {
+    if tokenizer.vocabulary_size() > shape.vocabulary {
         return Err(EmbedError::unusable(
             dir,
             format!(
-                "has a tokenizer of {} tokens and weights for {}: the files are not of one model",
-                tokenizer.vocabulary(),
+                "has a tokenizer of {} tokens and weights for {}: the files belong to different models",
+                tokenizer.vocabulary_size(),
                 shape.vocabulary
             ),
         ));
     }
     let max_tokens = options.max_tokens.unwrap_or(settings.max_tokens);
-    let least = tokenizer.special_tokens() + 1;
-    if !(least..=shape.positions).contains(&max_tokens) {
+    let min_tokens = tokenizer.special_tokens() + 1;
+    if !(min_tokens..=shape.positions).contains(&max_tokens) {
         return Err(EmbedError::unusable(
             dir,
             format!(
-                "reads {least} to {} tokens, not {max_tokens}: set max_tokens within",
+                "reads {min_tokens} to {} tokens, not {max_tokens}: set max_tokens in this range",
                 shape.positions
             ),
         ));
     }
-    let place = options
+    let cache_path = options
         .cache
         .as_deref()
-        .map(|folder| cache::place(folder, &id, &checkpoint_path, &files))
+        .map(|folder| cache::path(folder, &id, &checkpoint_path, &files))
         .transpose()?;
-    let packed = match place.as_deref().and_then(|place| cache::read(place, shape)) {
+    let packed = match cache_path.as_deref().and_then(|path| cache::read(path, shape)) {
         Some(packed) => packed,
         None => {
             let checkpoint = Checkpoint::open(&checkpoint_path)?.with_first_position(settings.first_position);
@@ -91,12 +88,12 @@ pub(crate) fn open(dir: &Path, options: &DirectoryOptions) -> Result<Opened, Emb
                     ),
                 ));
             }
-            tracing::info!(model = %id, "preparing the weights of the model, once");
+            tracing::info!(model = %id, "quantizing the model's weights (once)");
             let packed = pack(&checkpoint, shape, &alphabet(&tokenizer), &[], |layer| {
-                tracing::info!(model = %id, "layer {layer} of {} is ready", shape.layers);
+                tracing::info!(model = %id, "quantized layer {layer} of {}", shape.layers);
             })?;
-            if let Some(place) = &place {
-                cache::write(place, &packed)?;
+            if let Some(path) = &cache_path {
+                cache::write(path, &packed)?;
             }
             packed
         }
@@ -110,7 +107,7 @@ pub(crate) fn open(dir: &Path, options: &DirectoryOptions) -> Result<Opened, Emb
         .update(&weights.get().header.digest)
         .update(&tokenizer_digest);
     for part in [
-        &pooling.to_string(),
+        pooling.as_str(),
         &query_prefix,
         &passage_prefix,
         &max_tokens.to_string(),
@@ -128,45 +125,42 @@ pub(crate) fn open(dir: &Path, options: &DirectoryOptions) -> Result<Opened, Emb
         query_prefix,
         passage_prefix,
     };
-    let encoder = Encoder::new(weights, pooling);
-    // Weights that are numbers may still overflow on their way.
+    let encoder = Encoder::new(weights, pooling, DetectedKernel::fastest());
+    // Finite weights can still overflow inside the model.
     let probe = encoder.encode(&[tokenizer.encode_for_model("a")]);
     if !probe.iter().flatten().all(|value| value.is_finite()) {
         return Err(EmbedError::unusable(
             dir,
-            "gives vectors that are no numbers: get the model again",
+            "produces vectors that are not finite: download the model again",
         ));
     }
-    Ok(Opened {
-        model,
-        tokenizer,
-        encoder,
-    })
+    Ok(Embedder::new(model, tokenizer, encoder))
 }
 
-/// What the model in `dir`, known as `name`, was trained to see before questions and before passages.
+/// The query and passage prefixes that the model `name` in `dir` expects.
 #[cfg(feature = "fastembed")]
 pub(crate) fn prefixes(dir: &Path, name: &str) -> Result<(String, String), EmbedError> {
-    let prompts = prompts::of(&Files::of(dir)?, name)?;
+    let prompts = prompts::read(&Files::new(dir)?, name)?;
     Ok((prompts.query, prompts.passage))
 }
 
-/// The name of the model in `dir`, and the pooling that its files name.
+/// The name of the model in `dir`, and its pooling.
 #[cfg(feature = "fastembed")]
 pub(crate) fn name_and_pooling(dir: &Path) -> Result<(String, Pooling), EmbedError> {
-    let mut files = Files::of(dir)?;
-    Ok((files.name(), settings::pooling(&mut files)?))
+    let mut files = Files::new(dir)?;
+    Ok((files.name(), settings::read_pooling(&mut files)?))
 }
 
+/// Reads the tokenizer, and hashes everything that its tokens depend on.
 fn read_tokenizer(files: &Files, settings: &Settings) -> Result<(Tokenizer, [u8; 32]), EmbedError> {
-    if let Some((path, bytes)) = files.read("tokenizer.json", files::LARGEST_TOKENIZER)? {
+    if let Some((path, bytes)) = files.read("tokenizer.json", files::MAX_TOKENIZER_LENGTH)? {
         let digest = blake3::hash(&bytes).into();
-        return Ok((Tokenizer::read_published(&path, &bytes)?, digest));
+        return Ok((Tokenizer::read_json(&path, &bytes)?, digest));
     }
-    let Some((path, bytes)) = files.read("vocab.txt", files::LARGEST_TOKENIZER)? else {
+    let Some((path, bytes)) = files.read("vocab.txt", files::MAX_TOKENIZER_LENGTH)? else {
         return Err(EmbedError::unusable(
             files.dir(),
-            "has neither tokenizer.json nor vocab.txt: get the whole model",
+            "has neither tokenizer.json nor vocab.txt: download the complete model",
         ));
     };
     let mut hasher = blake3::Hasher::new();
@@ -177,31 +171,23 @@ fn read_tokenizer(files: &Files, settings: &Settings) -> Result<(Tokenizer, [u8;
     ))
 }
 
-/// What the random texts of calibration are made of.
+/// The tokens that the random calibration texts are made of.
 fn alphabet(tokenizer: &Tokenizer) -> Alphabet {
-    let (start, end) = tokenizer.around();
-    let end_of_words = tokenizer.vocabulary() as u32;
+    let (start, end) = tokenizer.boundary_tokens();
+    let end_of_words = tokenizer.vocabulary_size() as u32;
     let after_special = start.iter().chain(end).max().map_or(0, |id| id + 1);
-    let first = match after_special < FIRST_WORD_OF_BERT && end_of_words > 20 * FIRST_WORD_OF_BERT {
-        // The vocabularies of BERT begin with a thousand tokens that texts do not have.
-        true if after_special > 100 => FIRST_WORD_OF_BERT,
-        _ if after_special < end_of_words / 2 => after_special,
-        _ => 0,
+    let is_bert = (101..FIRST_BERT_WORD).contains(&after_special) && end_of_words > 20 * FIRST_BERT_WORD;
+    let first = if is_bert {
+        // BERT's vocabularies begin with about a thousand tokens that no text contains.
+        FIRST_BERT_WORD
+    } else if after_special < end_of_words / 2 {
+        after_special
+    } else {
+        0
     };
     Alphabet {
         start: start.to_vec(),
         end: end.to_vec(),
         words: first..end_of_words,
-    }
-}
-
-impl Pooling {
-    /// The pooling that sentence-transformers calls so.
-    fn named(name: &str) -> Option<Self> {
-        match name {
-            "mean" => Some(Pooling::Mean),
-            "cls" => Some(Pooling::First),
-            _ => None,
-        }
     }
 }

@@ -1,5 +1,5 @@
-//! What a model was trained to see before questions and passages: from its files, or from a table of models whose files do not
-//! say.
+//! The texts that a model expects before queries and passages. They come from its files, or from a table of well-known models whose
+//! files lack them.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::files::Files;
 use crate::error::EmbedError;
 
-/// The two prefixes; often nothing.
+/// The prefixes of queries and passages; often empty.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Prompts {
     pub(super) query: String,
@@ -22,7 +22,7 @@ struct SentenceTransformers {
     prompts: HashMap<String, Option<String>>,
 }
 
-/// How a name begins and ends, and the prefixes of such models, as their authors document them.
+/// Start of the name, end of the name, query prefix and passage prefix, as the models' authors document them.
 const KNOWN: &[(&str, &str, &str, &str)] = &[
     ("e5-", "", "query: ", "passage: "),
     ("multilingual-e5-", "", "query: ", "passage: "),
@@ -64,12 +64,14 @@ const KNOWN: &[(&str, &str, &str, &str)] = &[
 ];
 
 /// The prefixes of the model called `name`.
-pub(super) fn of(files: &Files, name: &str) -> Result<Prompts, EmbedError> {
-    let said: Option<SentenceTransformers> = files.json("config_sentence_transformers.json")?;
-    let said = said.map(|said| said.prompts).unwrap_or_default();
+pub(super) fn read(files: &Files, name: &str) -> Result<Prompts, EmbedError> {
+    let config: Option<SentenceTransformers> = files.json("config_sentence_transformers.json")?;
+    let prompts = config.map(|config| config.prompts).unwrap_or_default();
     let prompt = |names: &[&str]| {
-        let found = names.iter().find_map(|name| said.get(*name).cloned().flatten());
-        found.filter(|prompt| !prompt.is_empty())
+        let first = names
+            .iter()
+            .find_map(|name| prompts.get(*name).cloned().flatten());
+        first.filter(|prompt| !prompt.is_empty())
     };
     let (query, passage) = (prompt(&["query"]), prompt(&["passage", "document", "corpus"]));
     if query.is_some() || passage.is_some() {
@@ -78,16 +80,16 @@ pub(super) fn of(files: &Files, name: &str) -> Result<Prompts, EmbedError> {
             passage: passage.unwrap_or_default(),
         });
     }
-    // Files that name prompts without filling them in come from a newer version of the library, not from the authors.
-    Ok(known(name))
+    // Newer versions of sentence-transformers write empty prompts into every file, so these do not mean "no prefix".
+    Ok(known_prompts(name))
 }
 
-fn known(name: &str) -> Prompts {
+fn known_prompts(name: &str) -> Prompts {
     let name = name.rsplit('/').next().unwrap_or_default().to_lowercase();
-    let found = KNOWN.iter().find(|(begin, end, ..)| {
-        name.starts_with(begin) && name.ends_with(end) && !name.ends_with("-instruct")
+    let entry = KNOWN.iter().find(|(start, end, ..)| {
+        name.starts_with(start) && name.ends_with(end) && !name.ends_with("-instruct")
     });
-    found.map_or_else(Prompts::default, |(_, _, query, passage)| Prompts {
+    entry.map_or_else(Prompts::default, |(_, _, query, passage)| Prompts {
         query: (*query).to_owned(),
         passage: (*passage).to_owned(),
     })
@@ -98,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn models_are_known_by_their_names() {
+    fn well_known_models_get_their_prefixes_by_name() {
         for (name, query, passage) in [
             ("intfloat/multilingual-e5-small", "query: ", "passage: "),
             ("E5-small-v2", "query: ", "passage: "),
@@ -118,7 +120,7 @@ mod tests {
             ("thenlper/gte-small", "", ""),
             ("all-MiniLM-L12-v2", "", ""),
         ] {
-            let prompts = known(name);
+            let prompts = known_prompts(name);
             assert_eq!(
                 (prompts.query.as_str(), prompts.passage.as_str()),
                 (query, passage),

@@ -1,4 +1,4 @@
-//! What a directory's settings say of the model: its sizes, its pooling, its window.
+//! Reads a model's sizes, pooling and token limit from its settings files, and refuses models that the encoder cannot run.
 
 use serde::Deserialize;
 
@@ -7,15 +7,15 @@ use crate::encoder::shape::Shape;
 use crate::error::EmbedError;
 use crate::model::Pooling;
 
-/// What is read of the settings.
+/// The settings of a model.
 pub(super) struct Settings {
     pub(super) shape: Shape,
-    /// Rows of the table of positions that no text uses.
+    /// Leading rows of the position table that no text uses.
     pub(super) first_position: usize,
     pub(super) pooling: Pooling,
     /// Tokens of the longest text.
     pub(super) max_tokens: usize,
-    /// Whether a `vocab.txt` knows small letters only.
+    /// Whether a `vocab.txt` has only lower-case pieces.
     pub(super) lower_case: bool,
 }
 
@@ -42,7 +42,7 @@ struct Module {
     r#type: String,
 }
 
-/// `config.json` of the pooling.
+/// `config.json` in the folder of the pooling module.
 #[derive(Deserialize)]
 struct PoolingConfig {
     pooling_mode: Option<String>,
@@ -68,7 +68,7 @@ struct SentenceConfig {
     do_lower_case: Option<bool>,
 }
 
-/// `tokenizer_config.json`. The length is a float: where there is no limit, it is 10³⁰.
+/// `tokenizer_config.json`. The length is a float because models without a limit have 10³⁰ here.
 #[derive(Deserialize, Default)]
 struct TokenizerConfig {
     model_max_length: Option<f64>,
@@ -76,9 +76,9 @@ struct TokenizerConfig {
 }
 
 impl Settings {
-    /// Reads and checks them; `files` looks for the encoder's files where `modules.json` says afterwards.
+    /// Reads and checks the settings. Also points `files` at the encoder's folder that `modules.json` names.
     pub(super) fn read(files: &mut Files) -> Result<Self, EmbedError> {
-        let pooling = pooling(files)?;
+        let pooling = read_pooling(files)?;
         let unusable = |reason: String| EmbedError::unusable(files.dir(), reason);
         let config: Config = files.encoder_json("config.json")?.ok_or_else(|| {
             unusable(
@@ -86,26 +86,25 @@ impl Settings {
             )
         })?;
         let kind = config.model_type.as_deref().unwrap_or("bert");
-        // RoBERTa counts positions from after that of its padding, and is BERT otherwise.
+        // RoBERTa is BERT, except that its positions start after the padding id.
         let first_position = match kind {
             "bert" => 0,
             "roberta" | "xlm-roberta" => config.pad_token_id.unwrap_or(1).saturating_add(1),
             _ => {
                 return Err(unusable(format!(
-                    "is a model of type {kind}: only bert, roberta and xlm-roberta can be computed"
+                    "is a model of type {kind}: only bert, roberta and xlm-roberta are supported"
                 )));
             }
         };
         if config.hidden_act != "gelu" {
-            let found = &config.hidden_act;
+            let activation = &config.hidden_act;
             return Err(unusable(format!(
-                "has the activation {found} (hidden_act in config.json): only gelu, the exact one, can be computed"
+                "has the activation {activation} (hidden_act in config.json): only gelu, the exact form, is supported"
             )));
         }
-        if let Some(found) = config.position_embedding_type.filter(|kind| kind != "absolute") {
+        if let Some(kind) = config.position_embedding_type.filter(|kind| kind != "absolute") {
             return Err(unusable(format!(
-                "has positions of type {found} (position_embedding_type in config.json): only absolute ones can be \
-                 computed"
+                "has {kind} positions (position_embedding_type in config.json): only absolute positions are supported"
             )));
         }
         let shape = Shape {
@@ -117,11 +116,9 @@ impl Settings {
             positions: config.max_position_embeddings.saturating_sub(first_position),
             norm_epsilon: config.layer_norm_eps,
         };
-        shape.check().map_err(|reason| {
-            unusable(format!(
-                "cannot be computed with the sizes in config.json: {reason}"
-            ))
-        })?;
+        shape
+            .check()
+            .map_err(|reason| unusable(format!("has unsupported sizes in config.json: {reason}")))?;
         let sentence: SentenceConfig = files
             .encoder_json("sentence_bert_config.json")?
             .unwrap_or_default();
@@ -136,17 +133,17 @@ impl Settings {
             first_position,
             pooling,
             max_tokens,
-            // In sentence-transformers, true asks for it and false for nothing: the tokenizer decides.
+            // In sentence-transformers, true forces lower case, but false leaves the choice to the tokenizer.
             lower_case: sentence.do_lower_case == Some(true) || tokenizer.do_lower_case.unwrap_or(true),
         })
     }
 }
 
-/// Reads `modules.json`, and the pooling that it leads to. A model without one is an encoder alone, whose tokens are averaged.
-pub(super) fn pooling(files: &mut Files) -> Result<Pooling, EmbedError> {
+/// Reads `modules.json` and the pooling settings it refers to. A bare encoder without them gets mean pooling.
+pub(super) fn read_pooling(files: &mut Files) -> Result<Pooling, EmbedError> {
     let Some(modules): Option<Vec<Module>> = files.json("modules.json")? else {
         return match files.json::<PoolingConfig>("1_Pooling/config.json")? {
-            Some(config) => pooling_of(files, &config),
+            Some(config) => parse_pooling(files, &config),
             None => Ok(Pooling::Mean),
         };
     };
@@ -154,13 +151,14 @@ pub(super) fn pooling(files: &mut Files) -> Result<Pooling, EmbedError> {
     for (place, module) in modules.iter().enumerate() {
         let name = module.r#type.rsplit('.').next().unwrap_or_default();
         match (place, name) {
-            (0, "Transformer") => files.look_for_encoder_in(&module.path)?,
+            (0, "Transformer") => files.set_encoder_folder(&module.path)?,
             (1, "Pooling") => {
                 let path = format!("{}/config.json", module.path);
                 let config: Option<PoolingConfig> = files.json(path.trim_start_matches('/'))?;
-                let missing =
-                    || EmbedError::unusable(files.dir(), format!("has no {path}: get the whole model"));
-                pooling = Some(pooling_of(files, &config.ok_or_else(missing)?)?);
+                let missing = || {
+                    EmbedError::unusable(files.dir(), format!("has no {path}: download the complete model"))
+                };
+                pooling = Some(parse_pooling(files, &config.ok_or_else(missing)?)?);
             }
             (2, "Normalize") => {}
             _ => {
@@ -168,7 +166,7 @@ pub(super) fn pooling(files: &mut Files) -> Result<Pooling, EmbedError> {
                     files.dir(),
                     format!(
                         "has the module {name} at place {place} of modules.json: only Transformer, Pooling and \
-                         Normalize, in that order, can be computed"
+                         Normalize, in this order, are supported"
                     ),
                 ));
             }
@@ -177,15 +175,15 @@ pub(super) fn pooling(files: &mut Files) -> Result<Pooling, EmbedError> {
     pooling.ok_or_else(|| {
         EmbedError::unusable(
             files.dir(),
-            "names no Pooling in modules.json: only models with one can be computed",
+            "has no Pooling module in modules.json: only models with one are supported",
         )
     })
 }
 
-fn pooling_of(files: &Files, config: &PoolingConfig) -> Result<Pooling, EmbedError> {
-    let unusable = |what: &str| {
+fn parse_pooling(files: &Files, config: &PoolingConfig) -> Result<Pooling, EmbedError> {
+    let unusable = |problem: &str| {
         let reason =
-            format!("has {what} in the settings of its Pooling: only mean or cls alone can be computed");
+            format!("has {problem} in its Pooling settings: only mean alone or cls alone is supported");
         Err(EmbedError::unusable(files.dir(), reason))
     };
     if config.include_prompt == Some(false) {
@@ -199,17 +197,17 @@ fn pooling_of(files: &Files, config: &PoolingConfig) -> Result<Pooling, EmbedErr
         (config.pooling_mode_weightedmean_tokens, "weightedmean"),
         (config.pooling_mode_lasttoken, "lasttoken"),
     ];
-    let mut named: Vec<&str> = flags
+    let mut modes: Vec<&str> = flags
         .iter()
         .filter(|(set, _)| *set)
         .map(|(_, name)| *name)
         .collect();
     if let Some(mode) = &config.pooling_mode {
-        named = vec![mode];
+        modes = vec![mode];
     }
-    match named.as_slice() {
+    match modes.as_slice() {
         [] => unusable("no mode"),
-        [one] => Pooling::named(one).map_or_else(|| unusable(one), Ok),
+        [mode] => mode.parse().or_else(|_| unusable(mode)),
         several => unusable(&several.join(" and ")),
     }
 }

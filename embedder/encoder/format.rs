@@ -3,20 +3,20 @@
 //! ```text
 //! header (128 bytes)   magic, version, shape, BLAKE3 of everything after the header followed by the vocabulary
 //! embeddings           word codes i8 [vocabulary][hidden], word scales f32 [vocabulary],
-//!                      positions f32 [positions][hidden] (the token type is added in), normalisation
-//! layers times         query-key-value, attention output, normalisation, widening, narrowing, normalisation
+//!                      positions f32 [positions][hidden] (the token type is added in), normalization
+//! layers times         query-key-value, attention output, normalization, widening, narrowing, normalization
 //! ```
 //!
 //! Numbers are little-endian, every section begins on 64 bytes, so the file is used where it lies. A linear layer is
-//! its codes, then in f32 the smoothing of each input and the scale, column sum and bias of each output; a normalisation
+//! its codes, then in f32 the smoothing of each input and the scale, column sum and bias of each output; a normalization
 //! is its weight, then its bias.
 //!
 //! Codes are symmetric per output (`weight ≈ scale · code`, code in -127..=127) and lie in panels of 64 outputs:
 //! `[outputs / 64][inputs / 4][64][4]`. The innermost four are what one lane of a byte dot product takes.
 //!
-//! Smoothing moves the difficulty of quantisation from activations, a few of which are very large, to weights, where it
+//! Smoothing moves the difficulty of quantization from activations, a few of which are very large, to weights, where it
 //! is spread (SmoothQuant, Xiao et al., 2022, <https://arxiv.org/abs/2211.10438>): inputs are multiplied by it before they
-//! are quantised, and the weights were divided by it. It halves the distance of the vectors to those of f32.
+//! are quantized, and the weights were divided by it. It halves the distance of the vectors to those of f32.
 
 use super::shape::Shape;
 use crate::error::EmbedError;

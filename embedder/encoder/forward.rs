@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::aligned::AlignedVec;
 use super::format::PANEL;
-use super::kernels::{Activation, Arithmetic, HeadSpace, Quantised, Rows, RowsMut, TOGETHER_WIDTH};
+use super::kernels::{Activation, Arithmetic, HeadWorkspace, QKV_WIDTH, Quantized, Rows, RowsMut};
 use super::shape::Shape;
 use super::weights::{Embeddings, Layer, Linear, Weights};
 use crate::model::Pooling;
@@ -23,28 +23,28 @@ const WIDE_GAP: usize = 16;
 pub(crate) struct Workspace {
     shape: Shape,
     hidden: AlignedVec<f32>,
-    hidden_codes: Quantised,
+    hidden_codes: Quantized,
     /// Queries, keys and values of the heads that are computed together.
     heads: AlignedVec<f32>,
-    head: HeadSpace,
+    head: HeadWorkspace,
     context: AlignedVec<f32>,
-    block: BlockSpace,
+    block: BlockWorkspace,
 }
 
 /// Room for the part of a layer that is done block by block.
-struct BlockSpace {
-    codes: Quantised,
+struct BlockWorkspace {
+    codes: Quantized,
     wide: AlignedVec<f32>,
-    wide_codes: Quantised,
+    wide_codes: Quantized,
     delta: AlignedVec<f32>,
 }
 
 impl Workspace {
     pub(crate) fn new(shape: Shape) -> Self {
-        let mut block = BlockSpace {
-            codes: Quantised::default(),
+        let mut block = BlockWorkspace {
+            codes: Quantized::default(),
             wide: AlignedVec::zeroed(BLOCK * (shape.feed_forward + WIDE_GAP)),
-            wide_codes: Quantised::default(),
+            wide_codes: Quantized::default(),
             delta: AlignedVec::zeroed(BLOCK * shape.hidden),
         };
         block.codes.grow(BLOCK, shape.hidden);
@@ -52,9 +52,9 @@ impl Workspace {
         Self {
             shape,
             hidden: AlignedVec::default(),
-            hidden_codes: Quantised::default(),
+            hidden_codes: Quantized::default(),
             heads: AlignedVec::default(),
-            head: HeadSpace::new(shape.head(), shape.positions),
+            head: HeadWorkspace::new(shape.head(), shape.positions),
             context: AlignedVec::default(),
             block,
         }
@@ -63,12 +63,12 @@ impl Workspace {
     fn grow(&mut self, rows: usize) {
         self.hidden.grow(rows * self.shape.hidden);
         self.hidden_codes.grow(rows, self.shape.hidden);
-        self.heads.grow(rows * TOGETHER_WIDTH);
+        self.heads.grow(rows * QKV_WIDTH);
         self.context.grow(rows * self.shape.hidden);
     }
 }
 
-/// One L2-normalised vector for each text, given as token ids with the special ones.
+/// One L2-normalized vector for each text, given as token ids with the special ones.
 ///
 /// No text may be empty or longer than the model's positions, and ids must be in the vocabulary.
 pub(crate) fn encode(
@@ -114,7 +114,7 @@ pub(crate) fn encode(
         .collect()
 }
 
-/// Word plus position (which has the token type in it), normalised.
+/// Word plus position (which has the token type in it), normalized.
 fn embed_tokens(
     arithmetic: &impl Arithmetic,
     embeddings: &Embeddings<'_>,
@@ -152,17 +152,17 @@ fn attend(
         values: &space.hidden,
         stride: width,
     };
-    arithmetic.quantise(
+    arithmetic.quantize(
         hidden,
         rows,
         layer.query_key_value.smoothing,
         &mut space.hidden_codes,
     );
     for group in 0..width / PANEL {
-        let panels = group * TOGETHER_WIDTH / PANEL..(group + 1) * TOGETHER_WIDTH / PANEL;
+        let panels = group * QKV_WIDTH / PANEL..(group + 1) * QKV_WIDTH / PANEL;
         let out = RowsMut {
             values: &mut space.heads,
-            stride: TOGETHER_WIDTH,
+            stride: QKV_WIDTH,
         };
         arithmetic.linear(
             &layer.query_key_value,
@@ -175,8 +175,8 @@ fn attend(
         for text in texts {
             for number in 0..together {
                 let heads = Rows {
-                    values: &space.heads[text.start * TOGETHER_WIDTH + number * head..],
-                    stride: TOGETHER_WIDTH,
+                    values: &space.heads[text.start * QKV_WIDTH + number * head..],
+                    stride: QKV_WIDTH,
                 };
                 let column = group * PANEL + number * head;
                 let context = RowsMut {
@@ -195,7 +195,7 @@ fn add_attention(
     layer: &Layer<'_>,
     context: &[f32],
     hidden: &mut [f32],
-    space: &mut BlockSpace,
+    space: &mut BlockWorkspace,
 ) {
     let width = layer.attention_output.inputs;
     let context = Rows {
@@ -221,7 +221,12 @@ fn add_attention(
 }
 
 /// `hidden = norm(hidden + narrow(gelu(widen(hidden))))`
-fn feed_forward(arithmetic: &impl Arithmetic, layer: &Layer<'_>, hidden: &mut [f32], space: &mut BlockSpace) {
+fn feed_forward(
+    arithmetic: &impl Arithmetic,
+    layer: &Layer<'_>,
+    hidden: &mut [f32],
+    space: &mut BlockWorkspace,
+) {
     let Layer { widen, narrow, .. } = layer;
     let width = widen.inputs;
     let rows = hidden.len() / width;
@@ -256,15 +261,15 @@ fn apply(
     activation: Activation,
     input: Rows<'_>,
     count: usize,
-    codes: &mut Quantised,
+    codes: &mut Quantized,
     out: RowsMut<'_>,
 ) {
-    arithmetic.quantise(input, count, layer.smoothing, codes);
+    arithmetic.quantize(input, count, layer.smoothing, codes);
     let panels = 0..layer.scale.len() / PANEL;
     arithmetic.linear(layer, panels, codes, count, activation, out);
 }
 
-/// The vectors of the tokens as one, at length one. The division of the mean by their number falls away in the normalisation.
+/// The vectors of the tokens as one, at length one. The division of the mean by their number falls away in the normalization.
 fn pool(pooling: Pooling, hidden: &[f32], width: usize) -> Vec<f32> {
     let mut pooled = vec![0.0; width];
     let tokens = match pooling {

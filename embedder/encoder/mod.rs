@@ -1,4 +1,4 @@
-//! BERT encoders on the CPU, in eight bits: token ids in, vectors out.
+//! BERT encoders in int8 on the CPU: token ids in, vectors out.
 
 pub mod aligned;
 pub mod format;
@@ -10,69 +10,91 @@ pub(crate) mod weights;
 use std::sync::{Mutex, PoisonError};
 
 use self::forward::Workspace;
-use self::kernels::{Kernel, Selected, for_kernel};
+use self::kernels::{DetectedKernel, Kernel, for_kernel};
 use self::weights::OwnedWeights;
+use crate::engine::{Batching, Deliver, EmbeddingEngine, Input, Patience};
 use crate::error::EmbedError;
 use crate::model::Pooling;
 
-/// Tokens that go through the model together. Enough to read the weights from memory once for several short texts;
+/// Texts of the best call size. Small, so that the caller can stop between calls soon.
+const CALL_TEXTS: usize = 16;
+
+/// Tokens that pass through the model together. Enough to read the weights from memory once for several short texts;
 /// more would push the activations of one text out of the cache.
 const BATCH_TOKENS: usize = 512;
 
-/// A model in memory, with the kernel that computes it.
+/// A model in memory, with the kernel that runs it.
 pub(crate) struct Encoder {
     weights: OwnedWeights,
     pooling: Pooling,
-    kernel: Selected,
-    /// Workspaces that no call is using, at most as many as calls ever ran at once.
+    kernel: DetectedKernel,
+    /// Workspaces that no call uses now. The list is as long as the highest number of concurrent calls so far.
     idle: Mutex<Vec<Workspace>>,
 }
 
 impl Encoder {
-    /// An encoder with the fastest kernel of this processor.
-    pub(crate) fn new(weights: OwnedWeights, pooling: Pooling) -> Self {
+    pub(crate) fn new(weights: OwnedWeights, pooling: Pooling, kernel: DetectedKernel) -> Self {
         Self {
             weights,
             pooling,
-            kernel: Selected::fastest(),
+            kernel,
             idle: Mutex::default(),
         }
-    }
-
-    pub(crate) fn kernel(&self) -> Kernel {
-        self.kernel.kernel()
-    }
-
-    pub(crate) fn with_kernel(self, kernel: Kernel) -> Result<Self, EmbedError> {
-        Ok(Self {
-            kernel: kernel.select()?,
-            ..self
-        })
     }
 
     /// Runs the model over the texts in batches of whole texts.
     pub(crate) fn encode(&self, texts: &[Vec<u32>]) -> Vec<Vec<f32>> {
         let weights = self.weights.get();
-        // A lock that a panicking thread left behind still holds a list of usable workspaces.
+        // If a thread panicked with the lock, the list still holds usable workspaces.
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let mut space = idle()
             .pop()
             .unwrap_or_else(|| Workspace::new(weights.header.shape));
         let mut vectors = Vec::with_capacity(texts.len());
-        let mut rest = texts;
-        while !rest.is_empty() {
-            let (batch, after) = rest.split_at(batch_length(rest));
+        let mut remaining = texts;
+        while !remaining.is_empty() {
+            let (batch, after) = remaining.split_at(batch_length(remaining));
             vectors.extend(for_kernel!(&self.kernel, kernel => {
                 forward::encode(kernel, weights, self.pooling, batch, &mut space)
             }));
-            rest = after;
+            remaining = after;
         }
         idle().push(space);
         vectors
     }
 }
 
-/// How many of the first texts go together: at least one, and no more than `BATCH_TOKENS` tokens.
+impl EmbeddingEngine for Encoder {
+    fn batching(&self) -> Batching {
+        Batching {
+            texts: CALL_TEXTS,
+            calls: None,
+        }
+    }
+
+    fn embed_passages(
+        &self,
+        inputs: Vec<Input<'_>>,
+        _: &dyn Fn() -> Patience,
+        deliver: &mut Deliver<'_>,
+    ) -> Result<(), EmbedError> {
+        let ids: Vec<Vec<u32>> = inputs.into_iter().map(|input| input.ids).collect();
+        for (index, vector) in self.encode(&ids).into_iter().enumerate() {
+            deliver(index, Ok(vector));
+        }
+        Ok(())
+    }
+
+    fn embed_query(&self, input: Input<'_>) -> Result<Vec<f32>, EmbedError> {
+        Ok(self.encode(&[input.ids]).swap_remove(0))
+    }
+
+    fn kernel(&self) -> Option<Kernel> {
+        Some(self.kernel.kernel())
+    }
+}
+
+/// Number of leading texts in the next batch: at least one, and at most `BATCH_TOKENS` tokens otherwise.
 fn batch_length(texts: &[Vec<u32>]) -> usize {
     let mut tokens = 0;
     let fitting = texts.iter().take_while(|ids| {

@@ -17,7 +17,7 @@ pub struct Shape {
     pub vocabulary: usize,
     /// Tokens of the longest text, with the special ones.
     pub positions: usize,
-    /// Added to the variance in layer normalisation.
+    /// Added to the variance in layer normalization.
     pub norm_epsilon: f32,
 }
 
@@ -81,7 +81,7 @@ impl Shape {
             return Err("it has more layers, pieces or positions than any known encoder");
         }
         if !self.norm_epsilon.is_finite() || self.norm_epsilon <= 0.0 {
-            return Err("the epsilon of its normalisation is not a small positive number");
+            return Err("the epsilon of its normalization is not a small positive number");
         }
         Ok(())
     }

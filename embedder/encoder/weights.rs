@@ -10,20 +10,20 @@ use crate::encoder::shape::Shape;
 use crate::error::EmbedError;
 
 /// `y = scale · (codes · (smoothing · x)) + bias` for each output; `column_sum` is the sum of an output's codes, which undoes the
-/// offset of the quantised input.
+/// offset of the quantized input.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Linear<'w> {
     pub(crate) inputs: usize,
     /// Panels of 64 outputs, see [`crate::encoder::format`].
     pub(crate) codes: &'w [i8],
-    /// What each input is multiplied by before it is quantised.
+    /// What each input is multiplied by before it is quantized.
     pub(crate) smoothing: &'w [f32],
     pub(crate) scale: &'w [f32],
     pub(crate) column_sum: &'w [f32],
     pub(crate) bias: &'w [f32],
 }
 
-/// The learnt scale and shift of a layer normalisation.
+/// The learnt scale and shift of a layer normalization.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Norm<'w> {
     pub(crate) weight: &'w [f32],

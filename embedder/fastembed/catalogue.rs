@@ -1,47 +1,50 @@
-//! The models that fastembed has a name for.
+//! The models of fastembed's catalogue.
 
 use fastembed::{EmbeddingModel, OutputKey, QuantizationMode, RerankerModelInfo, TextEmbedding, TextRerank};
 
-use super::folder::Graph;
+use super::graph::Graph;
 use crate::error::EmbedError;
 use crate::hub::{self, HubAccess, HubFile, HubModel};
 
-/// Longest graph, and longest file of weights beside one.
-const LARGEST_WEIGHTS: u64 = 16 << 30;
-const LARGEST_TOKENIZER: u64 = 256 << 20;
-const LARGEST_SETTINGS: u64 = 4 << 20;
+/// Longest graph and longest file of external weights, in bytes.
+const MAX_WEIGHTS_LENGTH: u64 = 16 << 30;
+/// Longest `tokenizer.json`, in bytes.
+const MAX_TOKENIZER_LENGTH: u64 = 256 << 20;
+/// Longest settings file, in bytes.
+const MAX_SETTINGS_LENGTH: u64 = 4 << 20;
 
-/// Small files of a model, and whether it must have them.
+/// The files of a model besides its graph.
 const SMALL_FILES: [HubFile<'static>; 5] = [
-    // First, since every model has it: the commit is looked up with it.
-    HubFile::new("config.json", LARGEST_SETTINGS, true),
-    HubFile::new("tokenizer.json", LARGEST_TOKENIZER, true),
-    HubFile::new("tokenizer_config.json", LARGEST_SETTINGS, true),
-    HubFile::new("special_tokens_map.json", LARGEST_SETTINGS, false),
-    HubFile::new("config_sentence_transformers.json", LARGEST_SETTINGS, false),
+    // First, because every model has it, and the first file determines the commit.
+    HubFile::new("config.json", MAX_SETTINGS_LENGTH, true),
+    HubFile::new("tokenizer.json", MAX_TOKENIZER_LENGTH, true),
+    HubFile::new("tokenizer_config.json", MAX_SETTINGS_LENGTH, true),
+    HubFile::new("special_tokens_map.json", MAX_SETTINGS_LENGTH, false),
+    HubFile::new("config_sentence_transformers.json", MAX_SETTINGS_LENGTH, false),
 ];
 
-/// A model of the catalogue, with its files here.
-pub(super) struct Entry {
+/// A model whose files are on disk.
+pub(super) struct ModelFiles {
     pub(super) graph: Graph,
-    /// Its name as the catalogue spells it.
+    /// The name in the catalogue's spelling.
     pub(super) name: String,
-    /// Its name on the hub, without what says that it is an ONNX graph.
-    pub(super) known_as: String,
+    /// The name on the hub, without suffixes for the ONNX format.
+    pub(super) hub_name: String,
     pub(super) pooling: Option<fastembed::Pooling>,
     pub(super) output: Option<OutputKey>,
+    /// Whether activations are quantized over all texts of a run.
     pub(super) is_dynamic: bool,
 }
 
-/// Finds a model by its name, and downloads what is not here yet.
-pub(super) fn fetch(name: &str, access: &HubAccess) -> Result<Entry, EmbedError> {
+/// Finds a model by name and downloads it unless it is in the cache.
+pub(super) fn fetch(name: &str, access: &HubAccess) -> Result<ModelFiles, EmbedError> {
     let model: EmbeddingModel = name.parse().map_err(|_| unknown(name))?;
     let info = TextEmbedding::get_model_info(&model).map_err(|_| unknown(name))?;
     let name = model.to_string();
     let files = (info.model_file.as_str(), info.additional_files.as_slice());
-    Ok(Entry {
-        graph: downloaded(&info.model_code, &name, files, access)?,
-        known_as: plain_name(&info.model_code).to_owned(),
+    Ok(ModelFiles {
+        graph: download(&info.model_code, &name, files, access)?,
+        hub_name: strip_onnx_suffix(&info.model_code).to_owned(),
         name,
         pooling: TextEmbedding::get_default_pooling_method(&model),
         output: info.output_key.clone(),
@@ -49,57 +52,60 @@ pub(super) fn fetch(name: &str, access: &HubAccess) -> Result<Entry, EmbedError>
     })
 }
 
-/// Finds a reranker by the name of its variant or on the hub.
-pub(super) fn reranker(name: &str) -> Result<RerankerModelInfo, EmbedError> {
-    let known = TextRerank::list_supported_models();
-    let names: Vec<String> = known.iter().map(variant).collect();
-    let is_it = |info: &RerankerModelInfo| {
-        variant(info).eq_ignore_ascii_case(name) || info.model_code.eq_ignore_ascii_case(name)
+/// Finds a reranker by its catalogue name or its hub name.
+pub(super) fn find_reranker(name: &str) -> Result<RerankerModelInfo, EmbedError> {
+    let models = TextRerank::list_supported_models();
+    let names: Vec<String> = models.iter().map(variant_name).collect();
+    let matches = |info: &RerankerModelInfo| {
+        variant_name(info).eq_ignore_ascii_case(name) || info.model_code.eq_ignore_ascii_case(name)
     };
-    known.into_iter().find(is_it).ok_or_else(|| EmbedError::Setting {
-        setting: "rerank.model",
-        message: format!(
-            "{name:?} is not among the rerankers of fastembed, which are {}",
-            names.join(", ")
-        ),
-    })
+    models
+        .into_iter()
+        .find(matches)
+        .ok_or_else(|| EmbedError::Setting {
+            setting: "rerank.model",
+            message: format!(
+                "{name:?} is not a reranker of fastembed; it has {}",
+                names.join(", ")
+            ),
+        })
 }
 
-/// Finds a reranker, and downloads what is not here yet.
+/// Finds a reranker and downloads it unless it is in the cache.
 pub(super) fn fetch_reranker(name: &str, access: &HubAccess) -> Result<Graph, EmbedError> {
-    let info = reranker(name)?;
+    let info = find_reranker(name)?;
     let files = (info.model_file.as_str(), info.additional_files.as_slice());
-    downloaded(&info.model_code, &variant(&info), files, access)
+    download(&info.model_code, &variant_name(&info), files, access)
 }
 
-fn variant(info: &RerankerModelInfo) -> String {
+fn variant_name(info: &RerankerModelInfo) -> String {
     format!("{:?}", info.model)
 }
 
-/// The files of a model of the hub, its graph and weights beside that among them; `name` is what to call it.
-fn downloaded(
+/// Downloads a model's small files, its graph and its external weights. `name` identifies them in the cache.
+fn download(
     code: &str,
     name: &str,
-    (graph, beside): (&str, &[String]),
+    (graph, external): (&str, &[String]),
     access: &HubAccess,
 ) -> Result<Graph, EmbedError> {
     let mut files = SMALL_FILES.to_vec();
-    let weights = std::iter::once(graph).chain(beside.iter().map(String::as_str));
-    files.extend(weights.map(|file| HubFile::new(file, LARGEST_WEIGHTS, true)));
+    let weights = std::iter::once(graph).chain(external.iter().map(String::as_str));
+    files.extend(weights.map(|file| HubFile::new(file, MAX_WEIGHTS_LENGTH, true)));
     let model: HubModel = code.parse()?;
     let dir = hub::fetch_files(&model, access, name, &files)?;
     Ok(Graph {
         model: dir.join(graph),
-        weights: beside.iter().map(|file| dir.join(file)).collect(),
+        weights: external.iter().map(|file| dir.join(file)).collect(),
         dir,
     })
 }
 
-fn plain_name(code: &str) -> &str {
+fn strip_onnx_suffix(code: &str) -> &str {
     let code = code.strip_suffix("-Q").unwrap_or(code);
     ["-onnx", "-ONNX"]
         .iter()
-        .find_map(|end| code.strip_suffix(end))
+        .find_map(|suffix| code.strip_suffix(suffix))
         .unwrap_or(code)
 }
 
@@ -112,7 +118,7 @@ fn unknown(name: &str) -> EmbedError {
     EmbedError::Setting {
         setting: "model.name",
         message: format!(
-            "{name:?} is not in the catalogue of fastembed, which has {}",
+            "{name:?} is not a model of fastembed; it has {}",
             names.join(", ")
         ),
     }
@@ -124,8 +130,8 @@ mod tests {
 
     use super::*;
 
-    /// A hub that nothing answers for.
-    fn nowhere() -> HubAccess {
+    /// A hub that cannot be reached.
+    fn unreachable_hub() -> HubAccess {
         HubAccess {
             endpoint: "http://127.0.0.1:1".into(),
             token: None,
@@ -134,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hub_has_a_name_for_every_model_and_its_files() {
+    fn every_model_has_a_valid_hub_name() {
         for info in TextEmbedding::list_supported_models() {
             let name = info.model.to_string();
             assert!(info.model_code.parse::<HubModel>().is_ok(), "{name}");
@@ -146,8 +152,8 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_not_in_the_catalogue_is_answered_with_those_that_are() {
-        let error = fetch("BGETiny", &nowhere()).err().unwrap().to_string();
+    fn the_error_for_an_unknown_model_lists_the_known_ones() {
+        let error = fetch("BGETiny", &unreachable_hub()).err().unwrap().to_string();
         assert!(
             error.contains("\"BGETiny\"") && error.contains("BGESmallENV15Q"),
             "{error}"
@@ -155,8 +161,8 @@ mod tests {
     }
 
     #[test]
-    fn a_reranker_that_is_not_in_the_catalogue_is_answered_with_those_that_are() {
-        let error = reranker("BGETiny").err().unwrap().to_string();
+    fn the_error_for_an_unknown_reranker_lists_the_known_ones() {
+        let error = find_reranker("BGETiny").err().unwrap().to_string();
         assert!(
             error.contains("\"BGETiny\"") && error.contains("BGERerankerBase"),
             "{error}"
@@ -164,12 +170,15 @@ mod tests {
     }
 
     #[test]
-    fn what_says_that_a_model_is_a_graph_is_not_part_of_its_name() {
+    fn onnx_suffixes_are_stripped_from_hub_names() {
         assert_eq!(
-            plain_name("Qdrant/bge-base-en-v1.5-onnx-Q"),
+            strip_onnx_suffix("Qdrant/bge-base-en-v1.5-onnx-Q"),
             "Qdrant/bge-base-en-v1.5"
         );
-        assert_eq!(plain_name("a/embeddinggemma-300m-ONNX"), "a/embeddinggemma-300m");
-        assert_eq!(plain_name("BAAI/bge-m3"), "BAAI/bge-m3");
+        assert_eq!(
+            strip_onnx_suffix("a/embeddinggemma-300m-ONNX"),
+            "a/embeddinggemma-300m"
+        );
+        assert_eq!(strip_onnx_suffix("BAAI/bge-m3"), "BAAI/bge-m3");
     }
 }

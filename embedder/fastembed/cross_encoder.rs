@@ -1,56 +1,39 @@
-//! A cross-encoder in ONNX Runtime: a question and passages in, scores out.
+//! Cross-encoders in ONNX Runtime: a query and passages in, scores out.
 
 use std::path::PathBuf;
 
 use super::options::FastembedModel;
 use crate::error::EmbedError;
 
-/// A cross-encoder that ONNX Runtime computes, and how it is opened.
+/// A cross-encoder in ONNX Runtime.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrossEncoderOptions {
-    /// Which: of the catalogue of fastembed, such as `BGERerankerBase`, or of a folder.
+    /// A reranker of fastembed's catalogue, such as `BGERerankerBase`, or a folder.
     pub model: FastembedModel,
-    /// The shared library of ONNX Runtime; where the system keeps it if not set.
+    /// Path of ONNX Runtime's shared library. By default the system's library search path is used.
     pub runtime: Option<PathBuf>,
 }
 
+#[cfg(feature = "fastembed")]
 impl CrossEncoderOptions {
-    /// Whether there is such a model, so far as can be said without opening it.
+    /// Checks that the model exists, as far as possible without opening it.
     ///
     /// # Errors
-    /// `Setting` for a name that is not in the catalogue, and always where the program was built without the feature `fastembed`;
+    /// `MissingFeature` in a build without the feature `fastembed`, `Setting` for a name that fastembed does not know,
     /// `UnusableModel` for a folder without a graph.
-    #[cfg(feature = "fastembed")]
     pub fn check(&self) -> Result<(), EmbedError> {
         match &self.model {
-            FastembedModel::Catalogue { name, .. } => super::catalogue::reranker(name).map(drop),
-            FastembedModel::Folder(dir) => super::folder::Graph::of(dir).map(drop),
+            FastembedModel::Catalogue { name, .. } => super::catalogue::find_reranker(name).map(drop),
+            FastembedModel::Folder(dir) => super::graph::Graph::in_folder(dir).map(drop),
         }
     }
-
-    /// Says that this program was built without the feature `fastembed`.
-    ///
-    /// # Errors
-    /// `Setting`, always.
-    #[cfg(not(feature = "fastembed"))]
-    pub fn check(&self) -> Result<(), EmbedError> {
-        Err(without_the_feature())
-    }
-}
-
-#[cfg(not(feature = "fastembed"))]
-fn without_the_feature() -> EmbedError {
-    EmbedError::Setting {
-        setting: "rerank.model",
-        message: "needs a program that is built with `cargo build --release --features fastembed`, and this one is not".into(),
-    }
 }
 
 #[cfg(feature = "fastembed")]
-pub use with_the_feature::CrossEncoder;
+pub use enabled::CrossEncoder;
 
 #[cfg(feature = "fastembed")]
-mod with_the_feature {
+mod enabled {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::path::PathBuf;
     use std::sync::{Mutex, PoisonError};
@@ -58,103 +41,127 @@ mod with_the_feature {
     use fastembed::{RerankInitOptionsUserDefined, TextRerank, UserDefinedRerankingModel};
     use ort::session::builder::AutoDevicePolicy;
 
-    use super::super::folder::Graph;
+    use super::super::graph::Graph;
     use super::super::{catalogue, runtime};
     use super::{CrossEncoderOptions, FastembedModel};
     use crate::error::EmbedError;
 
-    /// Judges how well passages answer a question, by reading both together.
+    /// Scores how well passages answer a query. The model reads the query and a passage together.
     pub struct CrossEncoder {
-        /// A run needs it alone, and uses all processors.
+        /// A run needs exclusive access, and uses all processors.
         rerank: Mutex<TextRerank>,
         graph: PathBuf,
     }
 
     impl CrossEncoder {
-        /// Opens a model. One of the catalogue is downloaded where it is not here yet.
+        /// Opens a model, and downloads a catalogue model unless it is in the cache.
         ///
         /// # Errors
-        /// `UnusableModel` for a file, or the library of ONNX Runtime, that is missing or of no use; `Hub` for a download that failed;
-        /// `Setting` for a name that is not in the catalogue.
+        /// - `MissingFeature` in a build without the feature `fastembed`.
+        /// - `OnnxRuntime` if the shared library is missing or unusable.
+        /// - `UnusableModel` if a model file is missing or unusable.
+        /// - `Hub`, `HubAccessDenied` or `HubUnreachable` if the download failed.
+        /// - `Setting` for a name that fastembed does not know.
         pub fn open(options: &CrossEncoderOptions) -> Result<CrossEncoder, EmbedError> {
-            // Before a download that may be for nothing.
+            // Load the library before a download that would be useless without it.
             let environment = runtime::environment(options.runtime.as_deref())?;
             let graph = match &options.model {
                 FastembedModel::Catalogue { name, access } => catalogue::fetch_reranker(name, access)?,
-                FastembedModel::Folder(dir) => Graph::of(dir)?,
+                FastembedModel::Folder(dir) => Graph::in_folder(dir)?,
             };
-            let settings = graph.settings()?;
-            // By its path, so that weights beside it are found.
+            let settings = graph.read_settings()?;
+            // The graph is passed by path, so that ONNX Runtime finds its external weights.
             let source = UserDefinedRerankingModel::new(graph.model.clone(), settings.tokenizer);
-            let how = RerankInitOptionsUserDefined::new()
+            let init = RerankInitOptionsUserDefined::new()
                 .with_environment(environment)
                 .with_auto_device(AutoDevicePolicy::PreferCPU)
-                .with_max_length(settings.usual);
+                .with_max_length(settings.default_max_tokens);
             let unusable = |reason: String| EmbedError::unusable(&graph.model, reason);
-            let mut rerank = TextRerank::try_new_from_user_defined(source, how)
-                .map_err(|error| unusable(format!("cannot be opened ({error}): get the whole model")))?;
-            // The characters of a special token in a text are text.
+            let mut rerank = TextRerank::try_new_from_user_defined(source, init).map_err(|error| {
+                unusable(format!("cannot be opened ({error}): download the complete model"))
+            })?;
+            // Special tokens spelled out in a text are plain text.
             rerank.tokenizer.set_encode_special_tokens(true);
             let opened = CrossEncoder {
                 rerank: Mutex::new(rerank),
                 graph: graph.model.clone(),
             };
-            // fastembed takes for granted that there is a column of scores.
+            // fastembed panics if the output has no column of scores.
             catch_unwind(AssertUnwindSafe(|| opened.scores("a", &["b", "c"]))).unwrap_or_else(|_| {
                 Err(unusable(
-                    "gives no score for each passage: it is no reranker".into(),
+                    "returns no score for each passage: it is not a reranker".into(),
                 ))
             })?;
             Ok(opened)
         }
 
-        /// How well each of `passages` answers the question, from 0 to 1, in their order. One run of the graph.
+        /// Scores `passages` from 0 to 1, in order, in one run of the graph.
         ///
         /// # Errors
-        /// `UnusableModel` where the graph cannot be computed, or gives something else than scores.
-        pub fn scores(&self, question: &str, passages: &[&str]) -> Result<Vec<f32>, EmbedError> {
+        /// `UnusableModel` if the graph fails or returns no scores.
+        pub fn scores(&self, query: &str, passages: &[&str]) -> Result<Vec<f32>, EmbedError> {
             let unusable = |reason: String| EmbedError::unusable(&self.graph, reason);
             let mut rerank = self.rerank.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = rerank
-                .rerank(question, passages, false, Some(passages.len().max(1)))
+            let results = rerank
+                .rerank(query, passages, false, Some(passages.len().max(1)))
                 .map_err(|error| unusable(format!("cannot be computed: {error}")))?;
             let mut scores = vec![f32::NAN; passages.len()];
-            for result in found {
+            for result in results {
                 if let Some(score) = scores.get_mut(result.index) {
-                    // What it gives is the logarithm of odds.
+                    // The output is a logit; the sigmoid makes it a probability.
                     *score = 1.0 / (1.0 + (-result.score).exp());
                 }
             }
-            match scores.iter().all(|score| score.is_finite()) {
-                true => Ok(scores),
-                false => Err(unusable(
-                    "gives scores that are no numbers: get the model again".into(),
-                )),
+            if scores.iter().all(|score| score.is_finite()) {
+                Ok(scores)
+            } else {
+                Err(unusable(
+                    "returns scores that are not finite: download the model again".into(),
+                ))
             }
         }
     }
 }
 
-/// There is none in a program that is built without the feature `fastembed`.
+/// Cannot be constructed in a build without the feature `fastembed`.
 #[cfg(not(feature = "fastembed"))]
 #[derive(Debug)]
 pub enum CrossEncoder {}
 
 #[cfg(not(feature = "fastembed"))]
-impl CrossEncoder {
-    /// Says that this program was built without the feature `fastembed`.
+impl CrossEncoderOptions {
+    /// Fails in this build.
     ///
     /// # Errors
-    /// `Setting`, always.
+    /// `MissingFeature`, always.
+    pub fn check(&self) -> Result<(), EmbedError> {
+        Err(missing_feature())
+    }
+}
+
+#[cfg(not(feature = "fastembed"))]
+impl CrossEncoder {
+    /// Fails in this build.
+    ///
+    /// # Errors
+    /// `MissingFeature`, always.
     pub fn open(_: &CrossEncoderOptions) -> Result<CrossEncoder, EmbedError> {
-        Err(without_the_feature())
+        Err(missing_feature())
     }
 
-    /// As there is none, it is never asked.
+    /// Unreachable, because this type has no values.
     ///
     /// # Errors
     /// None.
     pub fn scores(&self, _: &str, _: &[&str]) -> Result<Vec<f32>, EmbedError> {
         match *self {}
+    }
+}
+
+#[cfg(not(feature = "fastembed"))]
+fn missing_feature() -> EmbedError {
+    EmbedError::MissingFeature {
+        setting: "rerank.model",
+        feature: super::FEATURE,
     }
 }

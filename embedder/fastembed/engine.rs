@@ -1,4 +1,4 @@
-//! A graph and its tokenizer in ONNX Runtime: texts in, vectors out.
+//! Embedding models in ONNX Runtime.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -6,102 +6,103 @@ use std::sync::{Mutex, PoisonError};
 use fastembed::{InitOptionsUserDefined, TextEmbedding, UserDefinedEmbeddingModel};
 use ort::session::builder::AutoDevicePolicy;
 
-use super::catalogue::{self, Entry};
-use super::folder::{Contents, Graph};
+use super::catalogue::{self, ModelFiles};
+use super::graph::{Contents, Graph};
 use super::options::{FastembedModel, FastembedOptions};
 use super::runtime;
 use crate::directory;
-use crate::embedder::Patience;
+use crate::embedder::Embedder;
+use crate::engine::{Batching, Deliver, EmbeddingEngine, Input, Patience};
 use crate::error::EmbedError;
 use crate::model::{ModelInfo, Pooling};
 use crate::tokenizer::Tokenizer;
 
-/// Texts in a run of the graph. Few, so that a query does not wait long for a turn.
-const BATCH: usize = 4;
+/// Texts per run of the graph. Small, because a query waits for the current run to end.
+const RUN_TEXTS: usize = 4;
 
-/// The operator of graphs whose activations are quantised by the range that all texts of a run have together.
+/// Texts of the best call size.
+const CALL_TEXTS: usize = 4 * RUN_TEXTS;
+
+/// ONNX operator that quantizes activations with one range for all texts of a run, so each text's vector depends on the others.
 const DYNAMIC_OPERATOR: &[u8] = b"DynamicQuantizeLinear";
 
-/// A model that ONNX Runtime computes.
-pub(crate) struct Fastembed {
-    /// A run needs it alone, and uses all processors.
+/// A model in ONNX Runtime.
+struct Fastembed {
+    /// A run needs exclusive access, and uses all processors.
     embedding: Mutex<TextEmbedding>,
     graph: PathBuf,
-    /// Texts in a run: one where the others would change its vector.
-    batch: usize,
+    /// Texts per run: one if other texts of the run would change a vector.
+    run_texts: usize,
 }
 
-/// A model that is ready to embed.
-pub(crate) struct Opened {
-    pub(crate) model: ModelInfo,
-    pub(crate) tokenizer: Tokenizer,
-    pub(crate) engine: Fastembed,
-}
-
-/// Opens the model.
-pub(crate) fn open(options: &FastembedOptions) -> Result<Opened, EmbedError> {
-    // Before a download that may be for nothing.
+/// Opens a model in ONNX Runtime.
+pub(crate) fn open(options: &FastembedOptions) -> Result<Embedder, EmbedError> {
+    // Load the library before a download that would be useless without it.
     let environment = runtime::environment(options.runtime.as_deref())?;
-    let entry = match &options.model {
+    let files = match &options.model {
         FastembedModel::Catalogue { name, access } => catalogue::fetch(name, access)?,
-        FastembedModel::Folder(dir) => of_folder(Graph::of(dir)?)?,
+        FastembedModel::Folder(dir) => describe_folder(Graph::in_folder(dir)?)?,
     };
-    let contents = entry.graph.read()?;
-    let max_tokens = options.max_tokens.unwrap_or(contents.settings.usual);
-    let tokenizer = Tokenizer::read_published(
-        &entry.graph.dir.join("tokenizer.json"),
+    let contents = files.graph.read()?;
+    let max_tokens = options.max_tokens.unwrap_or(contents.settings.default_max_tokens);
+    let tokenizer = Tokenizer::read_json(
+        &files.graph.dir.join("tokenizer.json"),
         &contents.settings.tokenizer.tokenizer_file,
     )?;
-    let least = tokenizer.special_tokens() + 1;
-    if !(least..=contents.settings.limit).contains(&max_tokens) {
+    let min_tokens = tokenizer.special_tokens() + 1;
+    if !(min_tokens..=contents.settings.limit).contains(&max_tokens) {
         let limit = contents.settings.limit;
         let reason =
-            format!("reads {least} to {limit} tokens, not {max_tokens}: set model.max_tokens within");
-        return Err(EmbedError::unusable(&entry.graph.dir, reason));
+            format!("reads {min_tokens} to {limit} tokens, not {max_tokens}: set max_tokens in this range");
+        return Err(EmbedError::unusable(&files.graph.dir, reason));
     }
-    let (query, passage) = directory::prefixes(&entry.graph.dir, &entry.known_as)?;
+    let (query, passage) = directory::prefixes(&files.graph.dir, &files.hub_name)?;
     let query_prefix = options.query_prefix.clone().unwrap_or(query);
     let passage_prefix = options.passage_prefix.clone().unwrap_or(passage);
-    let pooling = entry.pooling.as_ref().map(|pooling| match pooling {
+    let pooling = files.pooling.as_ref().map(|pooling| match pooling {
         fastembed::Pooling::Mean => Pooling::Mean,
         fastembed::Pooling::Cls => Pooling::First,
     });
-    let pooled = pooling.map(|pooling| pooling.to_string()).unwrap_or_default();
     let version = version(
         &contents,
-        &[&pooled, &query_prefix, &passage_prefix, &max_tokens.to_string()],
+        &[
+            pooling.map_or("", Pooling::as_str),
+            &query_prefix,
+            &passage_prefix,
+            &max_tokens.to_string(),
+        ],
     );
 
-    let is_dynamic = entry.is_dynamic || contains(&contents.graph, DYNAMIC_OPERATOR);
+    let is_dynamic = files.is_dynamic || contains(&contents.graph, DYNAMIC_OPERATOR);
     let mut source = UserDefinedEmbeddingModel::new(contents.graph, contents.settings.tokenizer);
     for (name, bytes) in contents.weights {
         source = source.with_external_initializer(name, bytes);
     }
-    source.pooling = entry.pooling;
-    source.output_key = entry.output;
-    let settings = InitOptionsUserDefined::new()
+    source.pooling = files.pooling;
+    source.output_key = files.output;
+    let init = InitOptionsUserDefined::new()
         .with_environment(environment)
-        // The same vectors on every machine: nothing is handed to an accelerator that is there by chance.
+        // CPU only: vectors must not depend on which accelerator a machine happens to have.
         .with_auto_device(AutoDevicePolicy::PreferCPU)
         .with_max_length(max_tokens);
-    let unusable = |reason: String| EmbedError::unusable(&entry.graph.model, reason);
-    let mut embedding = TextEmbedding::try_new_from_user_defined(source, settings)
-        .map_err(|error| unusable(format!("cannot be opened ({error}): get the whole model")))?;
-    // The characters of a special token in a text are text.
+    let unusable = |reason: String| EmbedError::unusable(&files.graph.model, reason);
+    let mut embedding = TextEmbedding::try_new_from_user_defined(source, init)
+        .map_err(|error| unusable(format!("cannot be opened ({error}): download the complete model")))?;
+    // Special tokens spelled out in a text are plain text.
     embedding.tokenizer.set_encode_special_tokens(true);
     let engine = Fastembed {
         embedding: Mutex::new(embedding),
-        graph: entry.graph.model.clone(),
-        batch: if is_dynamic { 1 } else { BATCH },
+        graph: files.graph.model.clone(),
+        run_texts: if is_dynamic { 1 } else { RUN_TEXTS },
     };
     let probe = engine.run(&["a"])?.swap_remove(0);
     if probe.is_empty() || !probe.iter().all(|value| value.is_finite()) {
         return Err(unusable(
-            "gives vectors that are empty or no numbers: get the model again".into(),
+            "produces vectors that are empty or not finite: download the model again".into(),
         ));
     }
     let model = ModelInfo {
-        id: entry.name,
+        id: files.name,
         version,
         dimensions: probe.len(),
         max_tokens,
@@ -109,19 +110,15 @@ pub(crate) fn open(options: &FastembedOptions) -> Result<Opened, EmbedError> {
         query_prefix,
         passage_prefix,
     };
-    Ok(Opened {
-        model,
-        tokenizer,
-        engine,
-    })
+    Ok(Embedder::new(model, tokenizer, engine))
 }
 
-/// What a catalogue would say of a folder's model.
-fn of_folder(graph: Graph) -> Result<Entry, EmbedError> {
+/// Reads from a folder what the catalogue knows about its own models.
+fn describe_folder(graph: Graph) -> Result<ModelFiles, EmbedError> {
     let (name, pooling) = directory::name_and_pooling(&graph.dir)?;
-    Ok(Entry {
+    Ok(ModelFiles {
         graph,
-        known_as: name.clone(),
+        hub_name: name.clone(),
         name,
         pooling: Some(match pooling {
             Pooling::Mean => fastembed::Pooling::Mean,
@@ -133,20 +130,40 @@ fn of_folder(graph: Graph) -> Result<Entry, EmbedError> {
 }
 
 impl Fastembed {
-    /// Texts that one call takes best.
-    pub(crate) fn batch(&self) -> usize {
-        4 * BATCH
+    /// Runs the graph once. Returns one vector of length one for each input.
+    fn run(&self, inputs: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        let mut embedding = self.embedding.lock().unwrap_or_else(PoisonError::into_inner);
+        let vectors = embedding
+            .embed(inputs, None)
+            .map_err(|error| EmbedError::unusable(&self.graph, format!("cannot be computed: {error}")))?;
+        if vectors.len() == inputs.len() {
+            return Ok(vectors);
+        }
+        let (actual, expected) = (vectors.len(), inputs.len());
+        let reason = format!(
+            "returns {actual} vectors for {expected} texts: only graphs with a batch dimension are supported"
+        );
+        Err(EmbedError::unusable(&self.graph, reason))
+    }
+}
+
+impl EmbeddingEngine for Fastembed {
+    fn batching(&self) -> Batching {
+        Batching {
+            texts: CALL_TEXTS,
+            calls: Some(1),
+        }
     }
 
-    /// One vector of length one for each input, delivered run by run.
-    pub(crate) fn embed(
+    fn embed_passages(
         &self,
-        inputs: &[&str],
+        inputs: Vec<Input<'_>>,
         patience: &dyn Fn() -> Patience,
-        deliver: &mut dyn FnMut(usize, Result<Vec<f32>, EmbedError>),
+        deliver: &mut Deliver<'_>,
     ) -> Result<(), EmbedError> {
+        let texts: Vec<&str> = inputs.iter().map(|input| &*input.text).collect();
         let mut index = 0;
-        for batch in inputs.chunks(self.batch) {
+        for batch in texts.chunks(self.run_texts) {
             if patience() == Patience::None {
                 return Err(EmbedError::Interrupted);
             }
@@ -158,27 +175,12 @@ impl Fastembed {
         Ok(())
     }
 
-    /// The vector of one input.
-    pub(crate) fn embed_one(&self, input: &str) -> Result<Vec<f32>, EmbedError> {
-        Ok(self.run(&[input])?.swap_remove(0))
-    }
-
-    /// Runs the graph once. As many vectors come as there are texts.
-    fn run(&self, inputs: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let mut embedding = self.embedding.lock().unwrap_or_else(PoisonError::into_inner);
-        let vectors = embedding
-            .embed(inputs, None)
-            .map_err(|error| EmbedError::unusable(&self.graph, format!("cannot be computed: {error}")))?;
-        if vectors.len() == inputs.len() {
-            return Ok(vectors);
-        }
-        let (got, asked) = (vectors.len(), inputs.len());
-        let reason =
-            format!("gives {got} vectors for {asked} texts: only graphs that take several texts can be used");
-        Err(EmbedError::unusable(&self.graph, reason))
+    fn embed_query(&self, input: Input<'_>) -> Result<Vec<f32>, EmbedError> {
+        Ok(self.run(&[&input.text])?.swap_remove(0))
     }
 }
 
+/// Fingerprint of everything that vectors depend on: all files and `settings`.
 fn version(contents: &Contents, settings: &[&str]) -> String {
     let mut version = blake3::Hasher::new();
     let tokenizer = &contents.settings.tokenizer;
@@ -203,6 +205,6 @@ fn version(contents: &Contents, settings: &[&str]) -> String {
 
 fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
     let first = wanted[0];
-    let starts = bytes.iter().enumerate().filter(|(_, byte)| **byte == first);
-    starts.into_iter().any(|(at, _)| bytes[at..].starts_with(wanted))
+    let mut starts = bytes.iter().enumerate().filter(|(_, byte)| **byte == first);
+    starts.any(|(at, _)| bytes[at..].starts_with(wanted))
 }

@@ -1,7 +1,7 @@
-//! Embedding models that the crate fastembed knows or takes, computed by ONNX Runtime, whose library is loaded when the program runs.
+//! Embedding models and cross-encoders in ONNX Runtime, through the crate fastembed. The runtime's shared library is loaded at run time.
 //!
-//! Part of the program with the feature `fastembed` only; without it, the options lead to an error that says so. The files of the
-//! catalogue are downloaded by our own client of the hub, so that fastembed brings no second one.
+//! Without the feature `fastembed`, opening a model is an error that says so. Files of fastembed's catalogue are downloaded by our own
+//! hub client, so that fastembed does not bring a second one.
 
 #[cfg(feature = "fastembed")]
 mod catalogue;
@@ -9,7 +9,7 @@ mod cross_encoder;
 #[cfg(feature = "fastembed")]
 mod engine;
 #[cfg(feature = "fastembed")]
-mod folder;
+mod graph;
 mod options;
 #[cfg(feature = "fastembed")]
 mod runtime;
@@ -20,5 +20,20 @@ mod tests;
 
 pub use cross_encoder::{CrossEncoder, CrossEncoderOptions};
 #[cfg(feature = "fastembed")]
-pub(crate) use engine::{Fastembed, open};
+pub(crate) use engine::open;
 pub use options::{FastembedModel, FastembedOptions};
+
+/// The feature's name, for errors in builds without it.
+#[cfg(not(feature = "fastembed"))]
+const FEATURE: &str = "fastembed";
+
+#[cfg(not(feature = "fastembed"))]
+pub(crate) fn open(options: &FastembedOptions) -> Result<crate::Embedder, crate::EmbedError> {
+    Err(crate::EmbedError::MissingFeature {
+        setting: match options.model {
+            FastembedModel::Catalogue { .. } => "model.name",
+            FastembedModel::Folder(_) => "model.provider",
+        },
+        feature: FEATURE,
+    })
+}

@@ -1,43 +1,32 @@
-//! Which model of the crate fastembed is opened, and how.
+//! Options of a model in ONNX Runtime.
 
 use std::path::PathBuf;
 
 use crate::hub::HubAccess;
 
-/// A model that ONNX Runtime computes, and how it is opened.
+/// An embedding model in ONNX Runtime.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FastembedOptions {
-    /// Which.
+    /// Where the graph comes from.
     pub model: FastembedModel,
-    /// The shared library of ONNX Runtime; where the system keeps it if not set.
+    /// Path of ONNX Runtime's shared library. By default the system's library search path is used.
     pub runtime: Option<PathBuf>,
-    /// What to put before a question, in place of what the model's files or its name say.
+    /// Text before each query. By default from the model's files, otherwise from its name.
     pub query_prefix: Option<String>,
-    /// What to put before a passage, in place of what the model's files or its name say.
+    /// Text before each passage. By default from the model's files, otherwise from its name.
     pub passage_prefix: Option<String>,
-    /// Tokens of the longest text, in place of what the model's files say, or of 512 where they allow more.
+    /// Tokens of the longest text. By default the model's own limit, but at most 512 unless its files say more.
     pub max_tokens: Option<usize>,
 }
 
-#[cfg(not(feature = "fastembed"))]
-impl FastembedOptions {
-    /// The setting that asked for it.
-    pub(crate) fn setting(&self) -> &'static str {
-        match self.model {
-            FastembedModel::Catalogue { .. } => "model.name",
-            FastembedModel::Folder(_) => "model.provider",
-        }
-    }
-}
-
-/// Where a model's ONNX graph and tokenizer come from.
+/// Where an ONNX graph and its tokenizer come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FastembedModel {
-    /// A model of the catalogue of fastembed, downloaded from the hub where it is not there yet.
+    /// A model of fastembed's catalogue, downloaded from the hub unless it is in the cache.
     Catalogue {
-        /// Its name there, such as `BGESmallENV15`; case does not count.
+        /// Its name in the catalogue, such as `BGESmallENV15`. Case does not matter.
         name: String,
-        /// How the hub is reached.
+        /// Endpoint, token and cache folder of the hub.
         access: HubAccess,
     },
     /// A folder with `model.onnx`, `tokenizer.json`, `config.json` and `tokenizer_config.json`.

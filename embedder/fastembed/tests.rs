@@ -1,8 +1,9 @@
-//! A graph in ONNX Runtime, where `ORT_DYLIB_PATH` says where that is.
+//! Runs tiny graphs in ONNX Runtime. Skipped unless `ORT_DYLIB_PATH` has the path of its shared library.
 
 use std::path::PathBuf;
 
-use crate::embedder::{Embedder, Patience};
+use crate::embedder::Embedder;
+use crate::engine::Patience;
 use crate::error::EmbedError;
 use crate::fastembed::{CrossEncoder, CrossEncoderOptions, FastembedModel, FastembedOptions};
 use crate::tiny_graph::{self, DIMENSIONS, MAX_TOKENS, WORDS};
@@ -17,20 +18,26 @@ fn options(dir: &std::path::Path, runtime: Option<PathBuf>) -> FastembedOptions 
     }
 }
 
-/// The tiny graph, opened; nothing where there is no ONNX Runtime.
-fn tiny(change: impl FnOnce(&mut FastembedOptions)) -> Option<Embedder> {
-    let Some(runtime) = std::env::var_os("ORT_DYLIB_PATH") else {
-        eprintln!("not run: ORT_DYLIB_PATH does not say where ONNX Runtime is");
-        return None;
-    };
+/// Path of ONNX Runtime's shared library.
+fn runtime() -> Option<PathBuf> {
+    let runtime = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from);
+    if runtime.is_none() {
+        eprintln!("skipped: ORT_DYLIB_PATH is not set");
+    }
+    runtime
+}
+
+/// Opens the tiny graph. `None` without ONNX Runtime.
+fn open_tiny(change: impl FnOnce(&mut FastembedOptions)) -> Option<Embedder> {
+    let runtime = runtime()?;
     let dir = tempfile::tempdir().unwrap();
     tiny_graph::write(dir.path());
-    let mut options = options(dir.path(), Some(runtime.into()));
+    let mut options = options(dir.path(), Some(runtime));
     change(&mut options);
     Some(Embedder::fastembed(&options).unwrap())
 }
 
-/// What the graph is said to compute.
+/// The vector that the graph should compute, from its definition.
 fn expected(words: &str) -> Vec<f32> {
     let id = |word: &str| WORDS.iter().position(|known| *known == word).unwrap_or(1);
     let tokens: Vec<usize> = std::iter::once(2)
@@ -50,18 +57,21 @@ fn expected(words: &str) -> Vec<f32> {
 }
 
 #[track_caller]
-fn assert_close(found: &[f32], expected: &[f32]) {
-    assert_eq!(found.len(), expected.len());
-    let off = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
-    assert!(off.fold(0.0, f32::max) < 1e-5, "{found:?} is not {expected:?}");
+fn assert_close(actual: &[f32], expected: &[f32]) {
+    assert_eq!(actual.len(), expected.len());
+    let errors = actual.iter().zip(expected).map(|(a, b)| (a - b).abs());
+    assert!(
+        errors.fold(0.0, f32::max) < 1e-5,
+        "{actual:?} is not {expected:?}"
+    );
 }
 
 #[test]
-fn vectors_are_those_that_the_graph_computes() {
-    let Some(embedder) = tiny(|_| {}) else { return };
+fn vectors_match_the_definition_of_the_graph() {
+    let Some(embedder) = open_tiny(|_| {}) else { return };
     assert_eq!(embedder.model().dimensions, DIMENSIONS);
     assert_eq!(embedder.model().max_tokens, MAX_TOKENS);
-    // More than one run, of unlike lengths.
+    // More than one run, with texts of different lengths.
     let texts = [
         "penguins",
         "penguins live in the southern hemisphere",
@@ -78,9 +88,9 @@ fn vectors_are_those_that_the_graph_computes() {
 }
 
 #[test]
-fn prefixes_are_part_of_what_is_embedded_and_of_the_version() {
-    let Some(plain) = tiny(|_| {}) else { return };
-    let with_prefixes = tiny(|options| {
+fn prefixes_are_part_of_the_embedded_text_and_of_the_version() {
+    let Some(plain) = open_tiny(|_| {}) else { return };
+    let with_prefixes = open_tiny(|options| {
         options.query_prefix = Some("where ".into());
         options.passage_prefix = Some("the ".into());
     });
@@ -97,16 +107,16 @@ fn prefixes_are_part_of_what_is_embedded_and_of_the_version() {
 }
 
 #[test]
-fn the_name_of_a_special_token_in_a_text_is_text() {
-    let Some(embedder) = tiny(|_| {}) else { return };
-    // Three unknown words: the brackets, and what is between them.
+fn a_special_token_spelled_out_in_a_text_is_plain_text() {
+    let Some(embedder) = open_tiny(|_| {}) else { return };
+    // Three unknown tokens: the two brackets and the word between them.
     let vector = embedder.embed(&["water [PAD]"]).unwrap().swap_remove(0);
     assert_close(&vector, &expected("water ? ? ?"));
 }
 
 #[test]
-fn a_long_passage_is_refused_and_a_long_question_cut() {
-    let Some(embedder) = tiny(|_| {}) else { return };
+fn a_long_passage_is_refused_and_a_long_query_is_truncated() {
+    let Some(embedder) = open_tiny(|_| {}) else { return };
     let longest = vec!["water"; MAX_TOKENS - 2].join(" ");
     let longer = format!("{longest} penguins");
     assert_eq!(
@@ -123,35 +133,31 @@ fn a_long_passage_is_refused_and_a_long_question_cut() {
 }
 
 #[test]
-fn a_caller_without_patience_is_not_kept() {
-    let Some(embedder) = tiny(|_| {}) else { return };
+fn embedding_stops_when_patience_ends() {
+    let Some(embedder) = open_tiny(|_| {}) else { return };
     let mut delivered = 0;
     let outcome = embedder.embed_each(&["water"], &|| Patience::None, &mut |_, _| delivered += 1);
     assert_eq!((outcome, delivered), (Err(EmbedError::Interrupted), 0));
 }
 
 #[test]
-fn more_tokens_than_there_are_positions_are_refused() {
-    if std::env::var_os("ORT_DYLIB_PATH").is_none() {
-        return;
-    }
+fn a_token_limit_over_the_number_of_positions_is_refused() {
+    let Some(runtime) = runtime() else { return };
     let dir = tempfile::tempdir().unwrap();
     tiny_graph::write(dir.path());
-    let mut options = options(dir.path(), std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from));
+    let mut options = options(dir.path(), Some(runtime));
     options.max_tokens = Some(MAX_TOKENS + 1);
     let error = Embedder::fastembed(&options).unwrap_err().to_string();
     assert!(error.contains("reads 3 to 32 tokens, not 33"), "{error}");
 }
 
 #[test]
-fn a_damaged_graph_is_refused_by_name() {
-    let Some(runtime) = std::env::var_os("ORT_DYLIB_PATH") else {
-        return;
-    };
+fn the_error_for_a_corrupt_graph_names_the_file() {
+    let Some(runtime) = runtime() else { return };
     let dir = tempfile::tempdir().unwrap();
     tiny_graph::write(dir.path());
     fs_err::write(dir.path().join("model.onnx"), "no graph").unwrap();
-    let error = Embedder::fastembed(&options(dir.path(), Some(runtime.into()))).unwrap_err();
+    let error = Embedder::fastembed(&options(dir.path(), Some(runtime))).unwrap_err();
     assert!(
         error.to_string().contains("model.onnx cannot be opened"),
         "{error}"
@@ -159,16 +165,13 @@ fn a_damaged_graph_is_refused_by_name() {
 }
 
 #[test]
-fn a_pair_has_the_score_that_the_graph_computes() {
-    let Some(runtime) = std::env::var_os("ORT_DYLIB_PATH") else {
-        eprintln!("not run: ORT_DYLIB_PATH does not say where ONNX Runtime is");
-        return;
-    };
+fn scores_match_the_definition_of_the_graph() {
+    let Some(runtime) = runtime() else { return };
     let dir = tempfile::tempdir().unwrap();
     tiny_graph::write_reranker(dir.path(), "backup");
     let options = |dir: &std::path::Path| CrossEncoderOptions {
         model: FastembedModel::Folder(dir.to_owned()),
-        runtime: Some(runtime.clone().into()),
+        runtime: Some(runtime.clone()),
     };
     let model = CrossEncoder::open(&options(dir.path())).unwrap();
     let scores = model
@@ -177,14 +180,17 @@ fn a_pair_has_the_score_that_the_graph_computes() {
             &["penguins live", "the backup", "", "water in the backup [PAD]"],
         )
         .unwrap();
-    let odds = |logit: f32| 1.0 / (1.0 + (-logit).exp());
-    assert_close(&scores, &[odds(-3.0), odds(3.0), odds(-3.0), odds(3.0)]);
-    assert_close(&model.scores("the backup", &["water"]).unwrap(), &[odds(3.0)]);
+    let sigmoid = |logit: f32| 1.0 / (1.0 + (-logit).exp());
+    assert_close(
+        &scores,
+        &[sigmoid(-3.0), sigmoid(3.0), sigmoid(-3.0), sigmoid(3.0)],
+    );
+    assert_close(&model.scores("the backup", &["water"]).unwrap(), &[sigmoid(3.0)]);
     assert_eq!(model.scores("where", &[]).unwrap_or_default(), [0.0; 0]);
 
-    let other = tempfile::tempdir().unwrap();
-    tiny_graph::write(other.path());
-    let error = CrossEncoder::open(&options(other.path()))
+    let no_reranker = tempfile::tempdir().unwrap();
+    tiny_graph::write(no_reranker.path());
+    let error = CrossEncoder::open(&options(no_reranker.path()))
         .err()
         .unwrap()
         .to_string();

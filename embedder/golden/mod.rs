@@ -1,4 +1,4 @@
-//! What the built-in model gives in f32: the measure of its kernels. `README.md` beside says how the vectors were made.
+//! Reference vectors of the built-in model in f32, to check its kernels. `README.md` in this folder explains how they are made.
 
 #[cfg(test)]
 mod tests;
@@ -8,22 +8,22 @@ use crate::error::EmbedError;
 /// Length of the vectors.
 const DIMENSIONS: usize = 384;
 
-/// A text with the vector that the official weights give for it in f32.
+/// A text and its vector, computed with the official weights in f32.
 #[derive(Debug, Clone)]
 pub struct ReferenceVector {
     /// The text.
     pub text: String,
-    /// Its vector, at length one, good to 1.5·10⁻⁵ a value.
+    /// The vector, of length one. Each value is accurate to 1.5·10⁻⁵.
     pub vector: Vec<f32>,
 }
 
-/// Texts of many kinds with their vectors, to measure how near the built-in model's kernels come.
+/// Texts of many kinds with their reference vectors.
 ///
 /// # Errors
-/// `MalformedModel` if the program was built with texts and vectors that do not belong together.
+/// `MalformedModel` if the program was built with texts and vectors that do not match.
 pub fn reference_vectors() -> Result<Vec<ReferenceVector>, EmbedError> {
     let malformed = EmbedError::MalformedModel {
-        reason: "the reference vectors are not those of the reference texts",
+        reason: "the reference vectors do not match the reference texts",
     };
     let texts: Vec<String> =
         serde_json::from_str(include_str!("texts.json")).map_err(|_| malformed.clone())?;

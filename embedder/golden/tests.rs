@@ -19,10 +19,6 @@ fn cosine(a: &[f32], b: &[f32]) -> f32 {
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
-fn with(kernel: Kernel) -> Embedder {
-    Embedder::built_in().unwrap().with_kernel(kernel).unwrap()
-}
-
 /// Cosine of each pair: the mean, the lowest, and where that is.
 fn compare(a: &[Vec<f32>], b: &[Vec<f32>]) -> (f32, f32, usize) {
     let cosines: Vec<f32> = a.iter().zip(b).map(|(a, b)| cosine(a, b)).collect();
@@ -42,7 +38,10 @@ fn every_kernel_is_near_the_reference_and_the_others() {
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let mut by_kernel = Vec::new();
     for kernel in Kernel::available() {
-        let vectors = with(kernel).embed(&texts).unwrap();
+        let vectors = Embedder::built_in_with_kernel(kernel)
+            .unwrap()
+            .embed(&texts)
+            .unwrap();
         let (mean, lowest, text) = compare(&vectors, &expected);
         println!("{kernel}: mean {mean:.5}, lowest {lowest:.5} for text {text}");
         assert!(
@@ -71,7 +70,7 @@ fn a_vector_does_not_depend_on_its_batch() {
         } else {
             &texts
         };
-        let embedder = with(kernel);
+        let embedder = Embedder::built_in_with_kernel(kernel).unwrap();
         let together = embedder.embed(texts).unwrap();
         for (text, vector) in texts.iter().zip(&together) {
             let alone = embedder.embed(&[text]).unwrap().remove(0);

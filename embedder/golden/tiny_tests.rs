@@ -278,7 +278,7 @@ fn what_cannot_be_computed_is_refused_with_the_reason() {
         pooling: "max",
         ..bert()
     });
-    assert!(folder.refused().contains("max in the settings of its Pooling"));
+    assert!(folder.refused().contains("max in its Pooling settings"));
     folder.set("1_Pooling/config.json", "pooling_mode_mean_tokens", true.into());
     assert!(folder.refused().contains("mean and max"));
 
@@ -336,8 +336,8 @@ fn tokens_around_a_text_are_in_the_vocabulary() {
     }
 }
 
-/// A table of normalisation (`u32` length, then a double array) with nothing in it but a way for `b` that leads out of it, in base64.
-fn damaged_normalisation() -> String {
+/// A table of normalization (`u32` length, then a double array) with nothing in it but a way for `b` that leads out of it, in base64.
+fn damaged_normalization() -> String {
     let zeros = |count| "A".repeat(count);
     format!("AAQA{}Yv3/DwAA{}AAA=", zeros(524), zeros(832))
 }
@@ -346,17 +346,17 @@ fn damaged_normalisation() -> String {
 fn a_text_that_a_damaged_tokenizer_fails_on_is_unknown_word_by_word() {
     let damaged = format!(
         r#"{{"type":"Precompiled","precompiled_charsmap":"{}"}}"#,
-        damaged_normalisation()
+        damaged_normalization()
     );
     let json = include_str!("unigram.json").replace(r#"{"type":"NFKC"}"#, &damaged);
-    let tokenizer = crate::Tokenizer::read_published(Path::new("tokenizer.json"), json.as_bytes()).unwrap();
+    let tokenizer = crate::Tokenizer::read_json(Path::new("tokenizer.json"), json.as_bytes()).unwrap();
     assert_eq!(tokenizer.count("the cat"), 2);
     assert_eq!(tokenizer.encode(" a\u{a0}big\n dog "), [3, 3, 3]);
     assert_eq!(tokenizer.token_spans(" a\u{a0}big\n dog "), [1..2, 4..7, 9..12]);
 
-    let broken = json.replace(&damaged_normalisation(), "AAAAAA==");
-    let error = crate::Tokenizer::read_published(Path::new("tokenizer.json"), broken.as_bytes()).unwrap_err();
-    assert!(error.to_string().contains("damaged"), "{error}");
+    let broken = json.replace(&damaged_normalization(), "AAAAAA==");
+    let error = crate::Tokenizer::read_json(Path::new("tokenizer.json"), broken.as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("corrupt"), "{error}");
 }
 
 #[test]
@@ -378,7 +378,7 @@ proptest::proptest! {
     #[test]
     fn published_spans_are_in_order_and_hold_whole_characters(text in "\\PC{0,80}") {
         let path = Path::new("tokenizer.json");
-        let tokenizer = crate::Tokenizer::read_published(path, include_bytes!("unigram.json")).unwrap();
+        let tokenizer = crate::Tokenizer::read_json(path, include_bytes!("unigram.json")).unwrap();
         let spans = tokenizer.token_spans(&text);
         proptest::prop_assert_eq!(spans.len(), tokenizer.count(&text));
         for pair in spans.windows(2) {
@@ -393,7 +393,7 @@ proptest::proptest! {
 #[test]
 fn a_long_text_is_divided_part_by_part() {
     let path = Path::new("tokenizer.json");
-    let tokenizer = crate::Tokenizer::read_published(path, include_bytes!("unigram.json")).unwrap();
+    let tokenizer = crate::Tokenizer::read_json(path, include_bytes!("unigram.json")).unwrap();
     let text = "the cat sits ".repeat(20_000);
     let count = tokenizer.count(&text);
     assert!((60_000..60_010).contains(&count), "{count}");

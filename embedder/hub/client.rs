@@ -1,4 +1,4 @@
-//! Requests to the hub: where a file is, and its bytes from some place on.
+//! Requests to the hub: locating a file, and reading it from an offset.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use super::{HubAccess, HubModel};
 use crate::error::EmbedError;
 use crate::http::client_for;
 
-/// Most redirections of one request; the hub has one.
-const MOST_REDIRECTIONS: usize = 5;
-/// How long the hub may be silent.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Most redirects followed for one request. The hub normally sends one.
+const MAX_REDIRECTS: usize = 5;
+/// Time to connect, and time to the response headers.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Asks for the files of one model.
+/// A client for the files of one model.
 pub(super) struct Client {
     agent: Agent,
     endpoint: Uri,
@@ -23,39 +23,39 @@ pub(super) struct Client {
     model: String,
 }
 
-/// A file that the hub has.
-pub(super) struct Found {
-    /// Where its bytes are.
+/// A file on the hub.
+pub(super) struct RemoteFile {
+    /// Final address of the content, after redirects.
     uri: Uri,
-    /// The commit that it is of.
+    /// The commit that the revision resolved to.
     pub(super) commit: Option<String>,
-    /// What names its content; of a large file, SHA-256 of it.
+    /// Identifies the content. For large files this is its SHA-256.
     pub(super) etag: String,
-    /// Its length, where that is said.
+    /// Length in bytes, if the hub sent it.
     pub(super) length: Option<u64>,
 }
 
 impl Client {
     pub(super) fn new(model: &HubModel, access: &HubAccess) -> Result<Self, EmbedError> {
-        let failed = |reason: String| EmbedError::Hub {
+        let error = |reason: String| EmbedError::Hub {
             model: model.to_string(),
             reason,
         };
         let base = access.endpoint.trim_end_matches('/').to_owned();
         let endpoint: Uri = base
             .parse()
-            .map_err(|_| failed(format!("HF_ENDPOINT {base:?} is no address")))?;
+            .map_err(|_| error(format!("the hub endpoint {base:?} is not a URL")))?;
         if !matches!(endpoint.scheme_str(), Some("http" | "https")) {
-            return Err(failed(format!(
-                "HF_ENDPOINT {base:?} is no address that begins with https://"
+            return Err(error(format!(
+                "the hub endpoint {base:?} must begin with https:// or http://"
             )));
         }
-        // Redirections are followed by hand: the token stays with the hub, and what the hub says of a file comes with its first
-        // answer.
-        let client = client_for(&endpoint).map_err(|error| failed(error.to_string()))?;
+        // Redirects are followed by hand, for two reasons: the token must not leave the hub, and the file's headers are in the
+        // hub's first response.
+        let client = client_for(&endpoint).map_err(|missing| error(missing.to_string()))?;
         let config = client
-            .timeout_connect(Some(PATIENCE))
-            .timeout_recv_response(Some(PATIENCE));
+            .timeout_connect(Some(TIMEOUT))
+            .timeout_recv_response(Some(TIMEOUT));
         Ok(Self {
             agent: config.build().into(),
             endpoint,
@@ -65,32 +65,32 @@ impl Client {
         })
     }
 
-    /// An error with this model.
-    pub(super) fn failed(&self, reason: String) -> EmbedError {
+    /// `EmbedError::Hub` for this model.
+    pub(super) fn error(&self, reason: impl Into<String>) -> EmbedError {
         EmbedError::Hub {
             model: self.model.clone(),
-            reason,
+            reason: reason.into(),
         }
     }
 
-    /// Looks for a file; `None` where the model has none of this name.
-    pub(super) fn find(&self, revision: &str, file: &str) -> Result<Option<Found>, EmbedError> {
+    /// Locates a file. `None` if the model has no file of this name.
+    pub(super) fn find(&self, revision: &str, file: &str) -> Result<Option<RemoteFile>, EmbedError> {
         let address = format!("{}/{revision}/{file}", self.base);
         let mut uri: Uri = address
             .parse()
-            .map_err(|_| self.failed(format!("{address:?} is no address")))?;
+            .map_err(|_| self.error(format!("{address:?} is not a URL")))?;
         let (mut commit, mut etag, mut length) = (None, None, None);
-        for _ in 0..MOST_REDIRECTIONS {
+        for _ in 0..MAX_REDIRECTS {
             let request = self.agent.head(&uri).header("Accept-Encoding", "identity");
-            let answer = self
-                .authorised(request, &uri)
+            let response = self
+                .authorize(request, &uri)
                 .call()
                 .map_err(|error| self.unreachable(&error))?;
-            let header = |name: &str| answer.headers().get(name)?.to_str().ok().map(str::to_owned);
+            let header = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
             commit = commit.or(header("x-repo-commit").filter(|commit| super::is_commit(commit)));
             etag = etag.or(header("x-linked-etag")).or(header("etag"));
             length = length.or(header("x-linked-size"));
-            let status = answer.status().as_u16();
+            let status = response.status().as_u16();
             match status {
                 200 => {
                     let length = length
@@ -98,7 +98,7 @@ impl Client {
                         .and_then(|length| length.parse().ok());
                     let etag = etag.unwrap_or_default();
                     let etag = etag.trim_start_matches("W/").trim_matches('"').to_owned();
-                    return Ok(Some(Found {
+                    return Ok(Some(RemoteFile {
                         uri,
                         commit,
                         etag,
@@ -106,35 +106,36 @@ impl Client {
                     }));
                 }
                 301..=303 | 307 | 308 => {
-                    uri = self.redirected(&uri, &header("location").unwrap_or_default())?;
+                    uri = self.redirect_target(&uri, &header("location").unwrap_or_default())?;
                 }
                 404 => return Ok(None),
                 401 | 403 => {
-                    return Err(self.failed(format!(
-                        "the hub answers {status}: there is no such model, or it needs a token in the variable HF_TOKEN"
-                    )));
+                    let model = self.model.clone();
+                    return Err(EmbedError::HubAccessDenied { model, status });
                 }
-                _ => return Err(self.failed(format!("the hub answers {status} for {file}: try again later"))),
+                _ => {
+                    return Err(self.error(format!("the hub answered {status} for {file}: try again later")));
+                }
             }
         }
-        Err(self.failed(format!(
-            "the hub sends from one address to the next for {file}: try again later"
+        Err(self.error(format!(
+            "the hub redirected more than {MAX_REDIRECTS} times for {file}: try again later"
         )))
     }
 
-    /// The bytes of a file from `start` on.
-    pub(super) fn read(&self, found: &Found, start: u64) -> Result<Response<Body>, EmbedError> {
-        let mut request = self.agent.get(&found.uri).header("Accept-Encoding", "identity");
+    /// Requests the content of a file from byte `start` on.
+    pub(super) fn read(&self, file: &RemoteFile, start: u64) -> Result<Response<Body>, EmbedError> {
+        let mut request = self.agent.get(&file.uri).header("Accept-Encoding", "identity");
         if start > 0 {
             request = request.header("Range", format!("bytes={start}-"));
         }
-        self.authorised(request, &found.uri)
+        self.authorize(request, &file.uri)
             .call()
             .map_err(|error| self.unreachable(&error))
     }
 
-    /// The token goes to the hub, and to no other place that it sends to.
-    fn authorised<B>(&self, request: ureq::RequestBuilder<B>, uri: &Uri) -> ureq::RequestBuilder<B> {
+    /// Adds the token to requests to the hub itself, never to a host it redirects to.
+    fn authorize<B>(&self, request: ureq::RequestBuilder<B>, uri: &Uri) -> ureq::RequestBuilder<B> {
         match &self.token {
             Some(token)
                 if (uri.scheme(), uri.authority()) == (self.endpoint.scheme(), self.endpoint.authority()) =>
@@ -145,25 +146,26 @@ impl Client {
         }
     }
 
-    fn redirected(&self, from: &Uri, location: &str) -> Result<Uri, EmbedError> {
-        let refused = || self.failed("the hub sends to an address that is none: try again later".into());
-        let target: Uri = location.parse().map_err(|_| refused())?;
+    fn redirect_target(&self, from: &Uri, location: &str) -> Result<Uri, EmbedError> {
+        let invalid = || self.error("the hub redirected to an invalid address: try again later");
+        let target: Uri = location.parse().map_err(|_| invalid())?;
         let scheme = target.scheme_str();
         if scheme == Some("https") || (scheme == Some("http") && self.endpoint.scheme_str() == Some("http")) {
             return Ok(target);
         }
-        // A place on the same host.
+        // A path on the same host.
         if scheme.is_none() && location.starts_with('/') && !location.starts_with("//") {
             let mut parts = from.clone().into_parts();
             parts.path_and_query = target.into_parts().path_and_query;
-            return Uri::from_parts(parts).map_err(|_| refused());
+            return Uri::from_parts(parts).map_err(|_| invalid());
         }
-        Err(refused())
+        Err(invalid())
     }
 
     fn unreachable(&self, error: &ureq::Error) -> EmbedError {
-        self.failed(format!(
-            "the hub cannot be reached ({error}): go online once, or set model.path to a folder that holds the model"
-        ))
+        EmbedError::HubUnreachable {
+            model: self.model.clone(),
+            reason: error.to_string(),
+        }
     }
 }

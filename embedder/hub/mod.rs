@@ -1,7 +1,7 @@
-//! Models of the hub (<https://huggingface.co>), downloaded once and only when someone names one.
+//! Models on the Hugging Face hub (<https://huggingface.co>), downloaded once, and only when a caller names one.
 //!
-//! The client is our own: of the hub's own library only the blocking download of nine known files would be used, and it brings an
-//! async runtime and a second HTTP client with it.
+//! The client is our own. The hub's own library would serve only for a blocking download of nine known files, and it depends on an
+//! async runtime and a second HTTP client.
 
 mod client;
 mod download;
@@ -16,28 +16,29 @@ use std::str::FromStr;
 use crate::error::EmbedError;
 use client::Client;
 
-/// Where the hub is, unless a test or a mirror stands in for it.
+/// The public hub. Tests and mirrors use another endpoint.
 pub const HUB_ENDPOINT: &str = "https://huggingface.co";
 
-/// A file of a model, how long it may be, and whether it must be there.
+/// A file of a model.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HubFile<'a> {
     path: &'a str,
-    longest: u64,
-    is_needed: bool,
+    /// In bytes.
+    max_length: u64,
+    is_required: bool,
 }
 
 impl<'a> HubFile<'a> {
-    pub(crate) const fn new(path: &'a str, longest: u64, is_needed: bool) -> Self {
+    pub(crate) const fn new(path: &'a str, max_length: u64, is_required: bool) -> Self {
         Self {
             path,
-            longest,
-            is_needed,
+            max_length,
+            is_required,
         }
     }
 }
 
-/// The files of a model that our own encoder reads.
+/// The files that the built-in encoder reads.
 const FILES: [HubFile<'static>; 9] = [
     HubFile::new("config.json", 4 << 20, true),
     HubFile::new("modules.json", 4 << 20, false),
@@ -50,7 +51,7 @@ const FILES: [HubFile<'static>; 9] = [
     HubFile::new("model.safetensors", 16 << 30, true),
 ];
 
-/// The name of a model on the hub.
+/// Name and revision of a model on the hub, parsed from `OWNER/NAME` or `OWNER/NAME@REVISION`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubModel {
     owner: String,
@@ -58,18 +59,18 @@ pub struct HubModel {
     revision: String,
 }
 
-/// How the hub is reached.
+/// How to reach the hub.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HubAccess {
-    /// Its address, without a slash at the end.
+    /// Base URL, normally [`HUB_ENDPOINT`].
     pub endpoint: String,
-    /// A token for models that are not public.
+    /// Access token for private and gated models.
     pub token: Option<String>,
-    /// The folder that models are kept in.
+    /// Folder for downloaded models.
     pub cache: PathBuf,
 }
 
-// By hand, so that the token is in no log.
+// Written by hand to keep the token out of logs.
 impl fmt::Debug for HubAccess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let HubAccess { endpoint, cache, .. } = self;
@@ -83,22 +84,22 @@ impl fmt::Debug for HubAccess {
 impl FromStr for HubModel {
     type Err = EmbedError;
 
-    /// Reads `OWNER/NAME` or `OWNER/NAME@REVISION`.
     fn from_str(text: &str) -> Result<Self, EmbedError> {
-        let plain = |part: &str| {
+        // The parts become path components on disk and in URLs, so only plain characters are accepted.
+        let is_plain = |part: &str| {
             let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
             !part.is_empty() && !part.starts_with('.') && part.chars().all(allowed) && part.len() <= 96
         };
         let (model, revision) = text.split_once('@').unwrap_or((text, "main"));
         match model.split_once('/') {
-            Some((owner, name)) if plain(owner) && plain(name) && plain(revision) => Ok(Self {
+            Some((owner, name)) if is_plain(owner) && is_plain(name) && is_plain(revision) => Ok(Self {
                 owner: owner.to_owned(),
                 name: name.to_owned(),
                 revision: revision.to_owned(),
             }),
             _ => Err(EmbedError::unusable(
                 Path::new(text),
-                "is no model of the hub: name it owner/name or owner/name@revision",
+                "is not a model name on the hub: write owner/name or owner/name@revision",
             )),
         }
     }
@@ -110,14 +111,15 @@ impl fmt::Display for HubModel {
     }
 }
 
-/// The folder with the model's files: the one kept from before, else downloaded now.
+/// Returns the folder with the model's files, and downloads them first if they are not in the cache.
 ///
-/// A revision is looked up once, and the files stay those of the commit it named then; deleting the folder asks anew.
+/// A revision is resolved to a commit once, and the files of that commit are kept. To resolve it again, delete the folder.
 pub(crate) fn fetch(model: &HubModel, access: &HubAccess) -> Result<PathBuf, EmbedError> {
     fetch_files(model, access, "", &FILES)
 }
 
-/// The same for other files of it, the first of which every model has. `variant` tells them from those of other calls.
+/// Like [`fetch`], for other files. Every model must have the first file. `variant` separates the cache entries of different
+/// file lists.
 pub(crate) fn fetch_files(
     model: &HubModel,
     access: &HubAccess,
@@ -125,7 +127,7 @@ pub(crate) fn fetch_files(
     files: &[HubFile<'_>],
 ) -> Result<PathBuf, EmbedError> {
     let folder = access.cache.join(format!("{}--{}", model.owner, model.name));
-    // Written last: where it is, the files it leads to are whole.
+    // Written last: if the reference exists, all files of its commit are complete.
     let reference = folder.join(format!("{}{variant}.commit", model.revision));
     if let Ok(commit) = fs_err::read_to_string(&reference)
         && is_commit(&commit)
@@ -134,29 +136,30 @@ pub(crate) fn fetch_files(
         return Ok(folder.join(commit));
     }
     let client = Client::new(model, access)?;
-    // All files are taken from the commit that the revision names at this moment.
+    // All files come from the commit that the revision names now, even if the branch moves during the download.
     let first = match files.first() {
         Some(first) => client.find(&model.revision, first.path)?,
         None => None,
     };
-    let commit = first.and_then(|found| found.commit);
+    let commit = first.and_then(|file| file.commit);
     let revision = commit.unwrap_or_else(|| model.revision.clone());
     let snapshot = folder.join(&revision);
     for file in files {
         let path = file.path;
         match client.find(&revision, path)? {
-            Some(found) => download::file(&client, &found, &snapshot.join(path), file.longest)?,
-            None if file.is_needed => {
-                let reason = match path {
-                    "model.safetensors" => "only models in the safetensors format can be used",
-                    _ => "it cannot be used without",
+            Some(remote) => download::download(&client, &remote, &snapshot.join(path), file.max_length)?,
+            None if file.is_required => {
+                let reason = if path == "model.safetensors" {
+                    "only models in the safetensors format are supported"
+                } else {
+                    "this file is required"
                 };
-                return Err(client.failed(format!("has no {path}: {reason}")));
+                return Err(client.error(format!("has no {path}: {reason}")));
             }
             None => {}
         }
     }
-    download::write_whole(&reference, revision.as_bytes())?;
+    download::write_atomic(&reference, revision.as_bytes())?;
     Ok(snapshot)
 }
 
@@ -175,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_plain() {
+    fn only_plain_model_names_are_accepted() {
         let model: HubModel = "BAAI/bge-small-en-v1.5@5c38ec7".parse().unwrap();
         assert_eq!(
             (model.to_string().as_str(), model.revision.as_str()),

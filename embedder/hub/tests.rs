@@ -1,4 +1,4 @@
-//! Downloads from a small server on loopback that stands in for the hub.
+//! Downloads from a fake hub on loopback.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -10,23 +10,25 @@ use super::*;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// What the server does to the weights.
+/// How the fake hub serves the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Good,
-    /// Sends a third, then hangs up.
-    Cuts,
-    /// Says another hash than the bytes have.
+    /// Sends a third, then closes the connection.
+    CutOff,
+    /// Announces a SHA-256 that does not match the bytes.
     WrongHash,
-    /// Has no model.
+    /// Answers 404 for every file.
     Empty,
+    /// Answers 401 for every file.
+    Denied,
 }
 
 struct Server {
     endpoint: String,
     mode: Arc<Mutex<Mode>>,
-    /// Request lines with their range and authorisation.
-    seen: Arc<Mutex<Vec<String>>>,
+    /// Request lines with their range and authorization headers.
+    requests: Arc<Mutex<Vec<String>>>,
 }
 
 fn weights() -> Vec<u8> {
@@ -52,13 +54,13 @@ impl Server {
         let server = Self {
             endpoint: format!("http://{}", listener.local_addr().unwrap()),
             mode: Arc::new(Mutex::new(mode)),
-            seen: Arc::default(),
+            requests: Arc::default(),
         };
-        let (mode, seen) = (Arc::clone(&server.mode), Arc::clone(&server.seen));
+        let (mode, requests) = (Arc::clone(&server.mode), Arc::clone(&server.requests));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                // A client that hangs up is its own business.
-                let _ = answer(stream.unwrap(), *mode.lock().unwrap(), &seen);
+                // Ignore clients that close the connection early.
+                let _ = respond(stream.unwrap(), *mode.lock().unwrap(), &requests);
             }
         });
         server
@@ -73,10 +75,10 @@ impl Server {
     }
 }
 
-fn answer(mut stream: TcpStream, mode: Mode, seen: &Mutex<Vec<String>>) -> std::io::Result<()> {
+fn respond(mut stream: TcpStream, mode: Mode, requests: &Mutex<Vec<String>>) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     let request = lines.next().unwrap_or_else(|| Ok(String::new()))?;
-    let (mut start, mut kept) = (0, request.clone());
+    let (mut start, mut recorded) = (0, request.clone());
     for line in lines.by_ref() {
         let line = line?.to_lowercase();
         if line.is_empty() {
@@ -86,18 +88,26 @@ fn answer(mut stream: TcpStream, mode: Mode, seen: &Mutex<Vec<String>>) -> std::
             start = range.trim_end_matches('-').parse().unwrap();
         }
         if line.starts_with("range:") || line.starts_with("authorization:") {
-            kept = format!("{kept} {line}");
+            recorded = format!("{recorded} {line}");
         }
     }
-    seen.lock().unwrap().push(kept);
+    requests.lock().unwrap().push(recorded);
     let mut words = request.split(' ');
     let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
-    let found = content(path).filter(|_| mode != Mode::Empty);
-    let Some(bytes) = found else {
-        return stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let content = content(path).filter(|_| !matches!(mode, Mode::Empty | Mode::Denied));
+    let Some(bytes) = content else {
+        let status = if mode == Mode::Denied {
+            "401 Unauthorized"
+        } else {
+            "404 Not Found"
+        };
+        return write!(
+            stream,
+            "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
     };
     if method == "HEAD" && path.ends_with("model.safetensors") && !path.starts_with("/cdn") {
-        // As the hub does with large files: elsewhere, with what they are.
+        // The hub redirects large files to a CDN and describes them in the redirect's headers.
         let mut etag: String = ring::digest::digest(&ring::digest::SHA256, &bytes)
             .as_ref()
             .iter()
@@ -124,9 +134,14 @@ fn answer(mut stream: TcpStream, mode: Mode, seen: &Mutex<Vec<String>>) -> std::
         bytes.len() - start
     )?;
     if method == "GET" {
-        let rest = &bytes[start..];
-        let cut = mode == Mode::Cuts && path.ends_with("model.safetensors");
-        stream.write_all(&rest[..if cut { rest.len() / 3 } else { rest.len() }])?;
+        let remaining = &bytes[start..];
+        let cut_off = mode == Mode::CutOff && path.ends_with("model.safetensors");
+        let sent = if cut_off {
+            remaining.len() / 3
+        } else {
+            remaining.len()
+        };
+        stream.write_all(&remaining[..sent])?;
     }
     stream.flush()
 }
@@ -143,56 +158,60 @@ fn a_model_is_downloaded_once() {
     assert_eq!(folder, dir.path().join("owner--tiny").join(COMMIT));
     assert_eq!(fs_err::read(folder.join("model.safetensors")).unwrap(), weights());
     assert_eq!(fs_err::read(folder.join("config.json")).unwrap(), b"{}");
-    let seen = server.seen.lock().unwrap().clone();
+    let requests = server.requests.lock().unwrap().clone();
     assert!(
-        seen.iter()
+        requests
+            .iter()
             .all(|request| request.contains("authorization: bearer secret")),
-        "{seen:?}"
+        "{requests:?}"
     );
     assert!(
-        seen.iter()
+        requests
+            .iter()
             .skip(1)
             .all(|request| !request.contains("/main/config")),
-        "{seen:?}"
+        "{requests:?}"
     );
-    // The second time no one is asked.
-    let again = HubAccess {
+    // The second fetch sends no request.
+    let offline = HubAccess {
         endpoint: "http://127.0.0.1:9".into(),
         ..server.access(dir.path())
     };
-    assert_eq!(fetch(&model(), &again).unwrap(), folder);
-    assert_eq!(server.seen.lock().unwrap().len(), seen.len());
+    assert_eq!(fetch(&model(), &offline).unwrap(), folder);
+    assert_eq!(server.requests.lock().unwrap().len(), requests.len());
 }
 
 #[test]
-fn a_download_that_was_cut_off_is_gone_on_with() {
+fn a_download_that_was_cut_off_resumes() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(Mode::Cuts);
+    let server = Server::start(Mode::CutOff);
     let error = fetch(&model(), &server.access(dir.path()))
         .unwrap_err()
         .to_string();
-    assert!(error.contains("goes on from there"), "{error}");
+    assert!(error.contains("cut off"), "{error}");
     *server.mode.lock().unwrap() = Mode::Good;
-    server.seen.lock().unwrap().clear();
+    server.requests.lock().unwrap().clear();
     let folder = fetch(&model(), &server.access(dir.path())).unwrap();
     assert_eq!(fs_err::read(folder.join("model.safetensors")).unwrap(), weights());
-    let seen = server.seen.lock().unwrap().clone();
+    let requests = server.requests.lock().unwrap().clone();
     assert!(
-        seen.iter().any(|request| request.contains("range: bytes=")),
-        "{seen:?}"
+        requests.iter().any(|request| request.contains("range: bytes=")),
+        "{requests:?}"
     );
-    let left: Vec<_> = fs_err::read_dir(folder)
+    let names: Vec<_> = fs_err::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
     assert!(
-        left.iter().all(|name| !name.to_string_lossy().ends_with(".part")),
-        "{left:?}"
+        names
+            .iter()
+            .all(|name| !name.to_string_lossy().ends_with(".part")),
+        "{names:?}"
     );
 }
 
 #[test]
-fn other_bytes_than_promised_are_refused() {
+fn bytes_that_do_not_match_the_checksum_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(Mode::WrongHash);
     let error = fetch(&model(), &server.access(dir.path()))
@@ -214,20 +233,24 @@ fn other_bytes_than_promised_are_refused() {
 }
 
 #[test]
-fn what_is_not_there_and_no_network_are_told_apart() {
+fn a_missing_file_a_refusal_and_a_network_failure_are_different_errors() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(Mode::Empty);
     let error = fetch(&model(), &server.access(dir.path()))
         .unwrap_err()
         .to_string();
     assert!(error.contains("has no config.json"), "{error}");
+    *server.mode.lock().unwrap() = Mode::Denied;
+    let error = fetch(&model(), &server.access(dir.path())).unwrap_err();
+    assert!(
+        matches!(error, EmbedError::HubAccessDenied { status: 401, .. }),
+        "{error:?}"
+    );
     let offline = HubAccess {
         endpoint: "http://127.0.0.1:9".into(),
         ..server.access(dir.path())
     };
-    let error = fetch(&model(), &offline).unwrap_err().to_string();
-    assert!(
-        error.contains("model.path") && !error.contains("secret"),
-        "{error}"
-    );
+    let error = fetch(&model(), &offline).unwrap_err();
+    assert!(matches!(error, EmbedError::HubUnreachable { .. }), "{error:?}");
+    assert!(!error.to_string().contains("secret"), "{error}");
 }

@@ -5,7 +5,7 @@
 
 mod calibrate;
 mod checkpoint;
-mod quantise;
+mod quantize;
 mod reference;
 
 use crate::encoder::aligned::AlignedVec;
@@ -32,7 +32,7 @@ pub fn pack(
     let texts = alphabet.texts(shape.positions);
     let mut reference = Reference::start(checkpoint, shape, &texts)?;
     checkpoint.check_length(shape.packed_length())?;
-    let mut file = quantise::Sections::new(shape);
+    let mut file = quantize::Sections::new(shape);
     file.embeddings(checkpoint)?;
     for number in 0..shape.layers {
         let layer = reference::Layer::read(checkpoint, shape, number)?;

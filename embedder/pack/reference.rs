@@ -60,7 +60,7 @@ impl Reference {
         Ok(pooled.collect())
     }
 
-    /// The texts before the first layer: words, positions and the type of every token, normalised.
+    /// The texts before the first layer: words, positions and the type of every token, normalized.
     pub(super) fn start(
         checkpoint: &Checkpoint,
         shape: Shape,
@@ -269,7 +269,7 @@ impl Matrix {
     }
 }
 
-/// The learnt scale and shift of a layer normalisation.
+/// The learnt scale and shift of a layer normalization.
 pub(super) struct Norm {
     pub(super) weight: Vec<f32>,
     pub(super) bias: Vec<f32>,

@@ -1,8 +1,8 @@
-//! Dividing texts into requests.
+//! Splits a list of texts into requests.
 
 use std::ops::Range;
 
-/// Ranges of texts, in order, each of at most `texts` texts and `tokens` tokens; a text that has more tokens goes alone.
+/// Consecutive ranges of at most `texts` texts and `tokens` tokens. A text with more tokens gets a range of its own.
 pub(super) fn batches(counts: &[usize], texts: usize, tokens: usize) -> Vec<Range<usize>> {
     let mut batches = Vec::new();
     let (mut start, mut sum) = (0, 0usize);
@@ -27,7 +27,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_text_goes_once_and_no_batch_is_too_large(
+        fn every_text_is_in_one_batch_and_no_batch_is_too_large(
             counts in prop::collection::vec(0usize..600, 0..80),
             texts in 1usize..20,
             tokens in 1usize..1000,
@@ -40,7 +40,7 @@ mod tests {
                 prop_assert!(!range.is_empty() && range.len() <= texts);
                 prop_assert!(range.len() == 1 || sum(range) <= tokens);
             }
-            // None could have taken the first text of the next.
+            // No batch had room for the first text of the next one.
             for pair in batches.windows(2) {
                 prop_assert!(pair[0].len() == texts || sum(&pair[0]) + counts[pair[1].start] > tokens);
             }

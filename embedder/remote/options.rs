@@ -1,4 +1,4 @@
-//! What a remote model is asked with.
+//! Options of a remote model, and their validation.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,47 +8,46 @@ use ureq::http::header::HeaderValue;
 
 use crate::error::EmbedError;
 
-/// Most texts that any known provider takes in a request.
-const MOST_TEXTS: usize = 2048;
-/// Fewest tokens that a model may read: passages of a few words are of no use.
-const FEWEST_TOKENS: usize = 66;
-/// Longest time an answer may be waited for.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// Most texts that any known provider accepts in one request.
+const MAX_TEXTS: usize = 2048;
+/// Least token limit of a model. Passages of a few words would be useless.
+const MIN_TOKENS: usize = 66;
+/// Longest allowed timeout.
+const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// A model behind HTTP, asked as OpenAI's `POST /embeddings` is, which most servers of models understand.
+/// A model behind `POST /embeddings` of OpenAI's API, which most model servers implement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteOptions {
-    /// Where `/embeddings` is, such as `http://127.0.0.1:11434/v1`.
+    /// URL up to, but without, `/embeddings`; for example `http://127.0.0.1:11434/v1`.
     pub base_url: String,
-    /// The model's name, as the provider has it.
+    /// The provider's name for the model.
     pub name: String,
-    /// Length of the vectors. Asked for from providers that can shorten theirs; from others, it is what they are held to.
+    /// Length of the vectors. Sent to providers that can shorten vectors; vectors of another length are an error.
     pub dimensions: Option<usize>,
-    /// Length that vectors of this model are known to have had, for when the provider cannot be asked; see
-    /// [`RemoteOptions::recognise`].
+    /// Vector length from an earlier index, used while the provider is down; see [`RemoteOptions::recall_dimensions`].
     pub known_dimensions: Option<usize>,
-    /// What the model was trained to see before a question.
+    /// Text that the model expects before a query.
     pub query_prefix: String,
-    /// What the model was trained to see before a passage.
+    /// Text that the model expects before a passage.
     pub passage_prefix: String,
-    /// Tokens that the model reads of a text.
+    /// Tokens of the longest text that the model reads.
     pub max_tokens: usize,
-    /// Most tokens in a request, unless a single text has more.
+    /// Most tokens per request, unless a single text has more.
     pub batch_tokens: usize,
-    /// Most texts in a request.
+    /// Most texts per request.
     pub batch_texts: usize,
-    /// Most requests for passages at once. A query never waits for one of them.
+    /// Most concurrent requests for passages. Queries do not count and never wait for them.
     pub concurrency: usize,
-    /// Longest wait for vectors of passages, a single try.
+    /// Timeout of one attempt for passages.
     pub timeout: Duration,
-    /// Longest wait for the vector of a query, all tries.
+    /// Timeout of a query, all attempts together.
     pub query_timeout: Duration,
     /// Sent as `Authorization: Bearer`.
     pub key: Option<Key>,
 }
 
 impl RemoteOptions {
-    /// The usual settings, for a model of this name there.
+    /// The default options for a model.
     pub fn new(base_url: impl Into<String>, name: impl Into<String>) -> RemoteOptions {
         RemoteOptions {
             base_url: base_url.into(),
@@ -67,33 +66,34 @@ impl RemoteOptions {
         }
     }
 
-    /// What of a vector's origin can be known from here: the name, the length asked for and the prefixes. Not the address, since
-    /// a model that moves to another machine stays the same one; and a provider that puts other weights behind an old name
-    /// does not say so.
+    /// Fingerprint of everything known to shape vectors: the name, the requested length and the prefixes.
+    ///
+    /// The URL is left out, because a model that moves to another machine stays the same. If a provider replaces the weights behind
+    /// a name, the version does not change: the API does not reveal it.
     pub fn version(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         let dimensions = self
             .dimensions
             .map_or_else(String::new, |length| length.to_string());
         for part in [&self.name, &dimensions, &self.query_prefix, &self.passage_prefix] {
-            // The length before each, so that no two lists of parts read alike.
+            // Each part is preceded by its length, so that different lists cannot hash the same bytes.
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part.as_bytes());
         }
         hasher.finalize().to_hex()[..12].to_owned()
     }
 
-    /// Takes the length of vectors from an index that was made with a model of this id and version, if it is this one.
-    pub fn recognise(&mut self, id: &str, version: &str, dimensions: usize) {
+    /// Sets [`RemoteOptions::known_dimensions`] if an index was made with this very model, as given by its id and version.
+    pub fn recall_dimensions(&mut self, id: &str, version: &str, dimensions: usize) {
         if id == self.name && version == self.version() {
             self.known_dimensions = Some(dimensions);
         }
     }
 
-    /// Checks every value by itself.
+    /// Checks the range of every option.
     ///
     /// # Errors
-    /// `Setting`, naming the one that cannot be used.
+    /// `Setting` for the first invalid option.
     pub fn validate(&self) -> Result<(), EmbedError> {
         self.endpoint()?;
         let positive = [
@@ -108,81 +108,81 @@ impl RemoteOptions {
         if self.name.trim().is_empty() {
             return Err(invalid(
                 "model.name",
-                "is empty; give the model's name at the provider".to_owned(),
+                "is empty; set the provider's name for the model".to_owned(),
             ));
         }
-        if self.batch_texts > MOST_TEXTS {
-            let message = format!("{} is over {MOST_TEXTS}", self.batch_texts);
+        if self.batch_texts > MAX_TEXTS {
+            let message = format!("{} is over {MAX_TEXTS}", self.batch_texts);
             return Err(invalid("model.batch_texts", message));
         }
-        if self.max_tokens < FEWEST_TOKENS {
-            let message = format!("{} is less than {FEWEST_TOKENS}", self.max_tokens);
+        if self.max_tokens < MIN_TOKENS {
+            let message = format!("{} is less than {MIN_TOKENS}", self.max_tokens);
             return Err(invalid("model.max_tokens", message));
         }
-        for (setting, wait) in [
+        for (setting, timeout) in [
             ("model.timeout_secs", self.timeout),
             ("model.query_timeout_ms", self.query_timeout),
         ] {
-            if wait.is_zero() || wait > LONGEST_WAIT {
+            if timeout.is_zero() || timeout > MAX_TIMEOUT {
                 return Err(invalid(
                     setting,
-                    "is outside the time above nothing up to an hour".to_owned(),
+                    "must be more than zero and at most one hour".to_owned(),
                 ));
             }
         }
         Ok(())
     }
 
-    /// The address that is asked.
+    /// The URL of `/embeddings`.
     ///
     /// # Errors
-    /// `Setting` where `base_url` cannot be one.
+    /// `Setting` if `base_url` is invalid.
     pub(super) fn endpoint(&self) -> Result<Uri, EmbedError> {
-        let wrong = |message: &str| invalid("model.base_url", message.to_owned());
+        let invalid = |message: &str| invalid("model.base_url", message.to_owned());
         let base = self.base_url.trim_end_matches('/');
         let uri: Uri = base
             .parse()
-            .map_err(|_| wrong("is not an address; it looks like http://127.0.0.1:11434/v1"))?;
-        // The value may hold a secret where it should not, so no message repeats it.
+            .map_err(|_| invalid("is not a URL; expected something like http://127.0.0.1:11434/v1"))?;
+        // A URL may contain a secret by mistake, so no message repeats the value.
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
-            return Err(wrong("must begin with http:// or https://"));
+            return Err(invalid("must begin with http:// or https://"));
         }
         if uri
             .authority()
             .is_none_or(|authority| authority.as_str().contains('@'))
         {
-            return Err(wrong(
-                "must not have a user name or password; the key has a variable of its own (model.key_env)",
+            return Err(invalid(
+                "must not have a user name or password; put the key in the variable named by model.key_env",
             ));
         }
         if base.contains(['?', '#']) {
-            return Err(wrong("must not have a query or fragment"));
+            return Err(invalid("must not have a query or fragment"));
         }
         if uri.path().ends_with("/embeddings") {
-            return Err(wrong("must end before /embeddings, which is added to it"));
+            return Err(invalid("must end before /embeddings, which is appended"));
         }
         format!("{base}/embeddings")
             .parse()
-            .map_err(|_| wrong("is not an address"))
+            .map_err(|_| invalid("is not a URL"))
     }
 }
 
-/// What a provider knows its customer by. Shown nowhere.
+/// An API key. `Debug` and error messages never show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key(String);
 
 impl Key {
-    /// Takes a key.
+    /// Trims and checks a key.
     ///
     /// # Errors
-    /// `Setting` where it has a character that no HTTP header takes; the message does not repeat it.
+    /// `Setting` if the key has a character that an HTTP header cannot carry.
     pub fn new(key: &str) -> Result<Key, EmbedError> {
         let key = key.trim();
         match HeaderValue::from_str(key) {
             Ok(_) if key.is_ascii() => Ok(Key(key.to_owned())),
             _ => Err(invalid(
                 "model.key_env",
-                "the key has characters that cannot be sent".to_owned(),
+                "the key has characters that an HTTP header cannot carry".to_owned(),
             )),
         }
     }
@@ -206,7 +206,7 @@ pub(super) fn invalid(setting: &'static str, message: String) -> EmbedError {
 mod tests {
     use super::*;
 
-    fn refused(change: impl FnOnce(&mut RemoteOptions)) -> String {
+    fn error(change: impl FnOnce(&mut RemoteOptions)) -> String {
         let mut options = RemoteOptions::new("http://localhost:1/v1/", "m");
         options.validate().unwrap();
         change(&mut options);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_checked_and_never_repeated() {
+    fn urls_are_checked_and_errors_do_not_repeat_them() {
         let uri = RemoteOptions::new("https://example.org/v1//", "m")
             .endpoint()
             .unwrap();
@@ -229,31 +229,31 @@ mod tests {
             "http://host/v1/embeddings",
             "http://ho st/secret",
         ] {
-            let said = refused(|options| options.base_url = bad.to_owned());
+            let message = error(|options| options.base_url = bad.to_owned());
             assert!(
-                said.starts_with("model.base_url: ") && !said.contains("secret"),
-                "{bad}: {said}"
+                message.starts_with("model.base_url: ") && !message.contains("secret"),
+                "{bad}: {message}"
             );
         }
     }
 
     #[test]
-    fn each_value_is_checked_and_named() {
-        assert!(refused(|o| o.name = " ".into()).starts_with("model.name: "));
-        assert!(refused(|o| o.batch_texts = 0).starts_with("model.batch_texts: "));
-        assert!(refused(|o| o.batch_texts = 4000).starts_with("model.batch_texts: "));
-        assert!(refused(|o| o.batch_tokens = 0).starts_with("model.batch_tokens: "));
-        assert!(refused(|o| o.concurrency = 0).starts_with("model.concurrency: "));
-        assert!(refused(|o| o.dimensions = Some(0)).starts_with("model.dimensions: "));
-        assert!(refused(|o| o.max_tokens = 3).starts_with("model.max_tokens: "));
-        assert!(refused(|o| o.timeout = Duration::ZERO).starts_with("model.timeout_secs: "));
+    fn errors_name_the_invalid_option() {
+        assert!(error(|o| o.name = " ".into()).starts_with("model.name: "));
+        assert!(error(|o| o.batch_texts = 0).starts_with("model.batch_texts: "));
+        assert!(error(|o| o.batch_texts = 4000).starts_with("model.batch_texts: "));
+        assert!(error(|o| o.batch_tokens = 0).starts_with("model.batch_tokens: "));
+        assert!(error(|o| o.concurrency = 0).starts_with("model.concurrency: "));
+        assert!(error(|o| o.dimensions = Some(0)).starts_with("model.dimensions: "));
+        assert!(error(|o| o.max_tokens = 3).starts_with("model.max_tokens: "));
+        assert!(error(|o| o.timeout = Duration::ZERO).starts_with("model.timeout_secs: "));
         assert!(
-            refused(|o| o.query_timeout = Duration::from_secs(9999)).starts_with("model.query_timeout_ms: ")
+            error(|o| o.query_timeout = Duration::from_secs(9999)).starts_with("model.query_timeout_ms: ")
         );
     }
 
     #[test]
-    fn the_version_is_of_what_vectors_depend_on() {
+    fn the_version_covers_everything_that_shapes_vectors_but_not_the_url() {
         let one = RemoteOptions::new("http://one/v1", "m");
         let moved = RemoteOptions {
             base_url: "http://two/v1".into(),
@@ -277,24 +277,24 @@ mod tests {
         for (place, version) in versions.iter().enumerate() {
             assert!(!versions[..place].contains(version));
         }
-        let mut asked = one.clone();
-        asked.recognise("m", &prefixed.version(), 8);
-        assert_eq!(asked.known_dimensions, None);
-        asked.recognise("m", &one.version(), 8);
-        assert_eq!(asked.known_dimensions, Some(8));
+        let mut options = one.clone();
+        options.recall_dimensions("m", &prefixed.version(), 8);
+        assert_eq!(options.known_dimensions, None);
+        options.recall_dimensions("m", &one.version(), 8);
+        assert_eq!(options.known_dimensions, Some(8));
     }
 
     #[test]
-    fn a_key_is_not_shown() {
+    fn debug_output_and_errors_do_not_show_the_key() {
         let options = RemoteOptions {
             key: Some(Key::new("sk-very-secret").unwrap()),
             ..RemoteOptions::new("http://h", "m")
         };
         assert!(!format!("{options:?}").contains("secret"));
-        let said = Key::new("sk-\nsecret").unwrap_err().to_string();
+        let message = Key::new("sk-\nsecret").unwrap_err().to_string();
         assert!(
-            said.starts_with("model.key_env: ") && !said.contains("secret"),
-            "{said}"
+            message.starts_with("model.key_env: ") && !message.contains("secret"),
+            "{message}"
         );
     }
 }

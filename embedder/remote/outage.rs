@@ -1,119 +1,125 @@
-//! Whether the provider answers: a circuit breaker (M. Nygard, "Release It!", 2007), so that not every query waits for one that
-//! does not.
+//! A circuit breaker for the provider (M. Nygard, "Release It!", 2007). While the provider is down, requests fail at once instead of
+//! waiting for a timeout.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::retry::random_share;
+use super::retry::jitter;
 
-/// How long nobody asks after the first failure; twice as long after each further one, …
+/// Pause after the first failure. It doubles with every further failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// … up to this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Upper bound of the pause.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
-/// A provider that does not answer as it should.
+/// A period in which the embedding provider fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outage {
-    /// When it was first noticed.
+    /// Time of the first failure.
     pub since: SystemTime,
-    /// What is wrong, as last seen.
+    /// The latest failure.
     pub reason: String,
-    /// How long until it is worth asking again.
+    /// Time until requests are sent again.
     pub retry_in: Duration,
 }
 
-/// What requests have shown of the provider.
+/// Open while the provider fails, closed while it works.
 #[derive(Debug, Default)]
-pub(super) struct Health {
-    down: Mutex<Option<Down>>,
+pub(super) struct CircuitBreaker {
+    state: Mutex<Option<Open>>,
 }
 
 #[derive(Debug)]
-struct Down {
+struct Open {
     since: SystemTime,
     reason: String,
     failures: u32,
-    counted: Instant,
+    last_counted: Instant,
     retry_at: Instant,
-    /// Not only queries, whose time is short, have failed.
-    holds_passages: bool,
+    /// Whether passages pause too. A failed query alone does not pause them, because its timeout is short.
+    pauses_passages: bool,
 }
 
-/// Whose request it was.
+/// The purpose of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asker {
+pub(super) enum RequestKind {
     Query,
     Passages,
 }
 
-impl Health {
-    /// What is wrong, if something is.
+impl CircuitBreaker {
+    /// The current outage.
     pub(super) fn outage(&self) -> Option<Outage> {
-        self.lock().as_ref().map(|down| Outage {
-            since: down.since,
-            reason: down.reason.clone(),
-            retry_in: down.retry_at.saturating_duration_since(Instant::now()),
+        self.lock().as_ref().map(|open| Outage {
+            since: open.since,
+            reason: open.reason.clone(),
+            retry_in: open.retry_at.saturating_duration_since(Instant::now()),
         })
     }
 
-    pub(super) fn is_down(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         self.lock().is_some()
     }
 
-    /// Whether a request may be sent. After the pause one query tries for all; `trial` is how long it may take.
+    /// Checks that a request may be sent. After a pause, one query tests the provider and the other queries keep failing, for at
+    /// most `trial`.
     ///
     /// # Errors
-    /// The reason why it is not worth it.
-    pub(super) fn admit(&self, asker: Asker, trial: Duration) -> Result<(), String> {
+    /// The reason of the outage.
+    pub(super) fn admit(&self, kind: RequestKind, trial: Duration) -> Result<(), String> {
         let mut state = self.lock();
-        let Some(down) = state.as_mut() else { return Ok(()) };
-        if asker == Asker::Passages && !down.holds_passages {
+        let Some(open) = state.as_mut() else { return Ok(()) };
+        if kind == RequestKind::Passages && !open.pauses_passages {
             return Ok(());
         }
         let now = Instant::now();
-        if now < down.retry_at {
-            return Err(down.reason.clone());
+        if now < open.retry_at {
+            return Err(open.reason.clone());
         }
-        if asker == Asker::Query {
-            down.retry_at = now + trial;
+        if kind == RequestKind::Query {
+            open.retry_at = now + trial;
         }
         Ok(())
     }
 
-    /// The provider has answered. Whether that is news.
-    pub(super) fn works(&self) -> bool {
+    /// Closes the breaker. Returns true if it was open.
+    pub(super) fn record_success(&self) -> bool {
         self.lock().take().is_some()
     }
 
-    /// It has not, after all attempts. Whether that is news.
-    pub(super) fn failed(&self, asker: Asker, reason: &str, wish: Option<Duration>) -> bool {
+    /// Opens the breaker, or extends the pause. Returns true if it was closed.
+    pub(super) fn record_failure(
+        &self,
+        kind: RequestKind,
+        reason: &str,
+        retry_after: Option<Duration>,
+    ) -> bool {
         let now = Instant::now();
         let mut state = self.lock();
-        let is_news = state.is_none();
-        let down = state.get_or_insert_with(|| Down {
+        let was_closed = state.is_none();
+        let open = state.get_or_insert_with(|| Open {
             since: SystemTime::now(),
             reason: String::new(),
             failures: 0,
-            counted: now,
+            last_counted: now,
             retry_at: now,
-            holds_passages: false,
+            pauses_passages: false,
         });
-        down.reason = reason.to_owned();
-        down.holds_passages |= asker == Asker::Passages;
-        // Requests that were under way together fail together; they are one failure.
-        if down.failures == 0 || now.duration_since(down.counted) >= FIRST_PAUSE / 2 {
-            (down.failures, down.counted) = (down.failures.saturating_add(1), now);
+        open.reason = reason.to_owned();
+        open.pauses_passages |= kind == RequestKind::Passages;
+        // Concurrent requests fail together and count as one failure.
+        if open.failures == 0 || now.duration_since(open.last_counted) >= FIRST_PAUSE / 2 {
+            (open.failures, open.last_counted) = (open.failures.saturating_add(1), now);
         }
-        let doubled = FIRST_PAUSE.saturating_mul(1 << (down.failures - 1).min(10));
-        let pause = doubled.min(LONGEST_PAUSE);
-        let jittered = pause / 2 + random_share(pause / 2);
-        down.retry_at = now + wish.map_or(jittered, |wish| wish.max(jittered));
-        is_news
+        let doubled = FIRST_PAUSE.saturating_mul(1 << (open.failures - 1).min(10));
+        let pause = doubled.min(MAX_PAUSE);
+        let pause = pause / 2 + jitter(pause / 2);
+        open.retry_at = now + pause.max(retry_after.unwrap_or_default());
+        was_closed
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Down>> {
-        // At worst a reason from before a panic elsewhere.
-        self.down.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
+        // If a thread panicked with the lock, at worst the reason is outdated.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -123,59 +129,59 @@ mod tests {
 
     const TRIAL: Duration = Duration::from_secs(60);
 
-    /// As if the pause were over.
-    fn rest(health: &Health) {
-        health.lock().as_mut().unwrap().retry_at = Instant::now();
+    fn end_pause(breaker: &CircuitBreaker) {
+        breaker.lock().as_mut().unwrap().retry_at = Instant::now();
     }
 
     #[test]
-    fn queries_pause_after_a_failure_and_one_tries_for_all() {
-        let health = Health::default();
-        assert_eq!(health.admit(Asker::Query, TRIAL), Ok(()));
-        assert!(health.failed(Asker::Query, "gone", None));
-        assert_eq!(health.admit(Asker::Query, TRIAL), Err("gone".to_owned()));
+    fn queries_pause_after_a_failure_until_one_of_them_succeeds() {
+        let breaker = CircuitBreaker::default();
+        assert_eq!(breaker.admit(RequestKind::Query, TRIAL), Ok(()));
+        assert!(breaker.record_failure(RequestKind::Query, "gone", None));
+        assert_eq!(breaker.admit(RequestKind::Query, TRIAL), Err("gone".to_owned()));
         assert_eq!(
-            health.admit(Asker::Passages, TRIAL),
+            breaker.admit(RequestKind::Passages, TRIAL),
             Ok(()),
-            "a short time for queries says nothing of passages"
+            "a failed query does not pause passages"
         );
-        rest(&health);
-        assert_eq!(health.admit(Asker::Query, TRIAL), Ok(()), "the trial");
+        end_pause(&breaker);
+        assert_eq!(
+            breaker.admit(RequestKind::Query, TRIAL),
+            Ok(()),
+            "the trial query"
+        );
         assert!(
-            health.admit(Asker::Query, TRIAL).is_err(),
-            "no second one meanwhile"
+            breaker.admit(RequestKind::Query, TRIAL).is_err(),
+            "only one query runs during the trial"
         );
-        assert!(health.works());
-        assert!(!health.works() && health.outage().is_none());
-        assert_eq!(health.admit(Asker::Query, TRIAL), Ok(()));
+        assert!(breaker.record_success());
+        assert!(!breaker.record_success() && breaker.outage().is_none());
+        assert_eq!(breaker.admit(RequestKind::Query, TRIAL), Ok(()));
     }
 
     #[test]
-    fn passages_that_failed_pause_too_and_pauses_grow() {
-        let health = Health::default();
-        health.failed(Asker::Passages, "gone", None);
-        let since = health.outage().unwrap().since;
-        assert!(health.admit(Asker::Passages, TRIAL).is_err());
+    fn failed_passages_pause_passages_and_pauses_grow() {
+        let breaker = CircuitBreaker::default();
+        breaker.record_failure(RequestKind::Passages, "gone", None);
+        let since = breaker.outage().unwrap().since;
+        assert!(breaker.admit(RequestKind::Passages, TRIAL).is_err());
         let mut longest = Duration::ZERO;
         for _ in 0..12 {
-            health.lock().as_mut().unwrap().counted -= FIRST_PAUSE;
-            assert!(!health.failed(Asker::Passages, "still gone", None));
-            longest = longest.max(health.outage().unwrap().retry_in);
+            breaker.lock().as_mut().unwrap().last_counted -= FIRST_PAUSE;
+            assert!(!breaker.record_failure(RequestKind::Passages, "still gone", None));
+            longest = longest.max(breaker.outage().unwrap().retry_in);
         }
-        assert!(
-            longest > LONGEST_PAUSE / 3 && longest <= LONGEST_PAUSE,
-            "{longest:?}"
-        );
-        let outage = health.outage().unwrap();
+        assert!(longest > MAX_PAUSE / 3 && longest <= MAX_PAUSE, "{longest:?}");
+        let outage = breaker.outage().unwrap();
         assert_eq!((outage.since, outage.reason.as_str()), (since, "still gone"));
-        rest(&health);
-        assert_eq!(health.admit(Asker::Passages, TRIAL), Ok(()));
+        end_pause(&breaker);
+        assert_eq!(breaker.admit(RequestKind::Passages, TRIAL), Ok(()));
     }
 
     #[test]
-    fn a_wish_to_be_left_alone_is_followed() {
-        let health = Health::default();
-        health.failed(Asker::Query, "too many", Some(Duration::from_secs(50)));
-        assert!(health.outage().unwrap().retry_in > Duration::from_secs(40));
+    fn retry_after_extends_the_pause() {
+        let breaker = CircuitBreaker::default();
+        breaker.record_failure(RequestKind::Query, "too many", Some(Duration::from_secs(50)));
+        assert!(breaker.outage().unwrap().retry_in > Duration::from_secs(40));
     }
 }

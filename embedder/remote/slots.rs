@@ -1,28 +1,28 @@
-//! Who may ask the provider now: few requests for passages at once, and none begins while a query is under way.
+//! Limits concurrent requests. Only a few requests for passages run at once, and none starts while a query is in flight.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Longest that passages give way to queries, so that a steady stream of those does not stop indexing for good.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How often whoever waits looks whether it is to go on waiting.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Longest time that passages wait for queries. Without this bound, a steady stream of queries would stop indexing.
+const MAX_DELAY: Duration = Duration::from_secs(1);
+/// Interval at which a waiting request checks whether its caller still wants it.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Counts requests under way.
+/// Counts the requests in flight.
 #[derive(Debug)]
 pub(super) struct Slots {
-    under_way: Mutex<UnderWay>,
+    in_flight: Mutex<InFlight>,
     changed: Condvar,
     limit: usize,
 }
 
 #[derive(Debug, Default)]
-struct UnderWay {
+struct InFlight {
     passages: usize,
     queries: usize,
 }
 
-/// A request under way, until it is dropped.
+/// Counts one request as in flight until it is dropped.
 #[derive(Debug)]
 pub(super) struct Slot<'a> {
     slots: &'a Slots,
@@ -30,15 +30,16 @@ pub(super) struct Slot<'a> {
 }
 
 impl Slots {
+    /// `limit` is the number of concurrent requests for passages.
     pub(super) fn new(limit: usize) -> Slots {
         Slots {
-            under_way: Mutex::default(),
+            in_flight: Mutex::default(),
             changed: Condvar::new(),
             limit: limit.max(1),
         }
     }
 
-    /// A query's, at once.
+    /// A slot for a query, which never waits.
     pub(super) fn query(&self) -> Slot<'_> {
         self.lock().queries += 1;
         Slot {
@@ -47,41 +48,42 @@ impl Slots {
         }
     }
 
-    /// One for passages, once there is room. `None` where it is no longer wanted.
+    /// Waits for a slot for passages. `None` if `is_wanted` turns false meanwhile.
     pub(super) fn passages(&self, is_wanted: &dyn Fn() -> bool) -> Option<Slot<'_>> {
-        let began = Instant::now();
-        let mut under_way = self.lock();
+        let start = Instant::now();
+        let mut in_flight = self.lock();
         loop {
-            let gives_way = under_way.queries > 0 && began.elapsed() < PATIENCE;
-            if under_way.passages < self.limit && !gives_way {
-                under_way.passages += 1;
+            let yields = in_flight.queries > 0 && start.elapsed() < MAX_DELAY;
+            if in_flight.passages < self.limit && !yields {
+                in_flight.passages += 1;
                 return Some(Slot {
                     slots: self,
                     is_query: false,
                 });
             }
-            let waited = self.changed.wait_timeout(under_way, LOOK_EVERY);
-            under_way = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.changed.wait_timeout(in_flight, POLL_INTERVAL);
+            in_flight = waited.unwrap_or_else(PoisonError::into_inner).0;
             if !is_wanted() {
                 return None;
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, UnderWay> {
-        // Counts are changed in one step each, so that a panic elsewhere leaves them right.
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, InFlight> {
+        // Each count changes in a single step, so a panic elsewhere leaves it correct.
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        let mut under_way = self.slots.lock();
-        match self.is_query {
-            true => under_way.queries -= 1,
-            false => under_way.passages -= 1,
+        let mut in_flight = self.slots.lock();
+        if self.is_query {
+            in_flight.queries -= 1;
+        } else {
+            in_flight.passages -= 1;
         }
-        drop(under_way);
+        drop(in_flight);
         self.slots.changed.notify_all();
     }
 }
@@ -91,27 +93,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passages_wait_for_room_and_for_queries() {
+    fn passages_wait_for_a_free_slot_and_for_queries() {
         let slots = Slots::new(2);
-        let no_longer = || false;
-        let first = slots.passages(&no_longer).unwrap();
-        let second = slots.passages(&no_longer).unwrap();
-        assert!(slots.passages(&no_longer).is_none(), "no third one");
+        let not_wanted = || false;
+        let first = slots.passages(&not_wanted).unwrap();
+        let second = slots.passages(&not_wanted).unwrap();
+        assert!(slots.passages(&not_wanted).is_none(), "the limit is two");
         let query = slots.query();
         drop((first, second));
-        assert!(slots.passages(&no_longer).is_none(), "a query is under way");
-        assert!(slots.passages(&|| true).is_some(), "but not for ever");
+        assert!(slots.passages(&not_wanted).is_none(), "a query is in flight");
+        assert!(slots.passages(&|| true).is_some(), "the wait is bounded");
         drop(query);
-        assert!(slots.passages(&no_longer).is_some());
+        assert!(slots.passages(&not_wanted).is_some());
     }
 
     #[test]
-    fn a_freed_slot_is_taken_by_who_waits() {
+    fn a_waiting_request_gets_the_slot_that_becomes_free() {
         let slots = Slots::new(1);
-        let held = slots.passages(&|| true).unwrap();
+        let slot = slots.passages(&|| true).unwrap();
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| slots.passages(&|| true).is_some());
-            drop(held);
+            drop(slot);
             assert!(waiting.join().unwrap());
         });
     }

@@ -1,7 +1,7 @@
-//! Text to tokens, by the rules of the model: our own WordPiece where the model has that, else what its `tokenizer.json` says.
+//! Splits text into a model's tokens: with our own WordPiece if the model uses that, otherwise as its `tokenizer.json` says.
 
+mod json;
 mod normalize;
-mod published;
 mod vocabulary;
 mod word_piece;
 
@@ -9,140 +9,140 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::error::EmbedError;
-use published::Published;
+use json::JsonTokenizer;
 use word_piece::WordPiece;
 
-/// Divides text into the tokens of the model.
+/// Splits text into the tokens of a model.
 ///
-/// Every public method leaves out the special tokens that the model sees around a text. A text that contains the characters
-/// of a special token never becomes that token: it is divided as text is, or unknown.
+/// Public methods leave out the special tokens that the model gets around a text. A special token spelled out in a text never becomes
+/// that token: its characters are split like other text, or are unknown.
 #[derive(Debug)]
 pub struct Tokenizer {
-    kind: Kind,
-    /// The tokens before every text.
+    algorithm: Algorithm,
+    /// Special tokens before every text.
     start: Vec<u32>,
-    /// The tokens after every text.
+    /// Special tokens after every text.
     end: Vec<u32>,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum Algorithm {
     WordPiece(WordPiece),
-    Published(Box<Published>),
+    Json(Box<JsonTokenizer>),
 }
 
 impl Tokenizer {
-    /// Reads a `vocab.txt` of uncased words, which is part of the program.
+    /// Parses the uncased `vocab.txt` of the built-in model.
     pub(crate) fn from_vocabulary(lines: &'static str) -> Result<Self, EmbedError> {
-        Ok(Self::of_word_piece(WordPiece::new(lines.into(), true)?))
+        Ok(Self::from_word_piece(WordPiece::new(lines.into(), true)?))
     }
 
-    /// Reads a `vocab.txt`: one piece a line, the line number is the token id, continuations begin with `##`.
+    /// Parses a `vocab.txt`: one piece per line, the line number is the token id, and continuation pieces begin with `##`.
     pub(crate) fn read_vocabulary(path: &Path, bytes: Vec<u8>, uncased: bool) -> Result<Self, EmbedError> {
         let lines = String::from_utf8(bytes)
-            .map_err(|_| EmbedError::unusable(path, "is not text in UTF-8: get the model again"))?;
+            .map_err(|_| EmbedError::unusable(path, "is not valid UTF-8: download the model again"))?;
         let word_piece = WordPiece::new(lines.into(), uncased).map_err(|error| match error {
             EmbedError::MalformedModel { reason } => {
                 EmbedError::unusable(path, format!("cannot be used: {reason}"))
             }
             other => other,
         })?;
-        Ok(Self::of_word_piece(word_piece))
+        Ok(Self::from_word_piece(word_piece))
     }
 
-    /// Reads a `tokenizer.json`.
-    pub(crate) fn read_published(path: &Path, bytes: &[u8]) -> Result<Self, EmbedError> {
-        if let Some(word_piece) = published::as_word_piece(bytes) {
-            return Ok(Self::of_word_piece(word_piece));
+    /// Parses a `tokenizer.json`.
+    pub(crate) fn read_json(path: &Path, bytes: &[u8]) -> Result<Self, EmbedError> {
+        if let Some(word_piece) = json::parse_word_piece(bytes) {
+            return Ok(Self::from_word_piece(word_piece));
         }
-        let (published, start, end) = Published::read(path, bytes)?;
+        let (tokenizer, start, end) = JsonTokenizer::read(path, bytes)?;
         Ok(Self {
-            kind: Kind::Published(Box::new(published)),
+            algorithm: Algorithm::Json(Box::new(tokenizer)),
             start,
             end,
         })
     }
 
-    fn of_word_piece(word_piece: WordPiece) -> Self {
-        let (start, end) = word_piece.special();
+    fn from_word_piece(word_piece: WordPiece) -> Self {
+        let (start, end) = word_piece.boundary_tokens();
         Self {
-            kind: Kind::WordPiece(word_piece),
+            algorithm: Algorithm::WordPiece(word_piece),
             start: vec![start],
             end: vec![end],
         }
     }
 
-    /// How many tokens the text has, without the special ones.
+    /// Number of tokens of a text, without special tokens.
     pub fn count(&self, text: &str) -> usize {
-        match &self.kind {
-            Kind::WordPiece(word_piece) => {
+        match &self.algorithm {
+            Algorithm::WordPiece(word_piece) => {
                 let mut tokens = 0;
                 word_piece.for_each_token(text, |_, _| tokens += 1);
                 tokens
             }
-            Kind::Published(published) => published.ids(text).len(),
+            Algorithm::Json(tokenizer) => tokenizer.ids(text).len(),
         }
     }
 
-    /// The byte range of the text each token was made from, in order, without the special tokens.
+    /// The byte range in `text` of each token, in order, without special tokens.
     ///
-    /// Ranges begin and end on character boundaries and never go backwards. Spaces and characters that the model does
-    /// not see (controls, accents standing alone) may be in no range. Pieces of one decomposed character share its range.
+    /// Ranges lie on character boundaries, and their starts never decrease. Spaces and characters that the model does not see
+    /// (control characters, stand-alone accents) may be in no range. Several pieces of one decomposed character share its range.
     pub fn token_spans(&self, text: &str) -> Vec<Range<usize>> {
-        match &self.kind {
-            Kind::WordPiece(word_piece) => {
+        match &self.algorithm {
+            Algorithm::WordPiece(word_piece) => {
                 let mut spans = Vec::with_capacity(text.len() / 4);
                 word_piece.for_each_token(text, |_, span| spans.push(span));
                 spans
             }
-            Kind::Published(published) => published.spans(text),
+            Algorithm::Json(tokenizer) => tokenizer.spans(text),
         }
     }
 
-    /// The token ids of the text, without the special ones.
+    /// The token ids of a text, without special tokens.
     pub fn encode(&self, text: &str) -> Vec<u32> {
-        match &self.kind {
-            Kind::WordPiece(word_piece) => {
+        match &self.algorithm {
+            Algorithm::WordPiece(word_piece) => {
                 let mut ids = Vec::with_capacity(text.len() / 4);
                 word_piece.for_each_token(text, |id, _| ids.push(id));
                 ids
             }
-            Kind::Published(published) => published.ids(text),
+            Algorithm::Json(tokenizer) => tokenizer.ids(text),
         }
     }
 
-    /// The token ids as the model takes them, with the special ones, `[CLS] … [SEP]` in BERT.
+    /// The token ids of a text with special tokens; `[CLS] … [SEP]` in BERT.
     pub(crate) fn encode_for_model(&self, text: &str) -> Vec<u32> {
         let mut ids = self.start.clone();
-        match &self.kind {
-            Kind::WordPiece(word_piece) => word_piece.for_each_token(text, |id, _| ids.push(id)),
-            Kind::Published(published) => ids.extend(published.ids(text)),
+        match &self.algorithm {
+            Algorithm::WordPiece(word_piece) => word_piece.for_each_token(text, |id, _| ids.push(id)),
+            Algorithm::Json(tokenizer) => ids.extend(tokenizer.ids(text)),
         }
         ids.extend(&self.end);
         ids
     }
 
-    /// Shortens what [`Tokenizer::encode_for_model`] gave to `limit` tokens; the special ones stay.
-    pub(crate) fn shorten(&self, ids: &mut Vec<u32>, limit: usize) {
+    /// Shortens ids from [`Tokenizer::encode_for_model`] to `limit` tokens, and keeps the special tokens.
+    pub(crate) fn truncate(&self, ids: &mut Vec<u32>, limit: usize) {
         ids.truncate(limit.saturating_sub(self.end.len()));
         ids.extend(&self.end);
     }
 
-    /// How many special tokens the model sees around a text.
+    /// Number of special tokens that the model gets around a text.
     pub fn special_tokens(&self) -> usize {
         self.start.len() + self.end.len()
     }
 
     /// The special tokens before and after every text.
-    pub(crate) fn around(&self) -> (&[u32], &[u32]) {
+    pub(crate) fn boundary_tokens(&self) -> (&[u32], &[u32]) {
         (&self.start, &self.end)
     }
 
-    /// One more than the highest id there is.
-    pub(crate) fn vocabulary(&self) -> usize {
-        match &self.kind {
-            Kind::WordPiece(word_piece) => word_piece.vocabulary(),
-            Kind::Published(published) => published.vocabulary(),
+    /// The highest token id plus one.
+    pub(crate) fn vocabulary_size(&self) -> usize {
+        match &self.algorithm {
+            Algorithm::WordPiece(word_piece) => word_piece.vocabulary_size(),
+            Algorithm::Json(tokenizer) => tokenizer.vocabulary_size(),
         }
     }
 }

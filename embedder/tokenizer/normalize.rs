@@ -1,33 +1,33 @@
-//! Text to the words that WordPiece divides: cleaned, without accents, lower case, punctuation on its own.
+//! Splits text into the words that WordPiece expects: cleaned, without accents, in lower case, punctuation marks on their own.
 //!
-//! Follows the `BasicTokenizer` of BERT, character by character, so that each byte of a word knows where it came from.
+//! Does what BERT's `BasicTokenizer` does, but one character at a time, so that each byte of a word keeps its position in the text.
 
 use std::ops::Range;
 
 use unicode_general_category::{GeneralCategory, get_general_category};
 use unicode_normalization::char::decompose_canonical;
 
-/// A word as the vocabulary knows words, with the way back to the text.
+/// A normalized word, with the positions of its bytes in the text.
 #[derive(Debug, Default)]
 pub(super) struct Word {
     bytes: Vec<u8>,
-    /// For each byte, the range in the text of the character it was made from.
+    /// For each byte, the range in the text of the character it comes from.
     origins: Vec<(usize, usize)>,
     characters: usize,
 }
 
 impl Word {
-    /// The normalised word in UTF-8.
+    /// The normalized word in UTF-8.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// How many characters the normalised word has.
+    /// Number of characters of the normalized word.
     pub(super) fn characters(&self) -> usize {
         self.characters
     }
 
-    /// Where bytes `start..end` (not empty) of the word were in the text.
+    /// The range in the text that bytes `start..end` of the word come from. The range must not be empty.
     pub(super) fn origin(&self, start: usize, end: usize) -> Range<usize> {
         self.origins[start].0..self.origins[end - 1].1
     }
@@ -54,11 +54,12 @@ impl Word {
     }
 }
 
-/// Collects the characters of a text into words.
+/// Groups the characters of a text into words.
 #[derive(Debug)]
 pub(super) struct Normalizer {
+    /// The current word.
     word: Word,
-    /// Whether letters are made small and lose their accents.
+    /// Whether to lower-case letters and strip their accents.
     uncased: bool,
 }
 
@@ -80,13 +81,13 @@ impl Normalizer {
                 match ASCII[usize::from(byte)] {
                     Class::Letter if self.uncased => self.word.push_ascii(byte.to_ascii_lowercase(), at),
                     Class::Letter => self.word.push_ascii(byte, at),
-                    Class::Space => self.finish(&mut emit),
-                    Class::Alone => {
-                        self.finish(&mut emit);
+                    Class::Space => self.end_word(&mut emit),
+                    Class::Punctuation => {
+                        self.end_word(&mut emit);
                         self.word.push_ascii(byte, at);
-                        self.finish(&mut emit);
+                        self.end_word(&mut emit);
                     }
-                    Class::Nothing => {}
+                    Class::Removed => {}
                 }
                 at += 1;
             } else {
@@ -94,33 +95,33 @@ impl Normalizer {
                     break;
                 };
                 let end = at + character.len_utf8();
-                self.take(character, (at, end), &mut emit);
+                self.push_unicode(character, (at, end), &mut emit);
                 at = end;
             }
         }
-        self.finish(&mut emit);
+        self.end_word(&mut emit);
     }
 
-    fn take(&mut self, character: char, origin: (usize, usize), emit: &mut impl FnMut(&Word)) {
+    fn push_unicode(&mut self, character: char, origin: (usize, usize), emit: &mut impl FnMut(&Word)) {
         if is_removed(character) {
             return;
         }
         if character.is_whitespace() {
-            self.finish(emit);
+            self.end_word(emit);
             return;
         }
-        let ideograph = is_ideograph(character);
-        if ideograph {
-            self.finish(emit);
+        let is_ideograph = is_ideograph(character);
+        if is_ideograph {
+            self.end_word(emit);
         }
         if !self.uncased {
-            let alone = ideograph || is_punctuation(character);
-            if alone {
-                self.finish(emit);
+            let is_own_word = is_ideograph || is_punctuation(character);
+            if is_own_word {
+                self.end_word(emit);
             }
             self.word.push(character, origin);
-            if alone {
-                self.finish(emit);
+            if is_own_word {
+                self.end_word(emit);
             }
             return;
         }
@@ -130,20 +131,20 @@ impl Normalizer {
             }
             for lower in part.to_lowercase() {
                 if is_punctuation(lower) {
-                    self.finish(emit);
+                    self.end_word(emit);
                     self.word.push(lower, origin);
-                    self.finish(emit);
+                    self.end_word(emit);
                 } else {
                     self.word.push(lower, origin);
                 }
             }
         });
-        if ideograph {
-            self.finish(emit);
+        if is_ideograph {
+            self.end_word(emit);
         }
     }
 
-    fn finish(&mut self, emit: &mut impl FnMut(&Word)) {
+    fn end_word(&mut self, emit: &mut impl FnMut(&Word)) {
         if !self.word.bytes.is_empty() {
             emit(&self.word);
             self.word.clear();
@@ -151,16 +152,16 @@ impl Normalizer {
     }
 }
 
-/// What an ASCII character does to the word under way.
+/// The role of an ASCII character in splitting words.
 #[derive(Clone, Copy)]
 enum Class {
     Letter,
     Space,
-    Alone,
-    Nothing,
+    Punctuation,
+    Removed,
 }
 
-/// The classes of ASCII in a table: most text never needs the Unicode properties.
+/// A table for ASCII, because most text then needs no lookup of Unicode properties.
 const ASCII: [Class; 128] = {
     let mut classes = [Class::Letter; 128];
     let mut byte = 0;
@@ -168,8 +169,8 @@ const ASCII: [Class; 128] = {
         let character = byte as u8;
         classes[byte] = match character {
             b'\t' | b'\n' | b'\r' | b' ' => Class::Space,
-            _ if character.is_ascii_control() => Class::Nothing,
-            _ if character.is_ascii_punctuation() => Class::Alone,
+            _ if character.is_ascii_control() => Class::Removed,
+            _ if character.is_ascii_punctuation() => Class::Punctuation,
             _ => Class::Letter,
         };
         byte += 1;
@@ -177,7 +178,7 @@ const ASCII: [Class; 128] = {
     classes
 };
 
-/// Characters the model never sees: controls, format marks, private use, and the mark of undecodable bytes.
+/// Characters that the model never sees: control and format characters, private use, and the replacement character.
 fn is_removed(character: char) -> bool {
     use GeneralCategory::{Control, Format, PrivateUse, Surrogate};
     character == char::REPLACEMENT_CHARACTER
@@ -205,7 +206,7 @@ fn is_punctuation(character: char) -> bool {
         )
 }
 
-/// CJK ideographs are words of their own; kana and hangul are not, their languages may put spaces between words.
+/// CJK ideographs, each of which is a word. Kana and hangul are excluded, because text in them may have spaces between words.
 fn is_ideograph(character: char) -> bool {
     matches!(character,
         '\u{4E00}'..='\u{9FFF}'

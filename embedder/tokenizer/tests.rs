@@ -27,9 +27,9 @@ fn oracle(text: &str) -> Vec<u32> {
 }
 
 fn unknown() -> u32 {
-    match &OURS.kind {
-        Kind::WordPiece(word_piece) => word_piece.unknown(),
-        Kind::Published(_) => panic!("the built-in vocabulary is ours"),
+    match &OURS.algorithm {
+        Algorithm::WordPiece(word_piece) => word_piece.unknown(),
+        Algorithm::Json(_) => panic!("the built-in model uses WordPiece"),
     }
 }
 
@@ -41,7 +41,7 @@ fn pieces(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn words_become_their_longest_pieces() {
+fn words_are_split_into_the_longest_pieces() {
     assert_eq!(OURS.encode("Hello, world!"), [7592, 1010, 2088, 999]);
     assert_eq!(pieces("unaffable"), ["una", "ffa", "ble"]);
     assert_eq!(OURS.encode("qqzzxxjj\u{1F980}"), [unknown()]);
@@ -49,32 +49,29 @@ fn words_become_their_longest_pieces() {
 }
 
 #[test]
-fn spans_lead_back_to_the_text() {
+fn spans_refer_to_the_original_text() {
     assert_eq!(
         pieces("  Café\u{301}s, 東京!\n"),
         ["Café\u{301}s", ",", "東", "京", "!"]
     );
     assert_eq!(pieces("de\u{ad}part"), ["de\u{ad}part"]);
-    // One character of the text, several of the normalised word.
+    // One character of the text becomes several in the normalized word.
     assert_eq!(OURS.token_spans("각").last(), Some(&(0..3)));
 }
 
 #[test]
-fn a_word_of_more_than_a_hundred_characters_is_unknown() {
+fn a_word_of_over_a_hundred_characters_is_unknown() {
     let hundred = "a".repeat(100);
     assert!(OURS.count(&hundred) > 1);
     assert_eq!(OURS.encode(&(hundred + "a")), [unknown()]);
 }
 
 #[test]
-fn special_tokens_in_a_text_are_text() {
+fn special_tokens_spelled_out_in_a_text_are_plain_text() {
     assert_eq!(pieces("[SEP]x"), ["[", "SEP", "]", "x"]);
-    assert!(
-        !OURS
-            .encode("[CLS] a [SEP]")
-            .iter()
-            .any(|id| [OURS.around().0[0], OURS.around().1[0]].contains(id))
-    );
+    let (start, end) = OURS.boundary_tokens();
+    let ids = OURS.encode("[CLS] a [SEP]");
+    assert!(!ids.contains(&start[0]) && !ids.contains(&end[0]));
 }
 
 #[test]
@@ -85,8 +82,8 @@ fn a_vocabulary_without_special_tokens_is_refused() {
     ));
 }
 
-/// Whether the tables of the oracle, which are of 2015, say the same of a character as ours do.
-fn is_known_alike(character: char) -> bool {
+/// Whether the oracle's Unicode tables, which date from 2015, classify a character as ours do.
+fn is_classified_alike(character: char) -> bool {
     use GeneralCategory as C;
     let category = get_general_category(character);
     let punctuation = matches!(
@@ -107,25 +104,25 @@ fn is_known_alike(character: char) -> bool {
 
 /// Every script in use, one character at a time between two letters.
 #[test]
-fn every_character_below_the_ideographs_is_taken_as_the_oracle_takes_it() {
+fn every_character_below_the_ideographs_is_tokenized_as_by_the_oracle() {
     for character in ('\0'..'\u{3400}')
         .chain('\u{A000}'..'\u{AC10}')
         .chain('\u{D700}'..'\u{10000}')
     {
         let text = format!("a{character}b");
-        if is_known_alike(character) {
+        if is_classified_alike(character) {
             assert_eq!(OURS.encode(&text), oracle(&text), "{character:?}");
         }
     }
 }
 
-/// Much ASCII, as in real texts, and everything else.
+/// Mostly ASCII, as in real texts, with some of everything else.
 fn any_character() -> impl Strategy<Value = char> {
     prop_oneof![
         6 => prop::char::range(' ', '~'),
         1 => prop::sample::select(vec!['\n', '\t', '\r', '\u{a0}', '\u{ad}', '\u{301}', '\u{fffd}', '\0']),
         2 => prop::char::range('\u{80}', '\u{24f}'),
-        1 => any::<char>().prop_filter("newer than the oracle", |&character| is_known_alike(character)),
+        1 => any::<char>().prop_filter("newer than the oracle", |&character| is_classified_alike(character)),
     ]
 }
 
@@ -135,7 +132,7 @@ fn any_text() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn cased_tokens_are_those_of_the_oracle(text in any_text()) {
+    fn cased_tokens_match_the_oracle(text in any_text()) {
         let lines = "[CLS]\n[SEP]\n[UNK]\nA\na\n##a\n##A\né\n##é\nÉ\n,\n.\n中";
         let ours = Tokenizer::read_vocabulary(Path::new("vocab.txt"), lines.into(), false).unwrap();
         let vocabulary = WordPiece::read_bytes(lines.as_bytes()).unwrap();
@@ -148,13 +145,13 @@ proptest! {
     }
 
     #[test]
-    fn tokens_are_those_of_the_oracle(text in any_text()) {
-        // The oracle would take the names of special tokens as such if they were registered; they are not.
+    fn tokens_match_the_oracle(text in any_text()) {
+        // The oracle has no registered special tokens, so it also treats their names as plain text.
         prop_assert_eq!(OURS.encode(&text), oracle(&text));
     }
 
     #[test]
-    fn spans_are_in_order_and_hold_whole_characters(text in any_text()) {
+    fn spans_are_ordered_and_contain_whole_characters(text in any_text()) {
         let spans = OURS.token_spans(&text);
         prop_assert_eq!(spans.len(), OURS.count(&text));
         prop_assert_eq!(spans.len(), OURS.encode(&text).len());

@@ -1,22 +1,23 @@
-//! The pieces of the model, and the division of a word into the longest of them.
+//! WordPiece's vocabulary, and greedy longest-match splitting of a word.
 
 use std::borrow::Cow;
 
 use crate::error::EmbedError;
 
-/// Slots of the hash table for each piece, at least, so that a miss ends at the first or second look.
-const SLOTS_A_PIECE: usize = 4;
-/// The longest piece that can be looked up, in bytes.
-const LONGEST_PIECE: usize = 64;
+/// Minimum number of hash table slots per piece. At this load, a miss ends after one or two probes.
+const SLOTS_PER_PIECE: usize = 4;
+/// Longest piece in bytes.
+const MAX_PIECE_LENGTH: usize = 64;
 
-/// Where the hashes of pieces that begin a word and of those that continue one start: two tables in one.
+/// Initial hash state of pieces that begin a word. The two states keep both kinds apart in one table.
 const BEGINS: u64 = 0xcbf2_9ce4_8422_2325;
+/// Initial hash state of continuation pieces.
 const CONTINUES: u64 = 0x9ae1_6a3b_2f90_404f;
 
 /// The prefix of continuation pieces in `vocab.txt`.
 const CONTINUATION: &str = "##";
 
-/// A piece: where it is in the list of them, without its `##`.
+/// Byte range of a piece in the vocabulary's text, without `##`.
 #[derive(Debug, Clone, Copy)]
 struct Piece {
     start: u32,
@@ -29,19 +30,19 @@ struct Piece {
 pub(super) struct Vocabulary {
     lines: Cow<'static, str>,
     pieces: Vec<Piece>,
-    /// Token id + 1, or 0 for an empty slot; collisions go to the next slot.
+    /// Token id + 1, or 0 for an empty slot. Collisions are resolved by linear probing.
     slots: Box<[u32]>,
     longest: usize,
     /// Id of the token before every text.
     pub(super) start: u32,
     /// Id of the token after every text.
     pub(super) end: u32,
-    /// Id of a word that cannot be divided.
+    /// Id of a word that cannot be split into pieces.
     pub(super) unknown: u32,
 }
 
 impl Vocabulary {
-    /// Reads one piece a line; the number of the line is the token's id.
+    /// Parses one piece per line. The line number is the token id.
     pub(super) fn parse(lines: Cow<'static, str>) -> Result<Self, EmbedError> {
         let malformed = |reason| Err(EmbedError::MalformedModel { reason });
         if u32::try_from(lines.len()).is_err() {
@@ -52,10 +53,10 @@ impl Vocabulary {
         for line in lines.split_inclusive('\n') {
             let text = line.strip_suffix('\n').unwrap_or(line);
             let text = text.strip_suffix('\r').unwrap_or(text);
-            // A lone `##` is not a continuation of nothing, it is those two characters.
+            // A lone `##` is a piece of two characters, not an empty continuation.
             let continues = text.len() > CONTINUATION.len() && text.starts_with(CONTINUATION);
             let skipped = if continues { CONTINUATION.len() } else { 0 };
-            if text.len() - skipped > LONGEST_PIECE {
+            if text.len() - skipped > MAX_PIECE_LENGTH {
                 return malformed("the vocabulary has a piece of more than 64 bytes");
             }
             pieces.push(Piece {
@@ -65,8 +66,8 @@ impl Vocabulary {
             });
             start += line.len();
         }
-        // A table of one slot has no bits to choose it by.
-        let slots = (pieces.len().max(1) * SLOTS_A_PIECE).next_power_of_two();
+        // At least four slots: `slot_of` cannot shift by the 64 bits that a single slot would need.
+        let slots = (pieces.len().max(1) * SLOTS_PER_PIECE).next_power_of_two();
         let longest = pieces
             .iter()
             .map(|piece| usize::from(piece.length))
@@ -96,7 +97,7 @@ impl Vocabulary {
         Ok(vocabulary)
     }
 
-    /// How many pieces there are; every id is below.
+    /// Number of pieces. Every id is lower.
     pub(super) fn len(&self) -> usize {
         self.pieces.len()
     }
@@ -105,8 +106,8 @@ impl Vocabulary {
         &self.lines.as_bytes()[piece.start as usize..][..usize::from(piece.length)]
     }
 
-    /// Divides a word into pieces, each the longest that fits: (id, end in the word). False if no division exists.
-    pub(super) fn divide(&self, word: &[u8], pieces: &mut Vec<(u32, usize)>) -> bool {
+    /// Splits a word greedily into the longest matching pieces, as (id, end in the word). Returns false if that fails.
+    pub(super) fn split(&self, word: &[u8], pieces: &mut Vec<(u32, usize)>) -> bool {
         pieces.clear();
         let mut start = 0;
         while start < word.len() {
@@ -119,17 +120,17 @@ impl Vocabulary {
         true
     }
 
-    /// One pass makes the hashes of all prefixes, then they are looked up from the longest to the shortest.
-    fn longest_prefix(&self, rest: &[u8], continues: bool) -> Option<(u32, usize)> {
-        let mut hashes = [0; LONGEST_PIECE];
-        let longest = rest.len().min(self.longest).min(hashes.len());
+    /// Hashes all prefixes in one pass, then looks them up from the longest to the shortest.
+    fn longest_prefix(&self, text: &[u8], continues: bool) -> Option<(u32, usize)> {
+        let mut hashes = [0; MAX_PIECE_LENGTH];
+        let longest = text.len().min(self.longest).min(hashes.len());
         let mut state = if continues { CONTINUES } else { BEGINS };
-        for (slot, &byte) in hashes[..longest].iter_mut().zip(rest) {
+        for (hash, &byte) in hashes[..longest].iter_mut().zip(text) {
             state = step(state, byte);
-            *slot = state;
+            *hash = state;
         }
         (1..=longest).rev().find_map(|length| {
-            self.find(&rest[..length], continues, hashes[length - 1])
+            self.find(&text[..length], continues, hashes[length - 1])
                 .map(|id| (id, length))
         })
     }
@@ -156,13 +157,13 @@ impl Vocabulary {
         self.slots[slot] = id as u32 + 1;
     }
 
-    /// FNV mixes upwards, so the high bits choose the slot.
+    /// The slot comes from the high bits, because FNV mixes its input upwards.
     fn slot_of(&self, hash: u64) -> usize {
         (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - self.slots.len().trailing_zeros())) as usize
     }
 }
 
-/// FNV-1a, one byte at a time: the hash of a prefix is a step on the way to the hash of the whole.
+/// One byte of FNV-1a. The hash of a prefix is an intermediate state of the whole word's hash.
 fn step(state: u64, byte: u8) -> u64 {
     (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
 }

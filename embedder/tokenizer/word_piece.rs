@@ -1,9 +1,9 @@
-//! The WordPiece of BERT (Devlin et al., 2018, <https://arxiv.org/abs/1810.04805>).
+//! BERT's WordPiece (Devlin et al., 2018, <https://arxiv.org/abs/1810.04805>).
 //!
-//! Written here, not taken from the `tokenizers` crate, for three reasons: dividing documents into passages asks for
-//! token counts all the time, and this one counts without allocating; it opens in about a millisecond, which a server start
-//! waits for; and a text that contains the characters `[SEP]` is text, never the model's separator. The tests hold it to
-//! the tokens of that crate on everything else.
+//! This is our own implementation, not that of the `tokenizers` crate, for three reasons. Chunking counts tokens all the time, and
+//! this implementation counts without allocating. It loads in about a millisecond, which matters for the start of a server. And a
+//! text that spells out `[SEP]` is plain text here, never the model's separator. In every other respect, the tests require the same
+//! tokens as that crate.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -12,18 +12,19 @@ use super::normalize::Normalizer;
 use super::vocabulary::Vocabulary;
 use crate::error::EmbedError;
 
-/// A word of more characters than this is one unknown token, as in the model's training.
-pub(super) const LONGEST_WORD: usize = 100;
+/// A longer word becomes one unknown token, as in the model's training. In characters.
+pub(super) const MAX_WORD_LENGTH: usize = 100;
 
-/// A vocabulary, and whether it knows letters as they are or small and without accents.
+/// A vocabulary with its normalization.
 #[derive(Debug)]
 pub(super) struct WordPiece {
     vocabulary: Vocabulary,
+    /// Whether the vocabulary has only lower-case letters without accents.
     uncased: bool,
 }
 
 impl WordPiece {
-    /// One piece a line, the line number is the token id, continuations begin with `##`.
+    /// Parses one piece per line. The line number is the token id, and continuation pieces begin with `##`.
     pub(super) fn new(lines: Cow<'static, str>, uncased: bool) -> Result<Self, EmbedError> {
         Ok(Self {
             vocabulary: Vocabulary::parse(lines)?,
@@ -31,17 +32,17 @@ impl WordPiece {
         })
     }
 
-    /// The tokens before and after every text.
-    pub(super) fn special(&self) -> (u32, u32) {
+    /// The special tokens before and after every text.
+    pub(super) fn boundary_tokens(&self) -> (u32, u32) {
         (self.vocabulary.start, self.vocabulary.end)
     }
 
-    /// One more than the highest id.
-    pub(super) fn vocabulary(&self) -> usize {
+    /// The highest token id plus one.
+    pub(super) fn vocabulary_size(&self) -> usize {
         self.vocabulary.len()
     }
 
-    /// The token of a word that cannot be divided.
+    /// The token of a word that cannot be split into pieces.
     #[cfg(test)]
     pub(super) fn unknown(&self) -> u32 {
         self.vocabulary.unknown
@@ -50,7 +51,7 @@ impl WordPiece {
     pub(super) fn for_each_token(&self, text: &str, mut emit: impl FnMut(u32, Range<usize>)) {
         let mut pieces = Vec::new();
         Normalizer::new(self.uncased).for_each_word(text, |word| {
-            if word.characters() > LONGEST_WORD || !self.vocabulary.divide(word.bytes(), &mut pieces) {
+            if word.characters() > MAX_WORD_LENGTH || !self.vocabulary.split(word.bytes(), &mut pieces) {
                 emit(self.vocabulary.unknown, word.origin(0, word.bytes().len()));
                 return;
             }

@@ -33,7 +33,7 @@ fn check(input: &[u8]) {
     let tokenizer = match kind % 4 {
         0 => fuzzing::read_vocabulary(file.to_vec(), true),
         1 => fuzzing::read_vocabulary(file.to_vec(), false),
-        _ => fuzzing::read_published(file),
+        _ => fuzzing::read_tokenizer_json(file),
     };
     if let Ok(tokenizer) = tokenizer {
         for text in [

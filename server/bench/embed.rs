@@ -6,26 +6,26 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::Context as _;
-use autorag_embedder::{Embedder, Kernel, Tokenizer, reference_vectors};
+use autorag_embedder::{Embedder, Kernel, Tokenizer};
 
 use super::prose::Prose;
 use super::timing::Percentiles;
 
-/// Tokens of a made-up passage: what the chunker aims at.
+/// Tokens per made-up passage: the chunker's default target.
 const TOKENS: usize = 200;
-/// Passages embedded at a time, as the indexer does.
+/// Passages per call, as in the indexer.
 const BATCH: usize = 32;
-/// Queries timed.
+/// Queries per latency measurement.
 const QUERIES: usize = 200;
 
-/// What to embed, and with what.
+/// Options of [`embed`] and [`embed_once`].
 #[derive(Debug)]
 pub struct EmbedBench {
-    /// How many passages are made up, where there are no `texts`.
+    /// Number of made-up passages, if there are no `texts`.
     pub passages: usize,
-    /// A file with a passage on each line, to embed in place of made-up ones.
+    /// A file to embed, one passage per line.
     pub texts: Option<PathBuf>,
-    /// Only this kernel.
+    /// The only kernel to measure.
     pub kernel: Option<String>,
 }
 
@@ -44,7 +44,7 @@ impl EmbedBench {
             let tokens = embedder.tokenizer().count(text);
             anyhow::ensure!(
                 tokens <= limit,
-                "{} line {} has {tokens} tokens, the model reads {limit}: shorten it",
+                "{} line {} has {tokens} tokens; shorten it to the model's limit of {limit}",
                 path.display(),
                 number + 1
             );
@@ -52,7 +52,7 @@ impl EmbedBench {
         Ok(texts)
     }
 
-    /// The kernels to time, the slowest first.
+    /// The kernels to measure, slowest first.
     fn kernels(&self) -> anyhow::Result<Vec<Kernel>> {
         let mut kernels = Kernel::available();
         kernels.reverse();
@@ -63,15 +63,14 @@ impl EmbedBench {
         kernels.retain(|kernel| kernel.to_string() == *name);
         anyhow::ensure!(
             !kernels.is_empty(),
-            "this processor has no kernel {name}; it has {}",
+            "kernel {name} is not available on this CPU; choose one of {}",
             names.join(", ")
         );
         Ok(kernels)
     }
 }
 
-/// Embeds passages with each kernel that this CPU has, on one thread and on all, and says how near the vectors come to those of
-/// the official weights in f32.
+/// Embeds passages with each kernel, on one thread and on all cores, and prints rates and query latency.
 ///
 /// # Errors
 /// When the texts cannot be read, the model fails or `out` is closed.
@@ -82,21 +81,19 @@ pub fn embed(bench: &EmbedBench, out: &mut impl Write) -> anyhow::Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     writeln!(
         out,
-        "embedding {} passages of {} tokens on average; cosine to f32 of {} reference texts",
+        "embedding {} passages of {} tokens on average",
         texts.len(),
-        tokens / texts.len().max(1),
-        reference_vectors()?.len()
+        tokens / texts.len().max(1)
     )?;
     writeln!(
         out,
-        "{:<14}{:>8}{:>14}{:>12}{:>8}   {:<18}query of 8 words",
-        "kernel", "threads", "passages/s", "tokens/s", "ratio", "cosine mean, least"
+        "{:<14}{:>8}{:>14}{:>12}{:>8}   query of 8 words",
+        "kernel", "threads", "passages/s", "tokens/s", "ratio"
     )?;
     let mut slowest = None;
     for kernel in bench.kernels()? {
-        let embedder = Embedder::built_in()?.with_kernel(kernel)?;
-        let (mean, least) = cosine_to_reference(&embedder)?;
-        // The portable path is far slower; a part of the texts is enough to know its speed.
+        let embedder = Embedder::built_in_with_kernel(kernel)?;
+        // The portable kernel is so slow that an eighth of the texts gives a stable rate.
         let share = if kernel == Kernel::Portable {
             texts.len().div_ceil(8)
         } else {
@@ -110,7 +107,7 @@ pub fn embed(bench: &EmbedBench, out: &mut impl Write) -> anyhow::Result<()> {
             let token_rate = rate * tokens as f64 / texts.len() as f64;
             writeln!(
                 out,
-                "{:<14}{threads:>8}{rate:>14.0}{token_rate:>12.0}{:>7.1}x   {mean:.5}, {least:.5}  {queries}",
+                "{:<14}{threads:>8}{rate:>14.0}{token_rate:>12.0}{:>7.1}x   {queries}",
                 kernel.to_string(),
                 rate / base
             )?;
@@ -119,17 +116,17 @@ pub fn embed(bench: &EmbedBench, out: &mut impl Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Embeds the passages once with the fastest kernel, or that of `bench`, on all cores: seconds and, if asked, vectors, for
-/// programs that compare.
+/// Embeds the passages once on all cores, with the fastest kernel or that of `bench`. Prints the time and optionally the
+/// embeddings as JSON, for scripts that compare runtimes.
 ///
 /// # Errors
 /// As [`embed`].
 pub fn embed_once(bench: &EmbedBench, vectors: bool, out: &mut impl Write) -> anyhow::Result<()> {
-    let kernel = *bench.kernels()?.last().context("there is no kernel")?;
-    let embedder = Embedder::built_in()?.with_kernel(kernel)?;
+    let kernel = *bench.kernels()?.last().context("no kernel is available")?;
+    let embedder = Embedder::built_in_with_kernel(kernel)?;
     let texts = bench.texts(&embedder)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    // The first pass has the weights read from the file.
+    // The first call reads the weights from the file.
     embedder.embed(&[texts[0].as_str()])?;
     let mut report = serde_json::json!({
         "kernel": kernel.to_string(),
@@ -143,26 +140,6 @@ pub fn embed_once(bench: &EmbedBench, vectors: bool, out: &mut impl Write) -> an
     }
     writeln!(out, "{report}")?;
     Ok(())
-}
-
-/// Mean and least cosine to the reference vectors.
-fn cosine_to_reference(embedder: &Embedder) -> anyhow::Result<(f32, f32)> {
-    let references = reference_vectors()?;
-    let texts: Vec<&str> = references
-        .iter()
-        .map(|reference| reference.text.as_str())
-        .collect();
-    let cosines: Vec<f32> = embedder
-        .embed(&texts)?
-        .iter()
-        .zip(&references)
-        .map(|(vector, reference)| {
-            let products = vector.iter().zip(&reference.vector).map(|(a, b)| a * b);
-            products.sum()
-        })
-        .collect();
-    let mean = cosines.iter().sum::<f32>() / cosines.len().max(1) as f32;
-    Ok((mean, cosines.iter().copied().fold(1.0, f32::min)))
 }
 
 /// Seconds to embed all `texts` on `threads` threads.
@@ -199,7 +176,7 @@ fn query_latency(embedder: &Embedder) -> anyhow::Result<Percentiles> {
     })?)
 }
 
-/// Prose of about [`TOKENS`] tokens, never more.
+/// Prose of about [`TOKENS`] tokens, and no more.
 fn passage(seed: u64, tokenizer: &Tokenizer) -> String {
     let mut prose = Prose::new(seed);
     let mut text = String::new();

@@ -258,7 +258,7 @@ fn a_model_that_cannot_be_used_is_not_chosen() {
         assert!(!output.status.success());
         String::from_utf8(output.stderr).unwrap()
     };
-    assert!(refused(dir.to_str().unwrap()).contains("max in the settings of its Pooling"));
+    assert!(refused(dir.to_str().unwrap()).contains("max in its Pooling settings"));
     assert!(refused("nowhere").contains("neither"));
     assert!(refused("hub:nowhere").contains("owner/name"));
     sandbox.index();

@@ -112,7 +112,7 @@ fn an_answer_that_cannot_be_used_is_refused() {
         let embedder = open(options(&provider));
         provider.next([behaviour]);
         let error = refused(&embedder);
-        assert!(matches!(error, EmbedError::BadAnswer { .. }), "{error:?}");
+        assert!(matches!(error, EmbedError::InvalidResponse { .. }), "{error:?}");
         assert!(error.to_string().contains(expected), "{error}");
         assert!(embedder.outage().is_some());
     }
@@ -336,7 +336,7 @@ fn a_redirect_is_not_followed() {
     provider.always(Behaviour::Redirect(format!("{}/embeddings", other.base_url())));
     let error = refused(&embedder).to_string();
     assert!(
-        error.contains("redirect") && error.contains("model.base_url"),
+        error.contains("redirect") && error.contains("base_url"),
         "{error}"
     );
     assert!(other.asked().is_empty());

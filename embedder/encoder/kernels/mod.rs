@@ -1,9 +1,8 @@
-//! The arithmetic of the encoder, once for each kind of processor.
+//! The encoder's arithmetic, with one implementation for each family of processors.
 //!
-//! [`Arithmetic`] is all that the forward pass asks for. `portable` is plain Rust that compilers vectorise well. `x86_256`
-//! and `neon` are that code compiled for a family of processors, with products of bytes of their own, which `tiles`
-//! walks through. `avx512_vnni` is written with intrinsics throughout. All take weights in the one layout of
-//! [`crate::encoder::format`].
+//! [`Arithmetic`] has every operation of the forward pass. `portable` is plain Rust in loops that compilers vectorize. `x86_256`
+//! and `neon` compile that code for their processors and add hand-written byte dot products, which `tiles` calls block by block.
+//! `avx512_vnni` uses intrinsics throughout. All kernels read the same weight layout, [`crate::encoder::format`].
 
 #[cfg(target_arch = "x86_64")]
 mod avx512_vnni;
@@ -17,7 +16,6 @@ mod tiles;
 #[cfg(target_arch = "x86_64")]
 mod x86_256;
 
-use std::fmt;
 use std::ops::Range;
 
 #[cfg(target_arch = "x86_64")]
@@ -32,27 +30,29 @@ use super::aligned::AlignedVec;
 use super::format::{GROUP, PANEL};
 use super::weights::{Linear, Norm};
 use crate::error::EmbedError;
+use crate::words::word_enum;
 
-/// A way to compute the model on this processor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Kernel {
-    /// AVX-512 with VNNI: int8 products throughout, attention included.
-    Avx512Vnni,
-    /// AVX-VNNI with AVX2 and FMA: int8 products for the linear layers, attention in f32.
-    AvxVnni,
-    /// AVX2 with FMA: as `AvxVnni`, with products of 16 bits.
-    Avx2,
-    /// NEON with its dot product: int8 products for the linear layers, attention in f32.
-    NeonDot,
-    /// NEON: as `NeonDot`, with products that are added up in 16 bits.
-    Neon,
-    /// Plain Rust for any processor; the same method.
-    Portable,
+word_enum! {
+    /// An implementation of the encoder for one family of processors.
+    #[non_exhaustive]
+    pub enum Kernel {
+        /// AVX-512 with VNNI: int8 products throughout, attention included.
+        Avx512Vnni = "avx512-vnni",
+        /// AVX-VNNI with AVX2 and FMA: int8 products in the linear layers, attention in f32.
+        AvxVnni = "avx-vnni",
+        /// AVX2 with FMA: 16-bit products in the linear layers, attention in f32.
+        Avx2 = "avx2",
+        /// NEON with the dot-product extension: int8 products in the linear layers, attention in f32.
+        NeonDot = "neon-dot",
+        /// NEON: int8 products accumulated in 16 bits in the linear layers, attention in f32.
+        Neon = "neon",
+        /// Plain Rust for any processor: 16-bit products in the linear layers, attention in f32.
+        Portable = "portable",
+    }
 }
 
 impl Kernel {
-    /// All there are, the fastest of each family of processors first.
+    /// All kernels, the fastest of each processor family first.
     const ALL: [Kernel; 6] = [
         Kernel::Avx512Vnni,
         Kernel::AvxVnni,
@@ -62,49 +62,36 @@ impl Kernel {
         Kernel::Portable,
     ];
 
-    /// The kernels this processor can run, the fastest first.
+    /// The kernels that this processor can run, fastest first.
     pub fn available() -> Vec<Kernel> {
         let mut kernels = Vec::from(Kernel::ALL);
-        kernels.retain(|kernel| kernel.select().is_ok());
+        kernels.retain(|kernel| kernel.detect().is_ok());
         kernels
     }
 
-    /// Looks at the processor and gives the implementation.
-    pub(crate) fn select(self) -> Result<Selected, EmbedError> {
-        let selected = match self {
+    /// Checks that the processor has the instructions, and returns the implementation.
+    pub(crate) fn detect(self) -> Result<DetectedKernel, EmbedError> {
+        let detected = match self {
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512Vnni => Avx512Vnni::detect().map(Selected::Avx512Vnni),
+            Kernel::Avx512Vnni => Avx512Vnni::detect().map(DetectedKernel::Avx512Vnni),
             #[cfg(target_arch = "x86_64")]
-            Kernel::AvxVnni => AvxVnni::detect().map(Selected::AvxVnni),
+            Kernel::AvxVnni => AvxVnni::detect().map(DetectedKernel::AvxVnni),
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx2 => Avx2::detect().map(Selected::Avx2),
+            Kernel::Avx2 => Avx2::detect().map(DetectedKernel::Avx2),
             #[cfg(target_arch = "aarch64")]
-            Kernel::NeonDot => NeonDot::detect().map(Selected::NeonDot),
+            Kernel::NeonDot => NeonDot::detect().map(DetectedKernel::NeonDot),
             #[cfg(target_arch = "aarch64")]
-            Kernel::Neon => Neon::detect().map(Selected::Neon),
-            Kernel::Portable => Some(Selected::Portable(Portable)),
+            Kernel::Neon => Neon::detect().map(DetectedKernel::Neon),
+            Kernel::Portable => Some(DetectedKernel::Portable(Portable)),
             _ => None,
         };
-        selected.ok_or(EmbedError::KernelUnavailable { kernel: self })
+        detected.ok_or(EmbedError::KernelUnavailable { kernel: self })
     }
 }
 
-impl fmt::Display for Kernel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Kernel::Avx512Vnni => "avx512-vnni",
-            Kernel::AvxVnni => "avx-vnni",
-            Kernel::Avx2 => "avx2",
-            Kernel::NeonDot => "neon-dot",
-            Kernel::Neon => "neon",
-            Kernel::Portable => "portable",
-        })
-    }
-}
-
-/// A kernel that this processor was seen to have.
+/// A kernel whose instructions this processor has.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Selected {
+pub(crate) enum DetectedKernel {
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni(Avx512Vnni),
     #[cfg(target_arch = "x86_64")]
@@ -118,30 +105,30 @@ pub(crate) enum Selected {
     Portable(Portable),
 }
 
-/// Does something with the implementation that was selected, whatever its type.
+/// Evaluates `$do` with the concrete type of the detected kernel.
 macro_rules! for_kernel {
-    ($selected:expr, $kernel:ident => $do:expr) => {
-        match $selected {
+    ($detected:expr, $kernel:ident => $do:expr) => {
+        match $detected {
             #[cfg(target_arch = "x86_64")]
-            $crate::encoder::kernels::Selected::Avx512Vnni($kernel) => $do,
+            $crate::encoder::kernels::DetectedKernel::Avx512Vnni($kernel) => $do,
             #[cfg(target_arch = "x86_64")]
-            $crate::encoder::kernels::Selected::AvxVnni($kernel) => $do,
+            $crate::encoder::kernels::DetectedKernel::AvxVnni($kernel) => $do,
             #[cfg(target_arch = "x86_64")]
-            $crate::encoder::kernels::Selected::Avx2($kernel) => $do,
+            $crate::encoder::kernels::DetectedKernel::Avx2($kernel) => $do,
             #[cfg(target_arch = "aarch64")]
-            $crate::encoder::kernels::Selected::NeonDot($kernel) => $do,
+            $crate::encoder::kernels::DetectedKernel::NeonDot($kernel) => $do,
             #[cfg(target_arch = "aarch64")]
-            $crate::encoder::kernels::Selected::Neon($kernel) => $do,
-            $crate::encoder::kernels::Selected::Portable($kernel) => $do,
+            $crate::encoder::kernels::DetectedKernel::Neon($kernel) => $do,
+            $crate::encoder::kernels::DetectedKernel::Portable($kernel) => $do,
         }
     };
 }
 pub(crate) use for_kernel;
 
-impl Selected {
+impl DetectedKernel {
     pub(crate) fn fastest() -> Self {
-        let mut found = Kernel::ALL.iter().filter_map(|kernel| kernel.select().ok());
-        found.next().unwrap_or(Self::Portable(Portable))
+        let mut available = Kernel::ALL.iter().filter_map(|kernel| kernel.detect().ok());
+        available.next().unwrap_or(Self::Portable(Portable))
     }
 
     pub(crate) fn kernel(self) -> Kernel {
@@ -161,22 +148,22 @@ impl Selected {
     }
 }
 
-/// How the codes of one row stand for numbers: `x ≈ scale · code + offset`.
+/// Affine quantization of one row: `x ≈ scale · code + offset`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Affine {
     pub(crate) scale: f32,
     pub(crate) offset: f32,
 }
 
-/// Rows of activations in eight bits, each row with its own scale: a token's numbers depend on that token alone.
+/// Rows of 8-bit activations. Each row has its own scale, so a token's values depend only on that token.
 #[derive(Default)]
-pub(crate) struct Quantised {
-    /// Row after row, without gaps.
+pub(crate) struct Quantized {
+    /// Rows without gaps.
     pub(crate) codes: AlignedVec<u8>,
     pub(crate) affine: Vec<Affine>,
 }
 
-impl Quantised {
+impl Quantized {
     pub(crate) fn grow(&mut self, rows: usize, width: usize) {
         self.codes.grow(rows * width);
         if self.affine.len() < rows {
@@ -185,34 +172,33 @@ impl Quantised {
     }
 }
 
-/// Rows of f32, `stride` apart in a longer slice.
+/// Rows of f32 that start `stride` elements apart.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
     pub(crate) values: &'a [f32],
     pub(crate) stride: usize,
 }
 
-/// Rows of f32 to write.
+/// Mutable rows of f32 that start `stride` elements apart.
 pub(crate) struct RowsMut<'a> {
     pub(crate) values: &'a mut [f32],
     pub(crate) stride: usize,
 }
 
-/// What is applied to the outputs of a linear layer.
+/// The function applied to the outputs of a linear layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Activation {
     Identity,
-    /// `x · Φ(x)` in its exact form, with erf (Hendrycks and Gimpel, 2016, <https://arxiv.org/abs/1606.08415>).
+    /// `x · Φ(x)` in the exact form with erf (Hendrycks and Gimpel, 2016, <https://arxiv.org/abs/1606.08415>).
     Gelu,
 }
 
-/// Panics unless a linear layer's slices are as long as its panels, rows and strides say. Kernels that then use pointers
-/// rely on it.
+/// Panics unless the slices of a linear layer match its panels, rows and strides. Kernels with raw pointers rely on this check.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 fn check_sizes(
     layer: &Linear<'_>,
     panels: &Range<usize>,
-    input: &Quantised,
+    input: &Quantized,
     count: usize,
     out: &RowsMut<'_>,
 ) {
@@ -223,42 +209,42 @@ fn check_sizes(
     assert!(out.stride >= columns && out.values.len() >= count.saturating_sub(1) * out.stride + columns);
 }
 
-/// Outputs of the query-key-value layer that belong together: 64 of queries, keys and values, in this order.
-pub(crate) const TOGETHER_WIDTH: usize = 3 * PANEL;
+/// Outputs of the query-key-value layer for one group of heads: 64 of queries, keys and values each, in this order.
+pub(crate) const QKV_WIDTH: usize = 3 * PANEL;
 
-/// Room for the attention of one head over one text.
+/// Buffers for the attention of one head over one text.
 #[cfg_attr(
     not(target_arch = "x86_64"),
-    expect(dead_code, reason = "only the AVX-512 kernel makes codes here")
+    expect(dead_code, reason = "only the AVX-512 kernel quantizes attention")
 )]
-pub(crate) struct HeadSpace {
+pub(crate) struct HeadWorkspace {
     /// Width of a head.
     pub(crate) width: usize,
-    /// Tokens there is room for, a multiple of [`KEY_BLOCK`] and [`QUERIES`].
+    /// Capacity in tokens, a multiple of [`KEY_BLOCK`] and [`QUERIES`].
     pub(crate) tokens: usize,
-    /// Transposed keys, or the scales of key codes and then the sums of them.
+    /// Transposed keys in f32 attention. In int8 attention, the scales of the key codes followed by the sums of the codes.
     pub(crate) keys: AlignedVec<f32>,
-    /// Scores of a few queries against all keys.
+    /// Scores of up to [`QUERIES`] queries against all keys.
     pub(crate) scores: AlignedVec<f32>,
-    pub(crate) query_codes: Quantised,
+    pub(crate) query_codes: Quantized,
     pub(crate) key_codes: AlignedVec<u8>,
     pub(crate) value_codes: AlignedVec<u8>,
     pub(crate) weight_codes: AlignedVec<u8>,
 }
 
-/// Queries that are scored together.
+/// Most queries scored together.
 pub(crate) const QUERIES: usize = 8;
-/// Keys are padded to a multiple of this.
+/// Keys are padded to a multiple of this number.
 pub(crate) const KEY_BLOCK: usize = 32;
 
-// The space below holds the longest text with its padding; byte dot products take four inputs at a time.
+// The workspace must hold the longest text with its padding. Byte dot products take four inputs at a time.
 const _: () = assert!(KEY_BLOCK.is_multiple_of(QUERIES) && GROUP == 4);
 
-impl HeadSpace {
-    /// Room for heads of `width`, one of those of [`super::shape::HEAD_WIDTHS`], and texts of as many tokens as `positions`.
+impl HeadWorkspace {
+    /// Buffers for heads of `width`, one of [`super::shape::HEAD_WIDTHS`], and texts of up to `positions` tokens.
     pub(crate) fn new(width: usize, positions: usize) -> Self {
         let tokens = positions.next_multiple_of(KEY_BLOCK);
-        let mut query_codes = Quantised::default();
+        let mut query_codes = Quantized::default();
         query_codes.grow(tokens, width);
         Self {
             width,
@@ -273,31 +259,32 @@ impl HeadSpace {
     }
 }
 
-/// The operations of the encoder. A value of an implementing type proves that the processor has its instructions.
+/// The operations of the encoder. A value of an implementing type proves that the processor has the instructions.
 ///
-/// Every operation treats each row by itself, in one order: results do not depend on what else is in the batch.
+/// Every operation handles each row on its own and in a fixed order, so results do not depend on the rest of the batch.
 pub(crate) trait Arithmetic {
-    /// Multiplies the values of `count` rows by `smoothing`, of which there are a multiple of 16 and which is the width of
-    /// a row, and quantises them into the first rows of `out`.
-    fn quantise(&self, rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mut Quantised);
+    /// Multiplies `count` rows by `smoothing` and quantizes them into the first rows of `out`. The width of a row is the length
+    /// of `smoothing`, a multiple of 16.
+    fn quantize(&self, rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mut Quantized);
 
-    /// The outputs of some panels of a layer for the first `count` rows of `input`; the first of them is column 0 of `out`.
+    /// Computes the outputs of `panels` for the first `count` rows of `input`. Column 0 of `out` is the first output of the first
+    /// panel.
     fn linear(
         &self,
         layer: &Linear<'_>,
         panels: Range<usize>,
-        input: &Quantised,
+        input: &Quantized,
         count: usize,
         activation: Activation,
         out: RowsMut<'_>,
     );
 
-    /// `x = normalised(x + residual)` for rows as wide as `norm` that lie without gaps.
+    /// `x = normalize(x + residual)` for rows as wide as `norm`, without gaps.
     fn add_and_norm(&self, x: &mut [f32], residual: &[f32], norm: &Norm<'_>);
 
-    /// Scaled dot-product attention of one head over one text of `tokens` tokens, for which `space` is made.
+    /// Scaled dot-product attention of one head over one text of `tokens` tokens. `space` must be large enough for the text.
     ///
-    /// A row of `heads` holds the query at 0, the key at 64 and the value at 128, each as wide as the head; `context`
-    /// receives one row of that width a token.
-    fn attend(&self, heads: Rows<'_>, tokens: usize, space: &mut HeadSpace, context: RowsMut<'_>);
+    /// A row of `heads` holds the query at 0, the key at 64 and the value at 128, each as wide as the head. `context` receives one
+    /// row of that width for each token.
+    fn attend(&self, heads: Rows<'_>, tokens: usize, space: &mut HeadWorkspace, context: RowsMut<'_>);
 }

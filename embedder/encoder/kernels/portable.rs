@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::{Activation, Affine, Arithmetic, HeadSpace, Quantised, Rows, RowsMut};
+use super::{Activation, Affine, Arithmetic, HeadWorkspace, Quantized, Rows, RowsMut};
 use crate::encoder::format::{GROUP, PANEL};
 use crate::encoder::shape::MAX_WIDTH;
 use crate::encoder::weights::{Linear, Norm};
@@ -28,15 +28,15 @@ impl Instructions for Portable {
 }
 
 impl Arithmetic for Portable {
-    fn quantise(&self, rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mut Quantised) {
-        quantise(rows, count, smoothing, out);
+    fn quantize(&self, rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mut Quantized) {
+        quantize(rows, count, smoothing, out);
     }
 
     fn linear(
         &self,
         layer: &Linear<'_>,
         panels: Range<usize>,
-        input: &Quantised,
+        input: &Quantized,
         count: usize,
         activation: Activation,
         out: RowsMut<'_>,
@@ -48,7 +48,7 @@ impl Arithmetic for Portable {
         add_and_norm::<Portable>(x, residual, norm);
     }
 
-    fn attend(&self, heads: Rows<'_>, tokens: usize, space: &mut HeadSpace, context: RowsMut<'_>) {
+    fn attend(&self, heads: Rows<'_>, tokens: usize, space: &mut HeadWorkspace, context: RowsMut<'_>) {
         attend::<Portable>(heads, tokens, space, context);
     }
 }
@@ -80,7 +80,7 @@ fn larger(a: f32, b: f32) -> f32 {
 }
 
 #[inline(always)]
-pub(super) fn quantise(rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mut Quantised) {
+pub(super) fn quantize(rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mut Quantized) {
     let width = smoothing.len();
     let mut smoothed = [0.0; MAX_WIDTH];
     let smoothed = &mut smoothed[..width];
@@ -108,7 +108,7 @@ const OUTPUTS: usize = 8;
 fn linear(
     layer: &Linear<'_>,
     panels: Range<usize>,
-    input: &Quantised,
+    input: &Quantized,
     count: usize,
     activation: Activation,
     out: RowsMut<'_>,
@@ -240,7 +240,7 @@ const MIXED: usize = 32;
 pub(super) fn attend<I: Instructions>(
     heads: Rows<'_>,
     tokens: usize,
-    space: &mut HeadSpace,
+    space: &mut HeadWorkspace,
     context: RowsMut<'_>,
 ) {
     let width = space.width;

@@ -33,16 +33,16 @@ macro_rules! for_each_kernel {
     ($check:ident) => {
         for kernel in Kernel::available() {
             println!("{kernel}");
-            for_kernel!(kernel.select().unwrap(), kernel => $check(&kernel));
+            for_kernel!(kernel.detect().unwrap(), kernel => $check(&kernel));
         }
     };
 }
 
-fn quantised(kernel: &impl Arithmetic, values: &[f32], width: usize) -> Quantised {
-    let mut out = Quantised::default();
+fn quantized(kernel: &impl Arithmetic, values: &[f32], width: usize) -> Quantized {
+    let mut out = Quantized::default();
     let rows = values.len() / width;
     out.grow(rows, width);
-    kernel.quantise(
+    kernel.quantize(
         Rows {
             values,
             stride: width,
@@ -59,7 +59,7 @@ fn codes_stand_for_their_values() {
     fn check(kernel: &impl Arithmetic) {
         let mut values = Numbers(1).take(3 * HIDDEN);
         values[HIDDEN..2 * HIDDEN].fill(0.25);
-        let codes = quantised(kernel, &values, HIDDEN);
+        let codes = quantized(kernel, &values, HIDDEN);
         for (at, &value) in values.iter().enumerate() {
             let Affine { scale, offset } = codes.affine[at / HIDDEN];
             let error = f32::from(codes.codes[at]) * scale + offset - value;
@@ -77,10 +77,10 @@ fn codes_stand_for_their_values() {
             .zip(smoothing.iter().cycle())
             .map(|(value, factor)| value * factor)
             .collect();
-        let expected = quantised(kernel, &smoothed, HIDDEN);
-        let mut got = Quantised::default();
+        let expected = quantized(kernel, &smoothed, HIDDEN);
+        let mut got = Quantized::default();
         got.grow(3, HIDDEN);
-        kernel.quantise(
+        kernel.quantize(
             Rows {
                 values: &values,
                 stride: HIDDEN,
@@ -179,7 +179,7 @@ fn a_linear_layer_is_the_sum_of_its_products() {
             let mut values = Numbers(3).take(rows * inputs);
             values[..inputs].fill(1.0);
             values[0] = 0.0;
-            let input = quantised(kernel, &values, inputs);
+            let input = quantized(kernel, &values, inputs);
             let stride = 2 * PANEL + 16;
             let mut out = vec![f32::NAN; rows * stride];
             kernel.linear(
@@ -255,7 +255,7 @@ fn a_row_does_not_depend_on_the_rows_around_it() {
         let random = Random::new(HIDDEN, PANEL);
         let values = Numbers(4).take(14 * HIDDEN);
         let run = |first: usize, rows: usize| {
-            let input = quantised(kernel, &values[first * HIDDEN..][..rows * HIDDEN], HIDDEN);
+            let input = quantized(kernel, &values[first * HIDDEN..][..rows * HIDDEN], HIDDEN);
             let mut out = vec![0.0; rows * PANEL];
             let target = RowsMut {
                 values: &mut out,
@@ -283,7 +283,7 @@ fn a_row_does_not_depend_on_the_rows_around_it() {
 }
 
 #[test]
-fn a_normalised_row_has_mean_zero_and_variance_one() {
+fn a_normalized_row_has_mean_zero_and_variance_one() {
     fn check(kernel: &impl Arithmetic) {
         let mut numbers = Numbers(5);
         let (x, residual) = (numbers.take(2 * HIDDEN), numbers.take(2 * HIDDEN));
@@ -316,7 +316,7 @@ fn a_normalised_row_has_mean_zero_and_variance_one() {
 /// Attention in f64.
 fn attention(heads: &[f32], tokens: usize, width: usize) -> Vec<f64> {
     let part = |token: usize, part: usize| {
-        heads[token * TOGETHER_WIDTH + part * PANEL..][..width]
+        heads[token * QKV_WIDTH + part * PANEL..][..width]
             .iter()
             .map(|&x| f64::from(x))
     };
@@ -347,10 +347,10 @@ fn attention_mixes_the_values_by_softmax() {
     fn check(kernel: &impl Arithmetic) {
         for width in HEAD_WIDTHS {
             // One space for all, the longest first: what a text leaves behind must not show in the next.
-            let mut space = HeadSpace::new(width, POSITIONS);
+            let mut space = HeadWorkspace::new(width, POSITIONS);
             for tokens in [POSITIONS, 1, 2, 15, 16, 17, 33, 100] {
                 let heads: Vec<f32> = Numbers(6)
-                    .take(tokens * TOGETHER_WIDTH)
+                    .take(tokens * QKV_WIDTH)
                     .iter()
                     .map(|value| value * 2.0)
                     .collect();
@@ -361,7 +361,7 @@ fn attention_mixes_the_values_by_softmax() {
                 };
                 let rows = Rows {
                     values: &heads,
-                    stride: TOGETHER_WIDTH,
+                    stride: QKV_WIDTH,
                 };
                 kernel.attend(rows, tokens, &mut space, target);
                 for (at, expected) in attention(&heads, tokens, width).into_iter().enumerate() {
@@ -383,8 +383,8 @@ fn attention_mixes_the_values_by_softmax() {
 fn equal_weights_are_not_rounded_to_the_same_side() {
     fn check(kernel: &impl Arithmetic) {
         let tokens = POSITIONS;
-        let mut heads = vec![0.0; tokens * TOGETHER_WIDTH];
-        for (token, row) in heads.chunks_exact_mut(TOGETHER_WIDTH).enumerate() {
+        let mut heads = vec![0.0; tokens * QKV_WIDTH];
+        for (token, row) in heads.chunks_exact_mut(QKV_WIDTH).enumerate() {
             row[0] = 5.0;
             row[PANEL] = if token == 0 { 5.0 } else { 0.0 };
             row[2 * PANEL..2 * PANEL + HEAD].fill(if token == 0 { 0.0 } else { 1.0 });
@@ -397,10 +397,10 @@ fn equal_weights_are_not_rounded_to_the_same_side() {
         kernel.attend(
             Rows {
                 values: &heads,
-                stride: TOGETHER_WIDTH,
+                stride: QKV_WIDTH,
             },
             tokens,
-            &mut HeadSpace::new(HEAD, POSITIONS),
+            &mut HeadWorkspace::new(HEAD, POSITIONS),
             target,
         );
         let expected = attention(&heads, tokens, HEAD)[0];
@@ -416,6 +416,6 @@ fn equal_weights_are_not_rounded_to_the_same_side() {
 #[test]
 fn the_fastest_kernel_is_the_first_that_is_available() {
     let available = Kernel::available();
-    assert_eq!(available[0], Selected::fastest().kernel());
+    assert_eq!(available[0], DetectedKernel::fastest().kernel());
     assert_eq!(available.last(), Some(&Kernel::Portable));
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::portable::{Instructions, finish};
-use super::{Activation, Affine, Quantised, RowsMut, check_sizes};
+use super::{Activation, Affine, Quantized, RowsMut, check_sizes};
 use crate::encoder::aligned::AlignedVec;
 use crate::encoder::format::{GROUP, PANEL};
 use crate::encoder::weights::Linear;
@@ -42,7 +42,7 @@ const TILE: usize = 6;
 pub(super) unsafe fn linear<P: Products<OUTPUTS>, const OUTPUTS: usize>(
     layer: &Linear<'_>,
     panels: Range<usize>,
-    input: &Quantised,
+    input: &Quantized,
     count: usize,
     activation: Activation,
     out: RowsMut<'_>,

@@ -7,9 +7,9 @@
 
 use std::arch::x86_64::*;
 
-use super::{LANES, exp2, quantise_row};
+use super::{LANES, exp2, quantize_row};
 use crate::encoder::format::{GROUP, PANEL};
-use crate::encoder::kernels::{Affine, HeadSpace, KEY_BLOCK, QUERIES, Rows, RowsMut};
+use crate::encoder::kernels::{Affine, HeadWorkspace, KEY_BLOCK, QUERIES, Rows, RowsMut};
 
 /// # Safety
 /// The processor must have the instructions, and all slices the sizes that `Avx512Vnni::attend` checks.
@@ -17,13 +17,13 @@ use crate::encoder::kernels::{Affine, HeadSpace, KEY_BLOCK, QUERIES, Rows, RowsM
 pub(super) unsafe fn attend<const HEAD: usize, const VECTORS: usize>(
     heads: Rows<'_>,
     tokens: usize,
-    space: &mut HeadSpace,
+    space: &mut HeadWorkspace,
     context: RowsMut<'_>,
 ) {
     let padded = tokens.next_multiple_of(KEY_BLOCK);
     // SAFETY: `tokens` rows exist, and the space is made for the longest text.
     unsafe {
-        quantise_queries::<HEAD>(heads, tokens, space);
+        quantize_queries::<HEAD>(heads, tokens, space);
         pack_keys::<HEAD, VECTORS>(heads, tokens, padded, space);
         let value_scales = pack_values::<HEAD, VECTORS>(heads, tokens, padded, space);
         for first in (0..tokens).step_by(QUERIES) {
@@ -47,13 +47,13 @@ pub(super) unsafe fn attend<const HEAD: usize, const VECTORS: usize>(
 /// Queries to unsigned codes, with what softmax needs in their scale: 1/√width, and base two instead of e.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 #[inline]
-unsafe fn quantise_queries<const HEAD: usize>(heads: Rows<'_>, tokens: usize, space: &mut HeadSpace) {
+unsafe fn quantize_queries<const HEAD: usize>(heads: Rows<'_>, tokens: usize, space: &mut HeadWorkspace) {
     let factor = std::f32::consts::LOG2_E / (HEAD as f32).sqrt();
     for (token, affine) in space.query_codes.affine[..tokens].iter_mut().enumerate() {
         // SAFETY: the row exists, and the codes are made for the longest text.
         let Affine { scale, offset } = unsafe {
             let codes = space.query_codes.codes.as_mut_ptr().add(token * HEAD);
-            quantise_row(
+            quantize_row(
                 heads.values.as_ptr().add(token * heads.stride),
                 &[1.0; HEAD],
                 codes,
@@ -75,7 +75,7 @@ unsafe fn pack_keys<const HEAD: usize, const VECTORS: usize>(
     heads: Rows<'_>,
     tokens: usize,
     padded: usize,
-    space: &mut HeadSpace,
+    space: &mut HeadWorkspace,
 ) {
     let (scales, sums) = space.keys.split_at_mut(padded);
     scales[tokens..].fill(0.0);
@@ -116,7 +116,7 @@ unsafe fn pack_values<const HEAD: usize, const VECTORS: usize>(
     heads: Rows<'_>,
     tokens: usize,
     padded: usize,
-    space: &mut HeadSpace,
+    space: &mut HeadWorkspace,
 ) -> [__m512; VECTORS] {
     let value = |token: usize, vector: usize| {
         // SAFETY: callers below ask for tokens that exist.
@@ -167,7 +167,7 @@ unsafe fn score<const HEAD: usize, const VECTORS: usize>(
     first: usize,
     tokens: usize,
     padded: usize,
-    space: &mut HeadSpace,
+    space: &mut HeadWorkspace,
 ) -> [__m512; QUERIES] {
     let mut highest = [_mm512_set1_ps(f32::MIN); QUERIES];
     let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
@@ -224,7 +224,7 @@ const HIGHEST_CODE: f32 = 254.0;
 /// text that repeats a word, would all be wrong in the same direction: the cosine to f32 was 0.984 for such a text.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 #[inline]
-unsafe fn soften(padded: usize, highest: &[__m512; QUERIES], space: &mut HeadSpace) -> [f32; QUERIES] {
+unsafe fn soften(padded: usize, highest: &[__m512; QUERIES], space: &mut HeadWorkspace) -> [f32; QUERIES] {
     let mut inverses = [0.0; QUERIES];
     for (query, inverse) in inverses.iter_mut().enumerate() {
         let highest = _mm512_set1_ps(_mm512_reduce_max_ps(highest[query]));
@@ -257,7 +257,7 @@ unsafe fn soften(padded: usize, highest: &[__m512; QUERIES], space: &mut HeadSpa
 #[inline]
 unsafe fn mix<const HEAD: usize, const VECTORS: usize>(
     padded: usize,
-    space: &HeadSpace,
+    space: &HeadWorkspace,
 ) -> [[__m512i; VECTORS]; QUERIES] {
     // Two vectors of each query at a time: the sums of more would not fit in the registers.
     const PAIR: usize = 2;

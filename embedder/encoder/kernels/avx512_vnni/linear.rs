@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::{LANES, exp2};
 use crate::encoder::format::{GROUP, PANEL};
-use crate::encoder::kernels::{Affine, Quantised, RowsMut};
+use crate::encoder::kernels::{Affine, Quantized, RowsMut};
 use crate::encoder::weights::Linear;
 
 /// Rows of a full tile.
@@ -22,7 +22,7 @@ const VECTORS: usize = PANEL / LANES;
 pub(super) unsafe fn panels<const GELU: bool>(
     layer: &Linear<'_>,
     panels: Range<usize>,
-    input: &Quantised,
+    input: &Quantized,
     count: usize,
     out: RowsMut<'_>,
 ) {
@@ -58,7 +58,7 @@ pub(super) unsafe fn panels<const GELU: bool>(
 unsafe fn tile<const ROWS: usize, const GELU: bool>(
     layer: &Linear<'_>,
     panel: usize,
-    input: &Quantised,
+    input: &Quantized,
     row: usize,
     target: *mut f32,
     stride: usize,

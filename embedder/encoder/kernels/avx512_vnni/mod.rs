@@ -10,7 +10,7 @@ mod linear;
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::{Activation, Affine, Arithmetic, HeadSpace, Quantised, Rows, RowsMut, check_sizes};
+use super::{Activation, Affine, Arithmetic, HeadWorkspace, Quantized, Rows, RowsMut, check_sizes};
 use crate::encoder::format::PANEL;
 use crate::encoder::weights::{Linear, Norm};
 
@@ -33,14 +33,14 @@ impl Avx512Vnni {
 }
 
 impl Arithmetic for Avx512Vnni {
-    fn quantise(&self, rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mut Quantised) {
+    fn quantize(&self, rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mut Quantized) {
         let width = smoothing.len();
         assert!(width > 0 && width.is_multiple_of(LANES) && out.codes.len() >= count * width);
         for (row, affine) in out.affine[..count].iter_mut().enumerate() {
             let values = &rows.values[row * rows.stride..][..width];
             let codes = &mut out.codes[row * width..][..width];
             // SAFETY: `self` proves the instructions; all slices hold `width` elements, a multiple of the lanes.
-            *affine = unsafe { quantise_row(values.as_ptr(), smoothing, codes.as_mut_ptr()) };
+            *affine = unsafe { quantize_row(values.as_ptr(), smoothing, codes.as_mut_ptr()) };
         }
     }
 
@@ -48,7 +48,7 @@ impl Arithmetic for Avx512Vnni {
         &self,
         layer: &Linear<'_>,
         panels: Range<usize>,
-        input: &Quantised,
+        input: &Quantized,
         count: usize,
         activation: Activation,
         out: RowsMut<'_>,
@@ -75,7 +75,7 @@ impl Arithmetic for Avx512Vnni {
         }
     }
 
-    fn attend(&self, heads: Rows<'_>, tokens: usize, space: &mut HeadSpace, context: RowsMut<'_>) {
+    fn attend(&self, heads: Rows<'_>, tokens: usize, space: &mut HeadWorkspace, context: RowsMut<'_>) {
         if tokens == 0 {
             return;
         }
@@ -94,13 +94,13 @@ impl Arithmetic for Avx512Vnni {
     }
 }
 
-/// Quantises one row of smoothed values.
+/// Quantizes one row of smoothed values.
 ///
 /// # Safety
 /// `values` and `codes` must be good for as many elements as `smoothing` has, a positive multiple of 16.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 #[inline]
-unsafe fn quantise_row(values: *const f32, smoothing: &[f32], codes: *mut u8) -> Affine {
+unsafe fn quantize_row(values: *const f32, smoothing: &[f32], codes: *mut u8) -> Affine {
     let width = smoothing.len();
     // SAFETY: every offset is under the width, as the caller promises.
     unsafe {
@@ -128,7 +128,7 @@ unsafe fn quantise_row(values: *const f32, smoothing: &[f32], codes: *mut u8) ->
     }
 }
 
-/// Layer normalisation of one row (Ba et al., 2016, <https://arxiv.org/abs/1607.06450>).
+/// Layer normalization of one row (Ba et al., 2016, <https://arxiv.org/abs/1607.06450>).
 ///
 /// # Safety
 /// All slices must be equally long, a positive multiple of 16.

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use super::portable::{self, Instructions};
 use super::tiles;
-use super::{Activation, Arithmetic, HeadSpace, Quantised, Rows, RowsMut};
+use super::{Activation, Arithmetic, HeadWorkspace, Quantized, Rows, RowsMut};
 use crate::encoder::weights::{Linear, Norm};
 
 /// What is taken from an unsigned code to make it signed.
@@ -49,15 +49,15 @@ macro_rules! arithmetic {
         }
 
         impl Arithmetic for $kernel {
-            fn quantise(&self, rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mut Quantised) {
-                portable::quantise(rows, count, smoothing, out);
+            fn quantize(&self, rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mut Quantized) {
+                portable::quantize(rows, count, smoothing, out);
             }
 
             fn linear(
                 &self,
                 layer: &Linear<'_>,
                 panels: Range<usize>,
-                input: &Quantised,
+                input: &Quantized,
                 count: usize,
                 activation: Activation,
                 out: RowsMut<'_>,
@@ -70,7 +70,13 @@ macro_rules! arithmetic {
                 portable::add_and_norm::<$kernel>(x, residual, norm);
             }
 
-            fn attend(&self, heads: Rows<'_>, tokens: usize, space: &mut HeadSpace, context: RowsMut<'_>) {
+            fn attend(
+                &self,
+                heads: Rows<'_>,
+                tokens: usize,
+                space: &mut HeadWorkspace,
+                context: RowsMut<'_>,
+            ) {
                 portable::attend::<$kernel>(heads, tokens, space, context);
             }
         }

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use super::Avx2;
 use crate::encoder::format::PANEL;
 use crate::encoder::kernels::portable::soften;
-use crate::encoder::kernels::{HeadSpace, QUERIES, Rows, RowsMut};
+use crate::encoder::kernels::{HeadWorkspace, QUERIES, Rows, RowsMut};
 use crate::encoder::shape::MAX_HEAD;
 
 /// Lanes of f32 in a vector.
@@ -25,7 +25,7 @@ const _: () = assert!(SCORED <= QUERIES && SCORED.is_multiple_of(MIXED));
 type Coordinates = [f32; SCORED];
 
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn attend(heads: Rows<'_>, tokens: usize, space: &mut HeadSpace, context: RowsMut<'_>) {
+pub(super) fn attend(heads: Rows<'_>, tokens: usize, space: &mut HeadWorkspace, context: RowsMut<'_>) {
     let width = space.width;
     assert!(tokens > 0 && tokens <= space.tokens);
     assert!(heads.values.len() >= (tokens - 1) * heads.stride + 2 * PANEL + width);

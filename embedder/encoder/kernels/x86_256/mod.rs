@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::portable::{self, Instructions};
 use super::tiles::{self, Products};
-use super::{Activation, Arithmetic, HeadSpace, Quantised, Rows, RowsMut};
+use super::{Activation, Arithmetic, HeadWorkspace, Quantized, Rows, RowsMut};
 use crate::encoder::weights::{Linear, Norm};
 
 /// Proof that the processor has AVX2 and FMA.
@@ -54,8 +54,8 @@ impl Instructions for AvxVnni {
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn quantise(rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mut Quantised) {
-    portable::quantise(rows, count, smoothing, out);
+fn quantize(rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mut Quantized) {
+    portable::quantize(rows, count, smoothing, out);
 }
 
 #[target_feature(enable = "avx2,fma")]
@@ -69,7 +69,7 @@ fn add_and_norm(x: &mut [f32], residual: &[f32], norm: &Norm<'_>) {
 unsafe fn linear<P: Products<OUTPUTS>, const OUTPUTS: usize>(
     layer: &Linear<'_>,
     panels: Range<usize>,
-    input: &Quantised,
+    input: &Quantized,
     count: usize,
     activation: Activation,
     out: RowsMut<'_>,
@@ -82,16 +82,16 @@ unsafe fn linear<P: Products<OUTPUTS>, const OUTPUTS: usize>(
 macro_rules! arithmetic {
     ($kernel:ty) => {
         impl Arithmetic for $kernel {
-            fn quantise(&self, rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mut Quantised) {
+            fn quantize(&self, rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mut Quantized) {
                 // SAFETY: `self` proves the instructions.
-                unsafe { quantise(rows, count, smoothing, out) }
+                unsafe { quantize(rows, count, smoothing, out) }
             }
 
             fn linear(
                 &self,
                 layer: &Linear<'_>,
                 panels: Range<usize>,
-                input: &Quantised,
+                input: &Quantized,
                 count: usize,
                 activation: Activation,
                 out: RowsMut<'_>,
@@ -105,7 +105,13 @@ macro_rules! arithmetic {
                 unsafe { add_and_norm(x, residual, norm) }
             }
 
-            fn attend(&self, heads: Rows<'_>, tokens: usize, space: &mut HeadSpace, context: RowsMut<'_>) {
+            fn attend(
+                &self,
+                heads: Rows<'_>,
+                tokens: usize,
+                space: &mut HeadWorkspace,
+                context: RowsMut<'_>,
+            ) {
                 // SAFETY: `self` proves the instructions.
                 unsafe { attention::attend(heads, tokens, space, context) }
             }

@@ -1,4 +1,4 @@
-//! Tokenizers as models publish them, in a `tokenizer.json`, computed by the `tokenizers` crate.
+//! Tokenizers published as `tokenizer.json`, run by the `tokenizers` crate.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -8,83 +8,88 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::word_piece::{LONGEST_WORD, WordPiece};
+use super::word_piece::{MAX_WORD_LENGTH, WordPiece};
 use crate::error::EmbedError;
 
-/// A long text is divided into parts of about so many bytes, each at a white space: the crate keeps some hundred bytes for every token.
-const PART: usize = 1 << 16;
+/// Long texts are tokenized in parts of about this many bytes, cut at white space. The crate allocates some hundred bytes per token.
+const PART_LENGTH: usize = 1 << 16;
 
-/// A tokenizer of any kind.
-pub(super) struct Published {
+/// A tokenizer of any kind that the `tokenizers` crate supports.
+pub(super) struct JsonTokenizer {
     tokenizer: tokenizers::Tokenizer,
-    /// Tokens that no text has, and the one that stands for them where a text has their characters.
+    /// Special tokens. If one is spelled out in a text, `unknown` replaces it.
     special: HashSet<u32>,
     unknown: u32,
 }
 
-impl Published {
-    /// Reads the file; with the tokens that the model sees before and after every text.
+impl JsonTokenizer {
+    /// Parses the file. Also returns the special tokens before and after every text.
     pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<(Self, Vec<u32>, Vec<u32>), EmbedError> {
         let unusable = |reason: String| EmbedError::unusable(path, reason);
-        let mut tokenizer = contained(|| tokenizers::Tokenizer::from_bytes(bytes)).map_err(|error| {
+        let mut tokenizer = catch_panic(|| tokenizers::Tokenizer::from_bytes(bytes)).map_err(|error| {
             unusable(format!(
-                "is not a tokenizer that can be read ({error}): get the model again"
+                "is not a valid tokenizer ({error}): download the model again"
             ))
         })?;
         tokenizer
             .with_truncation(None)
             .map_err(|error| unusable(format!("cannot be used: {error}")))?;
         tokenizer.with_padding(None);
-        // The characters of a special token in a text are text.
+        // Special tokens spelled out in a text are plain text.
         tokenizer.set_encode_special_tokens(true);
-        let encode = |text, special| {
-            let ids = contained(|| tokenizer.encode_fast(text, special));
-            ids.map(|encoding| encoding.get_ids().to_vec())
-                .map_err(|error| unusable(format!("cannot divide every text ({error}): get the model again")))
+        let encode = |text, add_special| {
+            let encoding = catch_panic(|| tokenizer.encode_fast(text, add_special));
+            encoding
+                .map(|encoding| encoding.get_ids().to_vec())
+                .map_err(|error| {
+                    unusable(format!(
+                        "cannot tokenize every text ({error}): download the model again"
+                    ))
+                })
         };
-        // Some lack the token for what they do not know, and fail on that only.
-        let of_unknown = encode("\u{10fffd} \u{1f980}", false)?;
-        let (alone, within) = (encode("a", false)?, encode("a", true)?);
-        let at = within
-            .windows(alone.len().max(1))
-            .position(|part| part == alone)
+        // Unknown characters show whether the tokenizer has a token for them; if not, encoding fails.
+        let unknown_ids = encode("\u{10fffd} \u{1f980}", false)?;
+        let (bare, wrapped) = (encode("a", false)?, encode("a", true)?);
+        let at = wrapped
+            .windows(bare.len().max(1))
+            .position(|window| window == bare)
             .ok_or_else(|| {
-                unusable("does not put special tokens around a text: only such models can be used".into())
+                unusable("does not put special tokens around a text: such models are not supported".into())
             })?;
-        let (start, end) = (within[..at].to_vec(), within[at + alone.len()..].to_vec());
+        let (start, end) = (wrapped[..at].to_vec(), wrapped[at + bare.len()..].to_vec());
         if start.is_empty() {
             return Err(unusable(
-                "puts no special token before a text: only such models can be used".into(),
+                "puts no special token before a text: such models are not supported".into(),
             ));
         }
         let unknown = ["<unk>", "[UNK]"]
             .iter()
             .find_map(|name| tokenizer.token_to_id(name));
-        let unknown = unknown.or(of_unknown.last().copied()).unwrap_or_default();
+        let unknown = unknown.or(unknown_ids.last().copied()).unwrap_or_default();
         let added = tokenizer.get_added_tokens_decoder();
         let special = added.iter().filter(|(_, token)| token.special).map(|(id, _)| *id);
         let special = special
             .chain(start.iter().chain(&end).copied())
             .filter(|id| *id != unknown)
             .collect();
-        let published = Self {
+        let json_tokenizer = Self {
             tokenizer,
             special,
             unknown,
         };
-        let vocabulary = published.vocabulary();
-        // The post-processor brings ids of its own, which nothing has compared with the vocabulary yet.
-        let mut around = start.iter().chain(&end);
-        if let Some(id) = around.find(|id| **id as usize >= vocabulary) {
+        let size = json_tokenizer.vocabulary_size();
+        // The post-processor has its own copy of these ids, which the crate does not check against the vocabulary.
+        let mut boundary = start.iter().chain(&end);
+        if let Some(id) = boundary.find(|id| **id as usize >= size) {
             return Err(unusable(format!(
-                "puts the token {id} around a text, which its vocabulary of {vocabulary} does not have: get the model again"
+                "puts the token {id} around a text, but its vocabulary has only {size} tokens: download the model again"
             )));
         }
-        Ok((published, start, end))
+        Ok((json_tokenizer, start, end))
     }
 
-    /// One more than the highest id.
-    pub(super) fn vocabulary(&self) -> usize {
+    /// The highest token id plus one.
+    pub(super) fn vocabulary_size(&self) -> usize {
         let highest = self.tokenizer.get_vocab(true).into_values().max();
         highest.map_or(0, |id| id as usize + 1)
     }
@@ -93,15 +98,15 @@ impl Published {
         let mut ids = Vec::new();
         for part in parts(text) {
             let part = &text[part];
-            if let Ok(encoding) = contained(|| self.tokenizer.encode_fast(part, false)) {
-                // Some vocabularies have the special tokens among the pieces of words.
-                let plain = encoding
-                    .get_ids()
-                    .iter()
-                    .map(|id| match self.special.contains(id) {
-                        true => self.unknown,
-                        false => *id,
-                    });
+            if let Ok(encoding) = catch_panic(|| self.tokenizer.encode_fast(part, false)) {
+                // Some vocabularies have the special tokens as ordinary pieces too.
+                let plain = encoding.get_ids().iter().map(|id| {
+                    if self.special.contains(id) {
+                        self.unknown
+                    } else {
+                        *id
+                    }
+                });
                 ids.extend(plain);
             } else {
                 ids.extend(words(part).map(|_| self.unknown));
@@ -114,7 +119,7 @@ impl Published {
         let mut spans = Vec::new();
         let mut last = 0;
         for part in parts(text) {
-            let Ok(encoding) = contained(|| self.tokenizer.encode(&text[part.clone()], false)) else {
+            let Ok(encoding) = catch_panic(|| self.tokenizer.encode(&text[part.clone()], false)) else {
                 spans.extend(
                     words(&text[part.clone()]).map(|word| part.start + word.start..part.start + word.end),
                 );
@@ -132,19 +137,21 @@ impl Published {
     }
 }
 
-impl fmt::Debug for Published {
+impl fmt::Debug for JsonTokenizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Published").finish_non_exhaustive()
+        f.debug_struct("JsonTokenizer").finish_non_exhaustive()
     }
 }
 
-/// What the crate gives. Of a damaged file, such as one with a broken table of normalisation, it may panic, and on some texts only; it
-/// holds no state that would be left half done.
-fn contained<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::Result<T> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err("it is damaged".into()))
+/// Turns a panic of the `tokenizers` crate into an error.
+///
+/// The crate panics on some corrupt files, for example one with a broken normalization table, and then only for certain texts.
+/// Unwinding is safe because the crate has no state that could be left half changed.
+fn catch_panic<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::Result<T> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err("it is corrupt".into()))
 }
 
-/// The words of a text that the tokenizer fails on: reading the file has shown that it divides others.
+/// Words of a text that the tokenizer fails on. Each becomes one unknown token, because other texts still tokenize.
 fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut end = 0;
     text.split_inclusive(char::is_whitespace).filter_map(move |word| {
@@ -155,22 +162,22 @@ fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// The parts of a text that are divided by themselves: all of a short one.
+/// The parts of a text that are tokenized separately. A short text is one part.
 fn parts(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
     std::iter::from_fn(move || {
         if start == text.len() {
             return None;
         }
-        let most = text.floor_char_boundary(start.saturating_add(PART));
-        let end = if most == text.len() {
-            most
+        let limit = text.floor_char_boundary(start.saturating_add(PART_LENGTH));
+        let end = if limit == text.len() {
+            limit
         } else {
-            // Before a white space, which tokenizers of this kind take as the beginning of a word.
-            text[start..most]
+            // The white space starts the next part, because these tokenizers attach it to the following word.
+            text[start..limit]
                 .rfind(char::is_whitespace)
                 .filter(|at| *at > 0)
-                .map_or(most, |at| start + at)
+                .map_or(limit, |at| start + at)
         };
         let part = start..end;
         start = end;
@@ -178,7 +185,7 @@ fn parts(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// The parts of a `tokenizer.json` that say whether it is the WordPiece of BERT.
+/// The parts of a `tokenizer.json` that show whether it is BERT's WordPiece.
 #[derive(Deserialize)]
 struct File<M> {
     model: M,
@@ -214,8 +221,9 @@ struct Model {
     vocab: HashMap<String, u32>,
 }
 
-/// Our own tokenizer, where the file describes just that: it is several times as fast and needs a tenth of the memory.
-pub(super) fn as_word_piece(bytes: &[u8]) -> Option<WordPiece> {
+/// Our own tokenizer, if the file describes exactly BERT's WordPiece. It is several times as fast as the crate and needs a tenth of
+/// the memory.
+pub(super) fn parse_word_piece(bytes: &[u8]) -> Option<WordPiece> {
     let kind: File<ModelKind> = serde_json::from_slice(bytes).ok()?;
     if kind.model.r#type.as_deref() != Some("WordPiece") {
         return None;
@@ -224,15 +232,15 @@ pub(super) fn as_word_piece(bytes: &[u8]) -> Option<WordPiece> {
     let model = file.model;
     let normalizer = file.normalizer?;
     let uncased = normalizer.lowercase?;
-    let same_text = normalizer.r#type == "BertNormalizer"
+    let same_normalization = normalizer.r#type == "BertNormalizer"
         && normalizer.clean_text == Some(true)
         && normalizer.handle_chinese_chars == Some(true)
         && normalizer.strip_accents.is_none_or(|strip| strip == uncased)
         && file.pre_tokenizer?.r#type == "BertPreTokenizer";
     let same_model = model.unk_token == "[UNK]"
         && model.continuing_subword_prefix == "##"
-        && model.max_input_chars_per_word == LONGEST_WORD;
-    if !same_text || !same_model || !is_of_bert(&file.post_processor?) {
+        && model.max_input_chars_per_word == MAX_WORD_LENGTH;
+    if !same_normalization || !same_model || !has_bert_boundary_tokens(&file.post_processor?) {
         return None;
     }
     let mut pieces = vec![""; model.vocab.len()];
@@ -246,8 +254,8 @@ pub(super) fn as_word_piece(bytes: &[u8]) -> Option<WordPiece> {
     WordPiece::new(pieces.join("\n").into(), uncased).ok()
 }
 
-/// Whether one text comes between `[CLS]` and `[SEP]`.
-fn is_of_bert(post_processor: &serde_json::Value) -> bool {
+/// Whether a single text is put between `[CLS]` and `[SEP]`.
+fn has_bert_boundary_tokens(post_processor: &serde_json::Value) -> bool {
     match post_processor["type"].as_str() {
         Some("BertProcessing") => post_processor["cls"][0] == "[CLS]" && post_processor["sep"][0] == "[SEP]",
         Some("TemplateProcessing") => {

@@ -1,4 +1,4 @@
-//! The files that a graph is computed with.
+//! The files of an ONNX model: graph, weights, tokenizer and settings.
 
 use std::path::{Path, PathBuf};
 
@@ -7,34 +7,35 @@ use serde::Deserialize;
 
 use crate::error::EmbedError;
 
-/// Names of a file of weights beside `model.onnx`.
-const WEIGHTS: [&str; 2] = ["model.onnx_data", "model.onnx.data"];
+/// File names of weights stored outside `model.onnx`.
+const EXTERNAL_WEIGHTS: [&str; 2] = ["model.onnx_data", "model.onnx.data"];
 
-/// Tokens of the longest text, where neither the model nor a setting says less or more.
-const USUAL_TOKENS: usize = 512;
+/// Token limit if the model's files have none.
+const DEFAULT_MAX_TOKENS: usize = 512;
 
-/// Where the files of a model are.
+/// Paths of a model's files.
 pub(super) struct Graph {
     pub(super) dir: PathBuf,
     pub(super) model: PathBuf,
+    /// Files of external weights.
     pub(super) weights: Vec<PathBuf>,
 }
 
-/// Their contents.
+/// Contents of a model's files.
 pub(super) struct Contents {
     pub(super) graph: Vec<u8>,
-    /// Weights beside the graph, by the names that it has for them.
+    /// External weights, by the file names that the graph refers to.
     pub(super) weights: Vec<(String, Vec<u8>)>,
     pub(super) settings: Settings,
 }
 
-/// What is not the graph.
+/// Tokenizer and token limits of a model.
 pub(super) struct Settings {
     pub(super) tokenizer: TokenizerFiles,
-    /// Most tokens that a text may have.
+    /// Most tokens that the model can read.
     pub(super) limit: usize,
-    /// Tokens of the longest text, unless a setting says otherwise.
-    pub(super) usual: usize,
+    /// Token limit unless the caller sets another one.
+    pub(super) default_max_tokens: usize,
 }
 
 #[derive(Deserialize)]
@@ -45,7 +46,7 @@ struct Config {
 
 #[derive(Deserialize)]
 struct TokenizerConfig {
-    // Where there is no limit, a number that only a float can be.
+    // A float, because models without a limit have 10³⁰ here.
     model_max_length: Option<f64>,
 }
 
@@ -55,8 +56,8 @@ struct SentenceBert {
 }
 
 impl Graph {
-    /// The graph of a folder.
-    pub(super) fn of(dir: &Path) -> Result<Self, EmbedError> {
+    /// The graph in a folder.
+    pub(super) fn in_folder(dir: &Path) -> Result<Self, EmbedError> {
         let model = dir.join("model.onnx");
         if !model.is_file() {
             return Err(EmbedError::unusable(
@@ -64,17 +65,17 @@ impl Graph {
                 "has no model.onnx: name the folder that holds model.onnx, tokenizer.json, config.json and tokenizer_config.json",
             ));
         }
-        let beside = WEIGHTS.iter().map(|name| dir.join(name));
+        let external = EXTERNAL_WEIGHTS.iter().map(|name| dir.join(name));
         Ok(Self {
             dir: dir.to_owned(),
             model,
-            weights: beside.filter(|path| path.is_file()).collect(),
+            weights: external.filter(|path| path.is_file()).collect(),
         })
     }
 
-    /// Reads all of it.
+    /// Reads all files.
     pub(super) fn read(&self) -> Result<Contents, EmbedError> {
-        let settings = self.settings()?;
+        let settings = self.read_settings()?;
         let weights = self.weights.iter().map(|path| {
             let name = path.file_name().unwrap_or_default();
             Ok((name.to_string_lossy().into_owned(), read(path)?))
@@ -86,8 +87,8 @@ impl Graph {
         })
     }
 
-    /// Reads the tokenizer, and how long a text may be.
-    pub(super) fn settings(&self) -> Result<Settings, EmbedError> {
+    /// Reads the tokenizer and the token limits.
+    pub(super) fn read_settings(&self) -> Result<Settings, EmbedError> {
         let config_path = self.dir.join("config.json");
         let config_file = read(&config_path)?;
         let config: Config = json(&config_path, &config_file)?;
@@ -96,10 +97,10 @@ impl Graph {
         let tokenizer_config: TokenizerConfig = json(&tokenizer_config_path, &tokenizer_config_file)?;
         let special_tokens_map_file = match self.dir.join("special_tokens_map.json") {
             path if path.is_file() => read(&path)?,
-            // Newer models have it all in tokenizer.json.
+            // Newer models have the special tokens only in tokenizer.json.
             _ => b"{}".to_vec(),
         };
-        let said = match self.dir.join("sentence_bert_config.json") {
+        let max_seq_length = match self.dir.join("sentence_bert_config.json") {
             path if path.is_file() => json::<SentenceBert>(&path, &read(&path)?)?.max_seq_length,
             _ => None,
         };
@@ -112,34 +113,35 @@ impl Graph {
                 tokenizer_config_file,
             },
             limit,
-            usual: said.unwrap_or(USUAL_TOKENS).min(limit),
+            default_max_tokens: max_seq_length.unwrap_or(DEFAULT_MAX_TOKENS).min(limit),
         })
     }
 }
 
+/// The lower of the model's position count and the tokenizer's limit.
 fn limit(config: &Config, tokenizer: &TokenizerConfig) -> usize {
     let kind = config.model_type.as_deref().unwrap_or_default();
-    // Its first positions are those of padding.
-    let unused = if kind.contains("roberta") || kind == "mpnet" {
+    // RoBERTa and MPNet reserve their first positions for padding.
+    let reserved = if kind.contains("roberta") || kind == "mpnet" {
         2
     } else {
         0
     };
     let positions = config
         .max_position_embeddings
-        .map_or(usize::MAX, |positions| positions.saturating_sub(unused));
-    // The conversion ends at the largest number there is.
-    let said = tokenizer
+        .map_or(usize::MAX, |positions| positions.saturating_sub(reserved));
+    // The cast from float saturates.
+    let max_length = tokenizer
         .model_max_length
         .map_or(usize::MAX, |length| length as usize);
-    positions.min(said)
+    positions.min(max_length)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, EmbedError> {
     fs_err::read(path).map_err(|error| {
         EmbedError::unusable(
             path,
-            format!("cannot be read ({}): get the whole model", error.kind()),
+            format!("cannot be read ({}): download the complete model", error.kind()),
         )
     })
 }
@@ -148,7 +150,7 @@ fn json<'a, T: Deserialize<'a>>(path: &Path, bytes: &'a [u8]) -> Result<T, Embed
     serde_json::from_slice(bytes).map_err(|error| {
         EmbedError::unusable(
             path,
-            format!("cannot be understood ({error}): get the model again"),
+            format!("cannot be parsed ({error}): download the model again"),
         )
     })
 }
@@ -158,8 +160,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_as_long_as_positions_and_tokenizer_both_allow() {
-        let of = |kind: &str, positions, length| {
+    fn the_token_limit_is_the_lower_of_positions_and_tokenizer_limit() {
+        let limit_of = |kind: &str, positions, length| {
             let config = Config {
                 model_type: Some(kind.to_owned()),
                 max_position_embeddings: positions,
@@ -171,15 +173,15 @@ mod tests {
                 },
             )
         };
-        assert_eq!(of("bert", Some(512), Some(256.0)), 256);
-        assert_eq!(of("bert", Some(512), Some(1e30)), 512);
-        assert_eq!(of("xlm-roberta", Some(514), None), 512);
-        assert_eq!(of("nomic_bert", None, Some(8192.0)), 8192);
+        assert_eq!(limit_of("bert", Some(512), Some(256.0)), 256);
+        assert_eq!(limit_of("bert", Some(512), Some(1e30)), 512);
+        assert_eq!(limit_of("xlm-roberta", Some(514), None), 512);
+        assert_eq!(limit_of("nomic_bert", None, Some(8192.0)), 8192);
     }
 
     #[test]
-    fn a_folder_without_a_graph_is_refused_by_name() {
-        let error = Graph::of(Path::new("/nonexistent"))
+    fn the_error_for_a_folder_without_a_graph_names_the_folder() {
+        let error = Graph::in_folder(Path::new("/nonexistent"))
             .err()
             .map(|error| error.to_string());
         assert!(error.is_some_and(|error| error.starts_with("/nonexistent has no model.onnx")));
