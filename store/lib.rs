@@ -45,4 +45,10 @@ pub use types::{
     Metadata, ModelIdentity, NewDocument, NewPassage, Passage, PassageId, PendingPassage, Reembedding, Seq,
     SourceRoot, Span, VectorIndex,
 };
-pub use vectors::BareVectors;
+
+/// The vector index without a catalog, for the crate in `bench/`. Not part of the public API.
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench {
+    pub use crate::vectors::StandaloneVectors;
+}

@@ -21,7 +21,7 @@ impl Store {
     pub fn lexical_is_damaged(self: &Arc<Store>, met_in: &Snapshot) {
         // Someone else has met it before.
         let Some(view) = &met_in.lexical else { return };
-        let damaged = view.segments();
+        let damaged = view.segment_ids();
         if !self.is_writer() {
             let mut publisher = self.publisher();
             publisher.lexical_is_damaged(damaged);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::catalog::{self, Catalog};
 use crate::documents::Documents;
 use crate::lexical::{Highlighter, LexicalView};
-use crate::vectors::{self, Accelerator, Vectors};
+use crate::vectors::{self, BackgroundGraph, Vectors};
 use crate::{
     Candidate, Counts, DocumentEntry, DocumentId, DocumentQuery, DocumentSet, Filter, Matching,
     ModelIdentity, Passage, PassageId, Span, StoreError, TermMatch,
@@ -21,7 +21,7 @@ pub struct Snapshot {
     /// There is a lexical index, and it is damaged.
     pub(crate) lexical_damaged: bool,
     pub(crate) vectors: Arc<Vectors>,
-    pub(crate) accelerator: Arc<Accelerator>,
+    pub(crate) accelerator: Arc<BackgroundGraph>,
     pub(crate) model: Arc<ModelIdentity>,
     pub(crate) embedded: u64,
 }
@@ -84,7 +84,7 @@ impl Snapshot {
             return Ok(Vec::new());
         };
         let documents = self.documents.searchable.len();
-        let found = view.asked(|view| view.search(text, matching, within, documents, limit))?;
+        let found = view.guard(|view| view.search(text, matching, within, documents, limit))?;
         Ok(self.ordered(found, limit))
     }
 
@@ -101,7 +101,7 @@ impl Snapshot {
         let Some(view) = &self.lexical else {
             return Ok(None);
         };
-        let Some(restriction) = view.asked(|view| view.restriction(text))? else {
+        let Some(restriction) = view.guard(|view| view.restriction(text))? else {
             return Ok(None);
         };
         let set = self
@@ -117,7 +117,7 @@ impl Snapshot {
     /// When the index cannot be read.
     pub fn lexical_ceiling(&self, text: &str) -> Result<f32, StoreError> {
         let view = self.lexical.as_ref();
-        view.map_or(Ok(0.0), |view| view.asked(|view| view.ceiling(text)))
+        view.map_or(Ok(0.0), |view| view.guard(|view| view.max_score(text)))
     }
 
     /// The `limit` nearest passages to `query`, a vector of length 1, by cosine, of documents `within`, or of all.
@@ -230,7 +230,7 @@ impl Snapshot {
         let Some(view) = &self.lexical else {
             return Ok(Vec::new());
         };
-        view.asked(|view| view.terms(query, passage, entry))
+        view.guard(|view| view.terms(query, passage, entry))
     }
 
     /// What marks the words of a question in texts, by the rules of the lexical index; nothing where there is none.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
 use crate::catalog::{self, Catalog};
-use crate::lexical::Lexical;
+use crate::lexical::LexicalIndex;
 use crate::lock::{self, Lock};
 use crate::publish::{Published, Publisher};
 use crate::{
@@ -96,7 +96,7 @@ impl Store {
             catalog.write(|transaction| catalog::interrupt_jobs(transaction))?;
         }
         let model = catalog.read(catalog::serving)?.unwrap_or(options.model);
-        let lexical = Lexical::open(&dir.join(LEXICAL))?;
+        let lexical = LexicalIndex::open(&dir.join(LEXICAL))?;
         let mut publisher = Publisher::new(dir, Arc::clone(&catalog), Some(lexical), model);
         publisher.recover()?;
         let published = Published::new(publisher.snapshot()?);

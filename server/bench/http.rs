@@ -1,4 +1,4 @@
-//! The server and its clients, for measuring what a search over HTTP takes.
+//! A server in this process and its clients, to measure searches over HTTP.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -16,20 +16,19 @@ use crate::http;
 use crate::instance::Instance;
 use crate::instance_handle::{InstanceHandle, InstanceState};
 
-/// A server of this process on a free port.
-pub struct Served {
-    /// Where it listens.
-    pub addr: SocketAddr,
+/// A server on a free port.
+pub struct Server {
+    addr: SocketAddr,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<anyhow::Result<()>>,
 }
 
-impl Served {
-    /// Serves `instance` until told to stop.
+impl Server {
+    /// Serves `instance` until [`Server::stop`].
     ///
     /// # Errors
-    /// When no port can be had.
-    pub fn start(instance: Arc<Instance>) -> anyhow::Result<Served> {
+    /// When no port can be bound.
+    pub fn start(instance: Arc<Instance>) -> anyhow::Result<Server> {
         let settings = ServerSettings::default();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let listener = runtime.block_on(TcpListener::bind((settings.addr.ip(), 0)))?;
@@ -38,40 +37,39 @@ impl Served {
         let thread = std::thread::spawn(move || {
             let (_opened, opening) = watch::channel(InstanceState::Open(instance));
             let instance = InstanceHandle::new(opening, settings.max_concurrent, settings.timeout());
-            // A sender that is gone says the same as one that has sent.
+            // A dropped sender stops the server too.
             let stopped = async { drop(stopped.await) };
             runtime.block_on(http::serve(listener, instance, &settings, stopped))?;
             Ok(())
         });
-        Ok(Served { addr, stop, thread })
+        Ok(Server { addr, stop, thread })
     }
 
-    /// Stops it.
+    /// Stops the server.
     ///
     /// # Errors
-    /// When it had failed.
+    /// When the server had failed.
     pub fn stop(self) -> anyhow::Result<()> {
-        // Should it be gone already, joining tells why.
+        // If the server has ended already, `join` returns its error.
         let _ = self.stop.send(());
         self.thread
             .join()
             .map_err(|_| anyhow::anyhow!("the server panicked"))?
     }
 
-    /// Asks `queries` by `clients` clients at once, each over one connection. How long each took, and how many a second were
-    /// answered.
+    /// Sends `queries` from `clients` concurrent clients, each over one connection. Returns latencies and requests per second.
     ///
     /// # Errors
     /// When a request is refused or fails.
-    pub fn ask(&self, queries: &[String], clients: usize) -> anyhow::Result<(Percentiles, f64)> {
+    pub fn measure(&self, queries: &[String], clients: usize) -> anyhow::Result<(Percentiles, f64)> {
         let started = Instant::now();
         let times = std::thread::scope(|scope| -> anyhow::Result<Vec<Duration>> {
-            let asking: Vec<_> = queries
+            let clients: Vec<_> = queries
                 .chunks(queries.len().div_ceil(clients.max(1)).max(1))
-                .map(|part| scope.spawn(move || Client::connect(self.addr)?.ask(part)))
+                .map(|part| scope.spawn(move || Client::connect(self.addr)?.measure(part)))
                 .collect();
             let mut times = Vec::new();
-            for client in asking {
+            for client in clients {
                 times.extend(
                     client
                         .join()
@@ -85,7 +83,7 @@ impl Served {
     }
 }
 
-/// One connection that is kept.
+/// A keep-alive connection.
 struct Client {
     addr: SocketAddr,
     stream: BufReader<TcpStream>,
@@ -101,7 +99,7 @@ impl Client {
         })
     }
 
-    fn ask(&mut self, queries: &[String]) -> anyhow::Result<Vec<Duration>> {
+    fn measure(&mut self, queries: &[String]) -> anyhow::Result<Vec<Duration>> {
         let mut times = Vec::with_capacity(queries.len());
         for query in queries {
             let started = Instant::now();
@@ -138,7 +136,7 @@ impl Client {
                 None => break,
             }
         }
-        let mut answer = vec![0; length.context("the server did not say how long its answer is")?];
+        let mut answer = vec![0; length.context("the response has no Content-Length")?];
         self.stream.read_exact(&mut answer)?;
         Ok(())
     }

@@ -9,29 +9,32 @@ use std::time::{Duration, Instant};
 
 use autorag_indexer::{Cancel, IndexOptions, Progress};
 use autorag_query::{Mode, Request};
-use autorag_store::{JobCause, SourceRoot, VectorIndex};
+use autorag_store::{JobCause, VectorIndex};
 
 use super::prose::Prose;
+use super::serve_command::IndexFolders;
 use super::timing::resident_mib;
 use crate::config::SearchSettings;
 use crate::config::{Environment, ModelSettings};
 use crate::instance::{Access, Instance, InstanceConfig};
 use crate::model::Models;
 
-/// How often the index is asked whether it answers yet.
-const POLL: Duration = Duration::from_millis(5);
-/// A word in every document that prose never makes.
+/// Interval between searches that check whether the files are searchable.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// A word that is in every document and that prose never makes.
 const BEACON: &str = "lighthousekeeper";
 
-/// What to index.
+/// Options of [`index`].
 pub struct IndexBench {
-    /// How many made-up Markdown files.
+    /// Number of Markdown files.
     pub files: usize,
-    /// Words in each.
+    /// Words per file.
     pub words: u64,
+    /// Whether the folder is kept after the run.
+    pub keep: bool,
 }
 
-/// Makes files in `folder`, indexes them, and indexes them again unchanged.
+/// Writes files to `folder`, indexes them, and runs again with nothing changed.
 ///
 /// # Errors
 /// When the files cannot be written or indexed, or `out` is closed.
@@ -41,17 +44,15 @@ pub fn index(
     options: IndexOptions,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let docs = folder.join("docs");
-    write_files(bench, &docs)?;
-    let sources = vec![SourceRoot {
-        name: None,
-        path: docs,
-    }];
+    let folders = IndexFolders::create(folder)?;
+    for source in &folders.sources {
+        write_files(bench, &source.path)?;
+    }
     let config = InstanceConfig {
-        sources,
-        data_dir: folder.join("index"),
+        sources: folders.sources.clone(),
+        data_dir: folders.data_dir.clone(),
         models: Models::beside(
-            &folder.join("index"),
+            &folders.data_dir,
             ModelSettings::default(),
             Environment::default(),
         ),
@@ -70,7 +71,7 @@ pub fn index(
     let started = Instant::now();
     let done = AtomicBool::new(false);
     let (report, first, all) = std::thread::scope(|scope| -> anyhow::Result<_> {
-        let watcher = scope.spawn(|| watch(&instance, bench.files, started, &done));
+        let poller = scope.spawn(|| poll(&instance, bench.files, started, &done));
         let report = instance.update(
             &Arc::new(Progress::default()),
             &Cancel::default(),
@@ -78,23 +79,23 @@ pub fn index(
             JobCause::Command,
         );
         done.store(true, Ordering::Release);
-        let (first, all) = watcher
+        let (first, all) = poller
             .join()
-            .map_err(|_| anyhow::anyhow!("the watching thread panicked"))??;
+            .map_err(|_| anyhow::anyhow!("the polling thread panicked"))??;
         Ok((report?, first, all))
     })?;
     let whole = report.took_total.as_secs_f64();
-    line(
+    print_seconds(
         out,
-        "first BM25 answer",
+        "first file searchable by keywords",
         first.unwrap_or(report.took_total).as_secs_f64(),
     )?;
-    line(
+    print_seconds(
         out,
-        "every file answers by BM25",
+        "all files searchable by keywords",
         all.unwrap_or(report.took_total).as_secs_f64(),
     )?;
-    line(out, "every passage has its vector", whole)?;
+    print_seconds(out, "all passages embedded", whole)?;
     writeln!(
         out,
         "{:<44}{:>9.0} passages/s ({} passages)",
@@ -111,25 +112,28 @@ pub fn index(
         JobCause::Command,
     )?;
     let seconds = again.elapsed().as_secs_f64();
-    line(
+    print_seconds(
         out,
-        &format!("again, over {} unchanged files", unchanged.unchanged),
+        &format!("second run, {} unchanged files", unchanged.unchanged),
         seconds,
     )?;
     writeln!(
         out,
         "{:<44}{:>9.0} x",
-        "first run against second",
+        "first run / second run",
         whole / seconds.max(1e-9)
     )?;
     if let Some((_, peak)) = resident_mib() {
         writeln!(out, "{:<44}{peak:>9} MiB", "peak memory")?;
     }
+    if bench.keep {
+        folders.print_serve_command(out)?;
+    }
     Ok(())
 }
 
-fn line(out: &mut impl Write, what: &str, seconds: f64) -> std::io::Result<()> {
-    writeln!(out, "{what:<44}{seconds:>9.2} s")
+fn print_seconds(out: &mut impl Write, name: &str, seconds: f64) -> std::io::Result<()> {
+    writeln!(out, "{name:<44}{seconds:>9.2} s")
 }
 
 fn write_files(bench: &IndexBench, docs: &Path) -> anyhow::Result<()> {
@@ -152,8 +156,8 @@ fn write_files(bench: &IndexBench, docs: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// When the first, and when every file could be found by BM25, since `started`.
-fn watch(
+/// Time from `started` until keyword search finds the first file, and until all `files` are indexed.
+fn poll(
     instance: &Instance,
     files: usize,
     started: Instant,
@@ -173,7 +177,7 @@ fn watch(
         if answer.index_state.documents >= files as u64 {
             all = Some(started.elapsed());
         }
-        std::thread::sleep(POLL);
+        std::thread::sleep(POLL_INTERVAL);
     }
     Ok((first, all))
 }

@@ -1,20 +1,16 @@
-//! Measures of this machine, as ratios and percentiles of one run.
+//! `autorag bench`: latencies and rates of this machine. Nothing here asserts.
 //!
-//! Everything is made up from a seed, so that two runs do the same work; nothing here asserts, it only tells.
+//! All data is made up from fixed seeds, so that two runs do the same work. Benchmarks for developers are in `bench/`.
 
-mod clusters;
 mod embed;
-mod filling;
+mod fill;
 mod http;
 mod index;
-mod plain_scan;
 mod prose;
 mod search;
+mod serve_command;
 mod timing;
-mod vectors;
-mod wrk;
 
 pub use embed::{EmbedBench, embed, embed_once};
 pub use index::{IndexBench, index};
 pub use search::{SearchBench, search};
-pub use vectors::{VectorsBench, vectors};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// Sorted durations.
+/// Durations in ascending order.
 pub struct Percentiles(Vec<Duration>);
 
 impl Percentiles {
@@ -21,13 +21,13 @@ impl Percentiles {
         Ok(Percentiles::new(times))
     }
 
-    /// Of times that were taken.
+    /// Percentiles of measured durations.
     pub fn new(mut times: Vec<Duration>) -> Percentiles {
         times.sort_unstable();
         Percentiles(times)
     }
 
-    /// The duration that `percent` of all are not above (nearest rank).
+    /// The `percent`th percentile, by nearest rank; zero if there are no durations.
     pub fn at(&self, percent: usize) -> Duration {
         let rank = (self.0.len() * percent).div_ceil(100).max(1);
         self.0.get(rank - 1).copied().unwrap_or_default()
@@ -47,7 +47,7 @@ impl fmt::Display for Percentiles {
     }
 }
 
-/// Resident memory of this process in MiB, and its peak; none where the system does not tell.
+/// Resident memory of this process and its peak, in MiB. `None` on systems without `/proc`.
 pub fn resident_mib() -> Option<(u64, u64)> {
     let status = fs_err::read_to_string("/proc/self/status").ok()?;
     let field = |name: &str| {
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nearest_rank() {
+    fn percentiles_are_by_nearest_rank() {
         let times = Percentiles((1..=200).map(Duration::from_millis).collect());
         assert_eq!(times.at(50), Duration::from_millis(100));
         assert_eq!(times.at(99), Duration::from_millis(198));

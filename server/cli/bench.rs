@@ -11,68 +11,77 @@ use crate::bench;
 #[derive(Debug, Args)]
 pub struct Bench {
     #[command(subcommand)]
-    what: Option<What>,
-    /// Folder for what is made up; a temporary one, removed afterwards, where not given
+    benchmark: Option<Benchmark>,
+    /// Keep the made-up files and the index in this folder [default: a temporary folder]
     #[arg(long, value_name = "FOLDER", global = true)]
     keep: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Subcommand)]
-enum What {
-    /// Passages and queries embedded, by kernel and threads
+enum Benchmark {
+    /// Embed passages and queries, by kernel and number of threads
     Embed {
-        /// How many passages
+        /// Number of passages
         #[arg(long, default_value_t = 1024)]
         passages: usize,
-        /// A file with a passage on each line, in place of made-up ones
+        /// Embed the lines of this file, one passage per line
         #[arg(long, value_name = "FILE")]
         texts: Option<PathBuf>,
-        /// Only this kernel
+        /// Measure only this kernel
         #[arg(long)]
         kernel: Option<String>,
-        /// One pass with one kernel on all cores, as JSON
+        /// Run once on all cores with the fastest kernel (or --kernel) and print JSON
         #[arg(long)]
         json: bool,
-        /// The vectors too
+        /// Include the embeddings in the JSON
         #[arg(long, requires = "json")]
         vectors: bool,
     },
-    /// Queries over a made-up index: hybrid, lexical, dense, filtered; time to open it; memory
+    /// Search a made-up index: hybrid, keyword, semantic, filtered, over HTTP; memory
     Search {
-        /// How many passages
+        /// Number of passages
         #[arg(long, default_value_t = 50_000)]
         passages: usize,
-        /// How many queries
+        /// Number of queries
         #[arg(long, default_value_t = 1000)]
         queries: usize,
-        /// Ask the index of as many passages that an earlier run has left in the folder of --keep
+        /// Search the index that an earlier run has left in the --keep folder
         #[arg(long, requires = "keep")]
         reuse: bool,
-        /// Ask over HTTP by this program too: wrk, which others wrote to measure servers with
-        #[arg(long, value_name = "PROGRAM")]
-        wrk: Option<PathBuf>,
     },
-    /// The nearest of made-up vectors, without documents: flat, filtered, by a graph; recall, against a plain scan
-    Vectors {
-        /// How many vectors
-        #[arg(long, default_value_t = 1_000_000)]
-        vectors: u32,
-        /// How many queries
-        #[arg(long, default_value_t = 200)]
-        queries: u64,
-        /// Build a graph over them as well, which takes a minute or two a million
-        #[arg(long)]
-        graph: bool,
-    },
-    /// Time until files can be found, and to see that nothing changed
+    /// Index made-up Markdown files, and run again with nothing changed
     Index {
-        /// How many Markdown files
+        /// Number of files
         #[arg(long, default_value_t = 1000)]
         files: usize,
-        /// Words in each
+        /// Words per file
         #[arg(long, default_value_t = 120)]
         words: u64,
     },
+}
+
+impl Benchmark {
+    /// The benchmarks of `autorag bench` without a subcommand.
+    fn all() -> Vec<Benchmark> {
+        vec![
+            Benchmark::Embed {
+                passages: 1024,
+                texts: None,
+                kernel: None,
+                json: false,
+                vectors: false,
+            },
+            Benchmark::Index {
+                files: 1000,
+                words: 120,
+            },
+            Benchmark::Search {
+                passages: 50_000,
+                queries: 1000,
+                reuse: false,
+            },
+        ]
+    }
 }
 
 impl Bench {
@@ -81,86 +90,54 @@ impl Bench {
             .setup(&WalkFlags::default(), Vec::new())?
             .loaded
             .settings;
+        let keep = self.keep.is_some();
         let scratch = Scratch::new(self.keep)?;
         let mut out = std::io::stdout().lock();
-        let all = [
-            What::Embed {
-                passages: 1024,
-                texts: None,
-                kernel: None,
-                json: false,
-                vectors: false,
-            },
-            What::Index {
-                files: 1000,
-                words: 120,
-            },
-            What::Search {
-                passages: 50_000,
-                queries: 1000,
-                reuse: false,
-                wrk: None,
-            },
-        ];
-        for what in self.what.map_or(all.to_vec(), |one| vec![one]) {
-            match what {
-                What::Embed {
+        let benchmarks = self
+            .benchmark
+            .map_or_else(Benchmark::all, |benchmark| vec![benchmark]);
+        for benchmark in benchmarks {
+            match benchmark {
+                Benchmark::Embed {
                     passages,
                     texts,
                     kernel,
                     json,
                     vectors,
                 } => {
-                    let what = bench::EmbedBench {
+                    let bench = bench::EmbedBench {
                         passages,
                         texts,
                         kernel,
                     };
                     if json {
-                        bench::embed_once(&what, vectors, &mut out)?;
+                        bench::embed_once(&bench, vectors, &mut out)?;
                     } else {
-                        bench::embed(&what, &mut out)?;
+                        bench::embed(&bench, &mut out)?;
                     }
                 }
-                What::Index { files, words } => {
-                    let folder = scratch.fresh("index")?;
-                    bench::index(
-                        &bench::IndexBench { files, words },
-                        &folder,
-                        settings.index_options(),
-                        &mut out,
-                    )?;
+                Benchmark::Index { files, words } => {
+                    let folder = scratch.create_empty("index")?;
+                    let bench = bench::IndexBench { files, words, keep };
+                    bench::index(&bench, &folder, settings.index_options(), &mut out)?;
                 }
-                What::Search {
+                Benchmark::Search {
                     passages,
                     queries,
                     reuse,
-                    wrk,
                 } => {
-                    let folder = match reuse {
-                        true => scratch.kept("search")?,
-                        false => scratch.fresh("search")?,
+                    let folder = if reuse {
+                        scratch.existing("search")?
+                    } else {
+                        scratch.create_empty("search")?
                     };
                     let bench = bench::SearchBench {
                         passages,
                         queries,
                         reuse,
-                        wrk,
+                        keep,
                     };
                     bench::search(&bench, &folder, &mut out)?;
-                }
-                What::Vectors {
-                    vectors,
-                    queries,
-                    graph,
-                } => {
-                    let folder = scratch.fresh("vectors")?;
-                    let bench = bench::VectorsBench {
-                        vectors: u64::from(vectors),
-                        queries,
-                        graph,
-                    };
-                    bench::vectors(&bench, &folder, &mut out)?;
                 }
             }
         }
@@ -168,35 +145,40 @@ impl Bench {
     }
 }
 
-/// A folder that goes away with the value, unless the user named it.
+/// The folder that benchmarks write to. A temporary one is removed on drop.
 struct Scratch {
     path: PathBuf,
-    kept: bool,
+    keep: bool,
 }
 
 impl Scratch {
     fn new(keep: Option<PathBuf>) -> std::io::Result<Scratch> {
-        let kept = keep.is_some();
-        let own = || std::env::temp_dir().join(format!("autorag-bench-{}", std::process::id()));
-        let path = std::path::absolute(keep.unwrap_or_else(own))?;
+        let is_kept = keep.is_some();
+        let temporary = || std::env::temp_dir().join(format!("autorag-bench-{}", std::process::id()));
+        let path = std::path::absolute(keep.unwrap_or_else(temporary))?;
         fs_err::create_dir_all(&path)?;
-        Ok(Scratch { path, kept })
+        Ok(Scratch { path, keep: is_kept })
     }
 
-    /// What an earlier bench left.
-    fn kept(&self, name: &str) -> anyhow::Result<PathBuf> {
-        let path = self.path.join(format!("autorag-bench-{name}"));
+    /// The subfolder of a benchmark. The prefix keeps it apart from the user's own files in a `--keep` folder.
+    fn subfolder(&self, benchmark: &str) -> PathBuf {
+        self.path.join(format!("autorag-bench-{benchmark}"))
+    }
+
+    /// The subfolder that an earlier run has left.
+    fn existing(&self, benchmark: &str) -> anyhow::Result<PathBuf> {
+        let path = self.subfolder(benchmark);
         anyhow::ensure!(
             path.is_dir(),
-            "{} is not there; run once without --reuse",
+            "{} does not exist; run once without --reuse",
             path.display()
         );
         Ok(path)
     }
 
-    /// An empty folder in it, of a name that only a bench gives; what an earlier one left there is removed.
-    fn fresh(&self, name: &str) -> std::io::Result<PathBuf> {
-        let path = self.path.join(format!("autorag-bench-{name}"));
+    /// An empty subfolder. Removes what an earlier run has left in it.
+    fn create_empty(&self, benchmark: &str) -> std::io::Result<PathBuf> {
+        let path = self.subfolder(benchmark);
         if path.exists() {
             fs_err::remove_dir_all(&path)?;
         }
@@ -207,8 +189,8 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if !self.kept {
-            // Left over at worst, in the system's temporary folder.
+        if !self.keep {
+            // A failure leaves the folder in the system's temporary directory, which is harmless.
             let _ = fs_err::remove_dir_all(&self.path);
         }
     }

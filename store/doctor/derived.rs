@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Found;
 use crate::catalog::{self, Catalog, SEQ};
-use crate::lexical::Lexical;
+use crate::lexical::LexicalIndex;
 use crate::lock;
 use crate::publish::GENERATION;
 use crate::vectors::{path_of, read_frames};
@@ -15,7 +15,7 @@ pub(super) fn lexical(dir: &Path, catalog: &Catalog) -> Found {
     if !path.exists() {
         return Ok(Err("it is missing".into()));
     }
-    let index = Lexical::open_existing(&path)?;
+    let index = LexicalIndex::open_existing(&path)?;
     let damaged = index.damaged_files()?;
     if let Some(first) = damaged.first() {
         let count = damaged.len();
@@ -23,7 +23,7 @@ pub(super) fn lexical(dir: &Path, catalog: &Catalog) -> Found {
             "{count} files are not what was written, {first} among them"
         )));
     }
-    let (applied, passages) = index.extent()?;
+    let (applied, passages) = (index.applied_seq()?, index.passage_count()?);
     let (seq, expected) = catalog.read(|connection| {
         let entries = catalog::entries(connection, 0, applied)?;
         let passages: u64 = entries.iter().map(|entry| u64::from(entry.passages)).sum();

@@ -8,7 +8,7 @@ use tantivy::tokenizer::{PreTokenizedString, TextAnalyzer, Token};
 use tantivy::{IndexWriter, TantivyDocument, TantivyError, Term};
 
 use super::language::{self, Profile};
-use super::{Lexical, analyzer};
+use super::{LexicalIndex, analyzer};
 use crate::catalog::LexicalRow;
 use crate::{DocumentEntry, DocumentId, Seq, StoreError};
 
@@ -17,7 +17,7 @@ const WHOLE_BYTES: usize = 1 << 18;
 
 /// A change on its way. Dropped without a commit, it never was.
 pub(crate) struct Change<'a> {
-    lexical: &'a Lexical,
+    lexical: &'a LexicalIndex,
     writer: MutexGuard<'a, Option<IndexWriter>>,
     /// By the code of their language.
     analyzers: HashMap<&'static str, TextAnalyzer>,
@@ -34,7 +34,7 @@ impl Drop for Change<'_> {
 }
 
 impl<'a> Change<'a> {
-    pub(super) fn new(lexical: &'a Lexical, writer: MutexGuard<'a, Option<IndexWriter>>) -> Change<'a> {
+    pub(super) fn new(lexical: &'a LexicalIndex, writer: MutexGuard<'a, Option<IndexWriter>>) -> Change<'a> {
         Change {
             lexical,
             writer,
@@ -123,7 +123,7 @@ impl<'a> Change<'a> {
 }
 
 fn writer_of<'w>(
-    lexical: &Lexical,
+    lexical: &LexicalIndex,
     writer: &'w mut Option<IndexWriter>,
 ) -> Result<&'w mut IndexWriter, StoreError> {
     let missing = || lexical.failed(TantivyError::ErrorInThread("no writer".into()));
@@ -131,7 +131,7 @@ fn writer_of<'w>(
 }
 
 fn add_document(
-    lexical: &Lexical,
+    lexical: &LexicalIndex,
     writer: &mut Option<IndexWriter>,
     document: TantivyDocument,
 ) -> Result<(), StoreError> {

@@ -87,7 +87,7 @@ fn schema() -> (Schema, Fields) {
 }
 
 /// An index on disk.
-pub(crate) struct Lexical {
+pub(crate) struct LexicalIndex {
     path: PathBuf,
     index: Index,
     fields: Fields,
@@ -97,11 +97,11 @@ pub(crate) struct Lexical {
     counts: SegmentCounts,
 }
 
-impl Lexical {
+impl LexicalIndex {
     /// Opens the index at `path`, made where there is none. An index of another schema or analyzer, or one that does not
     /// open, is replaced by an empty one, for the catalog to fill.
-    pub(crate) fn open(path: &Path) -> Result<Lexical, StoreError> {
-        match Lexical::open_existing(path).and_then(Lexical::checked) {
+    pub(crate) fn open(path: &Path) -> Result<LexicalIndex, StoreError> {
+        match LexicalIndex::open_existing(path).and_then(LexicalIndex::checked) {
             Ok(opened) => Ok(opened),
             // It may be whole: permissions or too many open files say nothing of it.
             Err(error) if path.exists() && !error.is_damage() => Err(error),
@@ -109,29 +109,29 @@ impl Lexical {
                 if path.exists() {
                     tracing::warn!(path = %path.display(), "the lexical index is rebuilt: {error}");
                 }
-                Lexical::create(path)
+                LexicalIndex::create(path)
             }
         }
     }
 
     /// Opens the index at `path` to be made anew, so that only its list of segments has to be there. Where that is damaged too, an
     /// empty one takes its place.
-    pub(crate) fn open_unread(path: &Path) -> Result<Lexical, StoreError> {
+    pub(crate) fn open_for_rebuild(path: &Path) -> Result<LexicalIndex, StoreError> {
         let opened = contained(path, || {
             let index = Index::open_in_dir(path).map_err(|source| StoreError::Lexical {
                 path: path.to_owned(),
                 source,
             })?;
-            Lexical::of(path, index)
+            LexicalIndex::of(path, index)
         });
         match opened {
-            Err(error) if error.is_damage() => Lexical::create(path),
+            Err(error) if error.is_damage() => LexicalIndex::create(path),
             opened => opened,
         }
     }
 
     /// An empty index in the place of whatever is there.
-    fn create(path: &Path) -> Result<Lexical, StoreError> {
+    fn create(path: &Path) -> Result<LexicalIndex, StoreError> {
         if path.exists() {
             fs_err::remove_dir_all(path)?;
         }
@@ -141,21 +141,21 @@ impl Lexical {
             path: path.to_owned(),
             source,
         })?;
-        Lexical::open_existing(path)
+        LexicalIndex::open_existing(path)
     }
 
     /// Opens the index at `path`, which must be one of ours.
-    pub(crate) fn open_existing(path: &Path) -> Result<Lexical, StoreError> {
-        contained(path, || Lexical::opened(path))
+    pub(crate) fn open_existing(path: &Path) -> Result<LexicalIndex, StoreError> {
+        contained(path, || LexicalIndex::opened(path))
     }
 
-    fn opened(path: &Path) -> Result<Lexical, StoreError> {
+    fn opened(path: &Path) -> Result<LexicalIndex, StoreError> {
         let named = |source| StoreError::Lexical {
             path: path.to_owned(),
             source,
         };
         let read = |index| {
-            let lexical = Lexical::of(path, index)?;
+            let lexical = LexicalIndex::of(path, index)?;
             lexical.reader()?;
             Ok(lexical)
         };
@@ -171,7 +171,7 @@ impl Lexical {
         }
     }
 
-    fn of(path: &Path, index: Index) -> Result<Lexical, StoreError> {
+    fn of(path: &Path, index: Index) -> Result<LexicalIndex, StoreError> {
         let named = |source| StoreError::Lexical {
             path: path.to_owned(),
             source,
@@ -185,7 +185,7 @@ impl Lexical {
         index
             .tokenizers()
             .register(analyzer::NAME, analyzer::analyzer(language::ENGLISH));
-        Ok(Lexical {
+        Ok(LexicalIndex {
             path: path.to_owned(),
             index,
             fields,
@@ -205,7 +205,7 @@ impl Lexical {
     }
 
     /// The segments of the last commit.
-    pub(crate) fn segments(&self) -> Result<Vec<SegmentId>, StoreError> {
+    pub(crate) fn segment_ids(&self) -> Result<Vec<SegmentId>, StoreError> {
         let segments = self.index.searchable_segment_ids();
         let mut segments = segments.map_err(|source| self.failed(source))?;
         segments.sort_unstable();
@@ -213,12 +213,15 @@ impl Lexical {
     }
 
     /// Whether one of these segments is in the last commit.
-    pub(crate) fn has_any_of(&self, segments: &[SegmentId]) -> Result<bool, StoreError> {
-        Ok(self.segments()?.iter().any(|segment| segments.contains(segment)))
+    pub(crate) fn has_any_segment(&self, segments: &[SegmentId]) -> Result<bool, StoreError> {
+        Ok(self
+            .segment_ids()?
+            .iter()
+            .any(|segment| segments.contains(segment)))
     }
 
     /// Up to where the history of the catalog is in the last commit.
-    pub(crate) fn applied(&self) -> Result<Seq, StoreError> {
+    pub(crate) fn applied_seq(&self) -> Result<Seq, StoreError> {
         let metas = self.index.load_metas().map_err(|source| self.failed(source))?;
         Ok(metas
             .payload
@@ -227,12 +230,12 @@ impl Lexical {
     }
 
     /// The same, if it is what was written, so far as that can be said at once.
-    fn checked(self) -> Result<Lexical, StoreError> {
-        self.check().map(|()| self)
+    fn checked(self) -> Result<LexicalIndex, StoreError> {
+        self.quick_check().map(|()| self)
     }
 
     /// An error where it is not what was written. A large index is not looked at.
-    pub(crate) fn check(&self) -> Result<(), StoreError> {
+    pub(crate) fn quick_check(&self) -> Result<(), StoreError> {
         let sizes = fs_err::read_dir(&self.path)?.flatten();
         let bytes: u64 = sizes.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum();
         if bytes > CHECKED_BYTES {
@@ -276,10 +279,9 @@ impl Lexical {
         Ok(used.filter(is_lost).collect())
     }
 
-    /// Up to where the last commit is in the history of the catalog, and how many passages it has.
-    pub(crate) fn extent(&self) -> Result<(Seq, u64), StoreError> {
-        let applied = self.applied()?;
-        Ok((applied, self.reader()?.searcher().num_docs()))
+    /// Number of passages in the last commit.
+    pub(crate) fn passage_count(&self) -> Result<u64, StoreError> {
+        Ok(self.reader()?.searcher().num_docs())
     }
 
     /// Starts a change that becomes visible, whole, with [`Change::commit`].
@@ -297,7 +299,7 @@ impl Lexical {
     }
 
     /// Ends merging and gives the writer's memory back.
-    pub(crate) fn rest(&self) -> Result<(), StoreError> {
+    pub(crate) fn close_writer(&self) -> Result<(), StoreError> {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         match writer {
             Some(writer) => writer

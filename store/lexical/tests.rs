@@ -289,7 +289,7 @@ fn entry_with_row() -> (crate::DocumentEntry, crate::catalog::LexicalRow) {
 #[test]
 fn a_change_that_is_given_up_never_was() {
     let dir = tempfile::tempdir().unwrap();
-    let lexical = super::Lexical::open(&dir.path().join("lexical")).unwrap();
+    let lexical = super::LexicalIndex::open(&dir.path().join("lexical")).unwrap();
     let (entry, row) = entry_with_row();
     let mut change = lexical.change().unwrap();
     change.add(&entry, &[row]).unwrap();
@@ -305,7 +305,7 @@ fn a_change_that_is_given_up_never_was() {
 fn what_the_disk_refuses_is_told_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lexical");
-    let lexical = super::Lexical::open(&path).unwrap();
+    let lexical = super::LexicalIndex::open(&path).unwrap();
     let mut change = lexical.change().unwrap();
     fs_err::remove_dir_all(&path).unwrap();
     let error = loop {

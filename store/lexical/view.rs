@@ -88,7 +88,7 @@ impl LexicalView {
     }
 
     /// The segments it sees.
-    pub(crate) fn segments(&self) -> Vec<SegmentId> {
+    pub(crate) fn segment_ids(&self) -> Vec<SegmentId> {
         let readers = self.searcher.segment_readers().iter();
         let mut segments: Vec<SegmentId> = readers.map(|reader| reader.segment_id()).collect();
         segments.sort_unstable();
@@ -96,7 +96,7 @@ impl LexicalView {
     }
 
     /// What `ask` gives. Files that were damaged since they were opened may have tantivy panic.
-    pub(crate) fn asked<T>(
+    pub(crate) fn guard<T>(
         &self,
         ask: impl FnOnce(&LexicalView) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
@@ -168,7 +168,7 @@ impl LexicalView {
 
     /// The BM25 score of an imaginary passage that has every word of `text` over and over, as its document has: what no real one
     /// reaches by its text alone.
-    pub(crate) fn ceiling(&self, text: &str) -> Result<f32, StoreError> {
+    pub(crate) fn max_score(&self, text: &str) -> Result<f32, StoreError> {
         let typed = Typed::parse(text, &self.languages);
         let mut ceiling = 0.0;
         for forms in typed.sought() {

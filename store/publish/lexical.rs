@@ -7,7 +7,7 @@ use tantivy::index::SegmentId;
 
 use super::{Publisher, changes};
 use crate::catalog::{self, SEQ};
-use crate::lexical::Lexical;
+use crate::lexical::LexicalIndex;
 use crate::{Seq, StoreError};
 
 impl Publisher {
@@ -18,7 +18,7 @@ impl Publisher {
         if let Some(damaged) = &self.damaged {
             // Made anew, it has none of them.
             let is_as_it_was = match &self.lexical {
-                Some(lexical) => lexical.has_any_of(damaged).unwrap_or(false),
+                Some(lexical) => lexical.has_any_segment(damaged).unwrap_or(false),
                 None => false,
             };
             if is_as_it_was {
@@ -28,7 +28,7 @@ impl Publisher {
         }
         // Not there yet, or just being made: there is nothing to find then.
         if self.lexical.is_none() && path.join("meta.json").exists() {
-            match Lexical::open_existing(&path) {
+            match LexicalIndex::open_existing(&path) {
                 Ok(lexical) => self.lexical = Some(lexical),
                 Err(error) => {
                     self.set_aside(Vec::new(), error)?;
@@ -36,7 +36,7 @@ impl Publisher {
                 }
             }
         }
-        self.lexical.as_ref().map_or(Ok(0), Lexical::applied)
+        self.lexical.as_ref().map_or(Ok(0), LexicalIndex::applied_seq)
     }
 
     /// Sees the last commit of the lexical index.
@@ -47,7 +47,7 @@ impl Publisher {
         match lexical.view() {
             Ok(view) => self.view = Some(view),
             Err(error) => {
-                let segments = lexical.segments()?;
+                let segments = lexical.segment_ids()?;
                 self.set_aside(segments, error)?;
             }
         }
@@ -86,7 +86,7 @@ impl Publisher {
 
     /// Gives back what only writing needs. Merges that are still going on are waited for.
     pub(crate) fn rest(&mut self) -> Result<(), StoreError> {
-        match self.lexical.as_ref().map_or(Ok(()), Lexical::rest) {
+        match self.lexical.as_ref().map_or(Ok(()), LexicalIndex::close_writer) {
             Err(error) if self.is_lexical_damaged(&error) => {
                 tracing::warn!("the lexical index is made anew: {error}");
                 self.rebuild_lexical()
@@ -98,7 +98,7 @@ impl Publisher {
     /// Whether an error of the writer comes of damaged files. Its message alone does not tell: a thread of tantivy's that could not
     /// write, on a full disk say, leaves others with errors that name no cause.
     fn is_lexical_damaged(&self, error: &StoreError) -> bool {
-        let files = || self.lexical.as_ref().map(Lexical::damaged_files);
+        let files = || self.lexical.as_ref().map(LexicalIndex::damaged_files);
         error.is_lexical_damage()
             && match files() {
                 Some(Ok(damaged)) => !damaged.is_empty(),
@@ -109,14 +109,14 @@ impl Publisher {
 
     /// Whether segments that were found damaged are still those that words are searched in.
     pub(crate) fn has_damaged(&self, damaged: &[SegmentId]) -> bool {
-        let has_any = |lexical: &Lexical| lexical.has_any_of(damaged).unwrap_or(true);
+        let has_any = |lexical: &LexicalIndex| lexical.has_any_segment(damaged).unwrap_or(true);
         self.damaged.is_some() || self.lexical.as_ref().is_none_or(has_any)
     }
 
     /// An error where the lexical index is not what was written.
     pub(crate) fn check_lexical(&self) -> Result<(), StoreError> {
         let lexical = self.lexical.as_ref().filter(|_| self.damaged.is_none());
-        lexical.map_or(Ok(()), Lexical::check)
+        lexical.map_or(Ok(()), LexicalIndex::quick_check)
     }
 
     /// Makes the lexical index anew from the catalog, over the one that is there: its files are not read, and whoever follows sees
@@ -125,7 +125,9 @@ impl Publisher {
         self.lexical_is_damaged(Vec::new());
         // Its writer holds a lock.
         self.lexical = None;
-        self.lexical = Some(Lexical::open_unread(&self.dir.join(crate::store::LEXICAL))?);
+        self.lexical = Some(LexicalIndex::open_for_rebuild(
+            &self.dir.join(crate::store::LEXICAL),
+        )?);
         let seq = self.catalog.read(|connection| catalog::seq_at(connection, SEQ))?;
         self.write_changes(0, seq)?;
         self.damaged = None;
@@ -137,14 +139,14 @@ impl Publisher {
             return Ok(());
         };
         let seq = self.catalog.read(|connection| catalog::seq_at(connection, SEQ))?;
-        let mut applied = lexical.applied()?;
+        let mut applied = lexical.applied_seq()?;
         if applied > seq {
             // An index ahead of the truth belongs to a catalog that was put back or lost.
             tracing::warn!(dir = %self.dir.display(), "the lexical index is rebuilt: it is ahead of the catalog");
             self.lexical = None;
             let path = self.dir.join(crate::store::LEXICAL);
             fs_err::remove_dir_all(&path)?;
-            self.lexical = Some(Lexical::open(&path)?);
+            self.lexical = Some(LexicalIndex::open(&path)?);
             applied = 0;
         }
         if applied < seq {

@@ -10,8 +10,8 @@ use tantivy::index::SegmentId;
 
 use crate::catalog::{self, Catalog, PRUNED, SEQ, VectorRow};
 use crate::documents::Documents;
-use crate::lexical::{Lexical, LexicalView};
-use crate::vectors::{self, Accelerator, Coded, FRAME_VECTORS, VectorFile, Vectors};
+use crate::lexical::{LexicalIndex, LexicalView};
+use crate::vectors::{self, BackgroundGraph, FRAME_VECTORS, QuantizedVector, VectorFile, Vectors};
 use crate::{DocumentId, ModelIdentity, Seq, Snapshot, StoreError, VectorIndex};
 
 /// Which file of vectors counts; a new number is a file made anew.
@@ -40,7 +40,8 @@ impl Published {
     /// Takes the lexical index out of the state, if one of these segments is still in it.
     pub(crate) fn take_out_lexical(&self, damaged: &[SegmentId]) {
         let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let has_them = |view: &LexicalView| view.segments().iter().any(|segment| damaged.contains(segment));
+        let has_them =
+            |view: &LexicalView| view.segment_ids().iter().any(|segment| damaged.contains(segment));
         if current.lexical.as_ref().is_some_and(has_them) {
             *current = Arc::new(current.without_lexical());
         }
@@ -51,7 +52,7 @@ impl Published {
 pub(crate) struct Publisher {
     dir: PathBuf,
     catalog: Arc<Catalog>,
-    lexical: Option<Lexical>,
+    lexical: Option<LexicalIndex>,
     view: Option<LexicalView>,
     /// The segments of a lexical index that was found damaged and is not made anew yet.
     damaged: Option<Vec<SegmentId>>,
@@ -64,7 +65,7 @@ pub(crate) struct Publisher {
     file: Option<VectorFile>,
     /// Where the history stood when a follower last looked.
     followed: Option<Seq>,
-    accelerator: Arc<Accelerator>,
+    accelerator: Arc<BackgroundGraph>,
     model: Arc<ModelIdentity>,
 }
 
@@ -72,7 +73,7 @@ impl Publisher {
     pub(crate) fn new(
         dir: &Path,
         catalog: Arc<Catalog>,
-        lexical: Option<Lexical>,
+        lexical: Option<LexicalIndex>,
         model: ModelIdentity,
     ) -> Publisher {
         Publisher {
@@ -88,7 +89,7 @@ impl Publisher {
             vectors_end: 0,
             file: None,
             followed: None,
-            accelerator: Arc::new(Accelerator::new(VectorIndex::Flat)),
+            accelerator: Arc::new(BackgroundGraph::new(VectorIndex::Flat)),
             model: Arc::new(model),
         }
     }
@@ -178,7 +179,7 @@ impl Publisher {
             return Ok(());
         }
         if !fresh.is_empty() {
-            let fresh: Vec<Coded<'_>> = fresh.iter().map(coded).collect();
+            let fresh: Vec<QuantizedVector<'_>> = fresh.iter().map(coded).collect();
             let places = self.file()?.append(seq, &fresh)?;
             let vectors = Arc::make_mut(&mut self.vectors);
             for (vector, at) in fresh.iter().zip(places) {
@@ -218,7 +219,7 @@ impl Publisher {
 
     /// Sets how vectors are searched.
     pub(crate) fn use_vector_index(&mut self, index: VectorIndex) {
-        self.accelerator = Arc::new(Accelerator::new(index));
+        self.accelerator = Arc::new(BackgroundGraph::new(index));
         self.accelerate();
     }
 
@@ -229,7 +230,7 @@ impl Publisher {
     }
 
     /// What makes the graph.
-    pub(crate) fn accelerator(&self) -> Arc<Accelerator> {
+    pub(crate) fn accelerator(&self) -> Arc<BackgroundGraph> {
         Arc::clone(&self.accelerator)
     }
 
@@ -265,7 +266,7 @@ impl Publisher {
         let mut rows = Vec::new();
         let mut written = Ok(());
         let mut write = |rows: &[VectorRow], last: bool| -> Result<(), StoreError> {
-            let part: Vec<Coded<'_>> = rows.iter().map(coded).collect();
+            let part: Vec<QuantizedVector<'_>> = rows.iter().map(coded).collect();
             let places = match last {
                 true => file.append(seq.max(1), &part)?,
                 false => file.append_part(&part)?,
@@ -389,8 +390,8 @@ pub(crate) fn new_generation(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(generation)
 }
 
-fn coded(row: &VectorRow) -> Coded<'_> {
-    Coded {
+fn coded(row: &VectorRow) -> QuantizedVector<'_> {
+    QuantizedVector {
         passage: row.passage,
         document: row.document,
         scale: row.scale,

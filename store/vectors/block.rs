@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::codes::Codes;
 use super::rows::RowsOfDocuments;
-use super::{Coded, Signs};
+use super::{QuantizedVector, Signs};
 use crate::{DocumentId, DocumentSet, PassageId};
 
 /// Vectors in a block: 1.5 MiB of codes, so that adding to the last one copies little.
@@ -54,7 +54,7 @@ impl Block {
         last.0.saturating_sub(first.0) <= WIDEST && within.contains_all(first, last)
     }
 
-    fn push(&mut self, vector: &Coded<'_>, at: u64) {
+    fn push(&mut self, vector: &QuantizedVector<'_>, at: u64) {
         self.signs.push(self.len(), vector.codes);
         self.passages.push(vector.passage);
         self.documents.push(vector.document);
@@ -98,7 +98,7 @@ impl Vectors {
     }
 
     /// Adds a vector whose codes are at byte `at` of the file. A snapshot that shares the last block keeps its own.
-    pub(crate) fn push(&mut self, vector: &Coded<'_>, at: u64) {
+    pub(crate) fn push(&mut self, vector: &QuantizedVector<'_>, at: u64) {
         if self.len.is_multiple_of(BLOCK) {
             self.blocks.push(Arc::new(Block::new(self.dimensions)));
         }
@@ -175,7 +175,7 @@ mod tests {
             if row == BLOCK * TOGETHER - 1 {
                 before = Some(vectors.clone());
             }
-            let coded = Coded {
+            let coded = QuantizedVector {
                 passage: PassageId(row as u64),
                 document: DocumentId(0),
                 scale: 1.0,
@@ -207,7 +207,7 @@ mod tests {
         let mut file = VectorFile::create(&path, 3).unwrap();
         let codes = |row: usize| [row as i8, (row >> 8) as i8, 7];
         let all: Vec<[i8; 3]> = (0..BLOCK * 2 + 5).map(codes).collect();
-        let coded = |row: usize| Coded {
+        let coded = |row: usize| QuantizedVector {
             passage: PassageId(row as u64),
             document: DocumentId(0),
             scale: 1.0,
@@ -217,7 +217,7 @@ mod tests {
         let mut written = Vectors::new(3, Some(file.reader().unwrap()));
         // Commits that end within blocks, one of them of several frames.
         for (seq, rows) in [(1, 0..10), (2, 10..BLOCK + 2), (3, BLOCK + 2..all.len())] {
-            let vectors: Vec<Coded<'_>> = rows.clone().map(coded).collect();
+            let vectors: Vec<QuantizedVector<'_>> = rows.clone().map(coded).collect();
             let places = file.append(seq, &vectors).unwrap();
             for (vector, at) in vectors.iter().zip(places) {
                 held.push(vector, at);

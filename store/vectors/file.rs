@@ -9,7 +9,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Coded;
+use super::QuantizedVector;
 use crate::{DocumentId, PassageId, Seq, StoreError};
 
 const MAGIC: &[u8; 8] = b"ARAGVEC1";
@@ -36,18 +36,18 @@ pub(crate) struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     /// Its vectors, each with the byte of the file at which its codes begin.
-    pub(crate) fn vectors(&self) -> impl Iterator<Item = (Coded<'a>, u64)> + use<'a> {
+    pub(crate) fn vectors(&self) -> impl Iterator<Item = (QuantizedVector<'a>, u64)> + use<'a> {
         let (at, stride) = (self.at, ROW_HEAD + self.dimensions);
         let rows = self.rows.chunks_exact(stride).enumerate();
         rows.filter_map(move |(index, row)| Some((vector(row)?, at + (index * stride + ROW_HEAD) as u64)))
     }
 }
 
-fn vector(row: &[u8]) -> Option<Coded<'_>> {
+fn vector(row: &[u8]) -> Option<QuantizedVector<'_>> {
     let (passage, rest) = row.split_first_chunk::<8>()?;
     let (document, rest) = rest.split_first_chunk::<4>()?;
     let (scale, codes) = rest.split_first_chunk::<4>()?;
-    Some(Coded {
+    Some(QuantizedVector {
         passage: PassageId(u64::from_le_bytes(*passage)),
         document: DocumentId(u32::from_le_bytes(*document)),
         scale: f32::from_le_bytes(*scale),
@@ -104,7 +104,11 @@ impl VectorFile {
     }
 
     /// Appends vectors and makes them durable. Where the codes of each are in the file.
-    pub(crate) fn append(&mut self, seq: Seq, vectors: &[Coded<'_>]) -> Result<Vec<u64>, StoreError> {
+    pub(crate) fn append(
+        &mut self,
+        seq: Seq,
+        vectors: &[QuantizedVector<'_>],
+    ) -> Result<Vec<u64>, StoreError> {
         let mut places = Vec::with_capacity(vectors.len());
         let whole = vectors.len().saturating_sub(1) / FRAME_VECTORS * FRAME_VECTORS;
         for part in vectors[..whole].chunks(FRAME_VECTORS) {
@@ -117,14 +121,14 @@ impl VectorFile {
     }
 
     /// Appends vectors of a commit that goes on: none counts before [`VectorFile::append`] has ended it.
-    pub(crate) fn append_part(&mut self, vectors: &[Coded<'_>]) -> Result<Vec<u64>, StoreError> {
+    pub(crate) fn append_part(&mut self, vectors: &[QuantizedVector<'_>]) -> Result<Vec<u64>, StoreError> {
         self.write(0, vectors, |_| Ok(()))
     }
 
     fn write(
         &mut self,
         seq: Seq,
-        vectors: &[Coded<'_>],
+        vectors: &[QuantizedVector<'_>],
         finish: impl Fn(&File) -> io::Result<()>,
     ) -> Result<Vec<u64>, StoreError> {
         let before = self.file.stream_position()?;
@@ -145,7 +149,7 @@ impl VectorFile {
             .collect())
     }
 
-    fn write_frame(&mut self, seq: Seq, vectors: &[Coded<'_>]) -> io::Result<()> {
+    fn write_frame(&mut self, seq: Seq, vectors: &[QuantizedVector<'_>]) -> io::Result<()> {
         let mut body = Vec::with_capacity(FRAME_HEAD + vectors.len() * (ROW_HEAD + self.dimensions));
         body.extend_from_slice(&seq.to_le_bytes());
         body.extend_from_slice(&(vectors.len() as u32).to_le_bytes());
@@ -269,8 +273,8 @@ mod tests {
         ramp
     };
 
-    fn vector(number: u64) -> Coded<'static> {
-        Coded {
+    fn vector(number: u64) -> QuantizedVector<'static> {
+        QuantizedVector {
             passage: PassageId(number),
             document: DocumentId(number as u32 / 3),
             scale: 0.5,
@@ -320,7 +324,7 @@ mod tests {
         let path = dir.path().join("1.vec");
         let mut file = VectorFile::create(&path, 8).unwrap();
         let many: Vec<u64> = (0..FRAME_VECTORS as u64 * 2 + 5).collect();
-        let vectors: Vec<Coded<'_>> = many.iter().map(|&number| vector(number)).collect();
+        let vectors: Vec<QuantizedVector<'_>> = many.iter().map(|&number| vector(number)).collect();
         let places = file.append(7, &vectors).unwrap();
         let mut read = Vec::new();
         read_frames(&path, 8, 0, |frame| {

@@ -1,6 +1,5 @@
 //! The vectors: int8 codes in an append-only file and, for searching, blocks of them with their signs. Derived from the catalog.
 
-mod bare;
 mod block;
 mod codes;
 mod file;
@@ -13,23 +12,26 @@ mod rows;
 mod scan;
 mod shortlist;
 mod signs;
+#[cfg(any(test, feature = "bench"))]
+mod standalone;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use bare::BareVectors;
 pub(crate) use block::{Block, Vectors};
 pub(crate) use file::{FRAME_VECTORS, VectorFile, read_frames};
-pub(crate) use graph::{Accelerator, Graph, path_of as graph_path_of};
+pub(crate) use graph::{BackgroundGraph, Graph, path_of as graph_path_of};
 pub(crate) use quantize::quantize;
 pub(crate) use scan::{nearest, nearest_by_graph};
 pub(crate) use signs::{SignQuery, Signs};
+#[cfg(feature = "bench")]
+pub use standalone::StandaloneVectors;
 
 use crate::{DocumentId, PassageId};
 
 /// A vector as stored: one scale, 8 bits a value.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Coded<'a> {
+pub(crate) struct QuantizedVector<'a> {
     pub passage: PassageId,
     pub document: DocumentId,
     /// What a code is worth.

@@ -123,7 +123,7 @@ impl Scan<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Coded, quantize, scan};
+    use super::super::{QuantizedVector, quantize, scan};
     use super::*;
     use crate::{DocumentId, PassageId};
 
@@ -152,7 +152,7 @@ mod tests {
         let mut vectors = Vectors::new(DIMENSIONS, None);
         for number in 0..count {
             let (scale, codes) = quantize(&vector(number));
-            let coded = Coded {
+            let coded = QuantizedVector {
                 passage: PassageId(number as u64),
                 document: DocumentId(number as u32 / 2),
                 scale,

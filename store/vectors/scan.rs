@@ -220,7 +220,7 @@ fn dot(codes: &[i8], query: &[f32]) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Coded;
+    use super::super::QuantizedVector;
     use super::*;
     use crate::PassageId;
     use proptest::prelude::*;
@@ -258,7 +258,7 @@ mod tests {
             let mut seed = seed;
             let mut vectors = Vectors::new(DIMENSIONS, None);
             let all: Vec<(f32, Vec<i8>)> = (0..count).map(|_| quantize(&unit(&mut seed))).collect();
-            let coded = |number: usize| Coded {
+            let coded = |number: usize| QuantizedVector {
                 passage: PassageId(number as u64),
                 document: DocumentId(number as u32 / 2),
                 scale: all[number].0,

@@ -19,17 +19,17 @@ const WORTH_BUILDING: usize = 20_000;
 const AUTO_FROM: usize = 2_000_000;
 
 /// At most one graph in use and one being built.
-pub(crate) struct Accelerator {
+pub(crate) struct BackgroundGraph {
     index: VectorIndex,
     current: Arc<RwLock<Option<Arc<Graph>>>>,
     stop: Arc<AtomicBool>,
     building: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Accelerator {
+impl BackgroundGraph {
     /// Without a graph yet.
-    pub(crate) fn new(index: VectorIndex) -> Accelerator {
-        Accelerator {
+    pub(crate) fn new(index: VectorIndex) -> BackgroundGraph {
+        BackgroundGraph {
             index,
             current: Arc::default(),
             stop: Arc::default(),
@@ -106,7 +106,7 @@ fn is_behind(graph: &Graph, vectors: &Vectors) -> bool {
     new >= WORTH_BUILDING && new as f64 > NEW_SHARE * vectors.len as f64
 }
 
-impl Drop for Accelerator {
+impl Drop for BackgroundGraph {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         self.wait();

@@ -17,7 +17,7 @@ mod twins;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-pub(crate) use accelerator::Accelerator;
+pub(crate) use accelerator::BackgroundGraph;
 pub(crate) use saved::path_of;
 
 use entries::Entries;

@@ -1,6 +1,6 @@
 use super::saved::{load, path_of, save};
 use super::*;
-use crate::vectors::{Coded, nearest, nearest_by_graph};
+use crate::vectors::{QuantizedVector, nearest, nearest_by_graph};
 use crate::{DocumentId, DocumentSet, PassageId, VectorIndex};
 use proptest::prelude::*;
 
@@ -23,7 +23,7 @@ fn add(vectors: &mut Vectors, count: usize, seed: &mut u64) {
     for _ in 0..count {
         let (scale, codes) = quantize(&unit(seed));
         let number = vectors.len;
-        let coded = Coded {
+        let coded = QuantizedVector {
             passage: PassageId(number as u64),
             document: DocumentId(number as u32 / 2),
             scale,
@@ -96,7 +96,7 @@ fn equal_vectors_are_found_together() {
     let (scale, codes) = quantize(&unit(&mut seed));
     for _ in 0..500 {
         let number = vectors.len;
-        let coded = Coded {
+        let coded = QuantizedVector {
             passage: PassageId(number as u64),
             document: DocumentId(number as u32 / 2),
             scale,
@@ -186,7 +186,7 @@ fn an_accelerator_builds_reads_and_rebuilds() {
     fs_err::create_dir_all(dir.path().join("vectors")).unwrap();
     let vectors = made(300, &mut 9);
     let started = |index| {
-        let accelerator = Accelerator::new(index);
+        let accelerator = BackgroundGraph::new(index);
         accelerator.refresh(dir.path(), 1, &vectors);
         accelerator.wait();
         accelerator

@@ -1,32 +1,36 @@
-//! Vectors without a catalog, for measuring at sizes where a catalog is not what is measured.
+//! A vector index without a catalog, for benchmarks at sizes where filling a catalog would take most of the time.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::{Coded, FRAME_VECTORS, Graph, VectorFile, Vectors, nearest, nearest_by_graph, quantize};
+use super::{
+    FRAME_VECTORS, Graph, QuantizedVector, VectorFile, Vectors, nearest, nearest_by_graph, quantize,
+};
 use crate::{Candidate, DocumentId, DocumentSet, PassageId, StoreError};
 
-/// Passages of a document.
+/// Passages per made-up document.
 const PASSAGES: usize = 5;
 
-/// Vectors of passages numbered from 0, five to a document, in a file and searched as a store searches its own.
-pub struct BareVectors {
+/// Vectors in a file of their own, searched by the same code as those of a store.
+///
+/// Passages are numbered from 0 in the order of insertion; every five of them form a document.
+pub struct StandaloneVectors {
     file: VectorFile,
     vectors: Arc<Vectors>,
     all: DocumentSet,
     graph: Option<Graph>,
 }
 
-impl BareVectors {
-    /// Makes an empty file at `path`, in place of any there was.
+impl StandaloneVectors {
+    /// Creates an empty file at `path`, replacing any other.
     ///
     /// # Errors
-    /// When it cannot be written.
-    pub fn create(path: &Path, dimensions: usize) -> Result<BareVectors, StoreError> {
+    /// When the file cannot be written.
+    pub fn create(path: &Path, dimensions: usize) -> Result<StandaloneVectors, StoreError> {
         let file = VectorFile::create(path, dimensions)?;
         let vectors = Arc::new(Vectors::new(dimensions, Some(file.reader()?)));
-        Ok(BareVectors {
+        Ok(StandaloneVectors {
             file,
             vectors,
             all: DocumentSet::default(),
@@ -34,10 +38,10 @@ impl BareVectors {
         })
     }
 
-    /// Adds vectors and makes them durable.
+    /// Appends vectors and syncs the file.
     ///
     /// # Errors
-    /// When the file cannot be written, or a vector is of other dimensions.
+    /// When the file cannot be written, or a vector has other dimensions.
     pub fn append(&mut self, added: &[Vec<f32>]) -> Result<(), StoreError> {
         let expected = self.vectors.dimensions;
         if let Some(other) = added.iter().find(|vector| vector.len() != expected) {
@@ -47,17 +51,17 @@ impl BareVectors {
         let vectors = Arc::make_mut(&mut self.vectors);
         for part in added.chunks(FRAME_VECTORS) {
             let quantized: Vec<(f32, Vec<i8>)> = part.iter().map(|vector| quantize(vector)).collect();
-            let coded: Vec<Coded<'_>> = (vectors.len..)
+            let coded: Vec<QuantizedVector<'_>> = (vectors.len..)
                 .zip(&quantized)
-                .map(|(number, (scale, codes))| Coded {
+                .map(|(number, (scale, codes))| QuantizedVector {
                     passage: PassageId(number as u64),
                     document: DocumentId((number / PASSAGES) as u32),
                     scale: *scale,
                     codes,
                 })
                 .collect();
-            let places = self.file.append(vectors.len as u64 + 1, &coded)?;
-            for (vector, at) in coded.iter().zip(places) {
+            let offsets = self.file.append(vectors.len as u64 + 1, &coded)?;
+            for (vector, at) in coded.iter().zip(offsets) {
                 vectors.push(vector, at);
             }
         }
@@ -66,22 +70,12 @@ impl BareVectors {
         Ok(())
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.vectors.len
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.vectors.len == 0
-    }
-
-    /// Builds the graph on so many threads; searches without a filter use it from here on.
+    /// Builds the graph on `threads` threads. Later searches without a filter use it.
     pub fn build_graph(&mut self, threads: usize) {
         self.graph = Graph::build(&self.vectors, threads, &AtomicBool::new(false));
     }
 
-    /// The `limit` nearest to `query`, a vector of length 1, of documents `within`, or of all.
+    /// The `limit` nearest passages to `query`, a unit vector, among the documents of `within` or among all.
     pub fn nearest(&self, query: &[f32], within: Option<&DocumentSet>, limit: usize) -> Vec<Candidate> {
         let flat = |within| nearest(&self.vectors, query, within, limit);
         let by_graph = |graph| nearest_by_graph(&self.vectors, graph, query, &self.all, limit);
@@ -99,22 +93,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_with_and_without_a_graph() {
+    fn searches_flat_filtered_and_by_graph() {
         let dir = tempfile::tempdir().unwrap();
-        let mut bare = BareVectors::create(&dir.path().join("1.vec"), 2).unwrap();
+        let mut index = StandaloneVectors::create(&dir.path().join("1.vec"), 2).unwrap();
         let angle = |number: u32| {
             let (sin, cos) = (number as f32 / 100.0).sin_cos();
             vec![sin, cos]
         };
         let all: Vec<Vec<f32>> = (0..100).map(angle).collect();
-        bare.append(&all).unwrap();
+        index.append(&all).unwrap();
         let second: DocumentSet = [DocumentId(1)].into_iter().collect();
         for _ in 0..2 {
-            assert_eq!(bare.nearest(&all[42], None, 1)[0].passage, PassageId(42));
-            assert_eq!(bare.nearest(&all[42], Some(&second), 1)[0].passage, PassageId(9));
-            bare.build_graph(2);
+            assert_eq!(index.nearest(&all[42], None, 1)[0].passage, PassageId(42));
+            assert_eq!(index.nearest(&all[42], Some(&second), 1)[0].passage, PassageId(9));
+            index.build_graph(2);
         }
-        assert!(bare.append(&[vec![1.0]]).is_err());
-        assert_eq!(bare.len(), 100);
+        assert!(index.append(&[vec![1.0]]).is_err(), "other dimensions");
     }
 }

@@ -1,42 +1,43 @@
-//! A store full of made-up documents, with the vectors of [`Clusters`].
+//! Fills a store with made-up documents and vectors.
 
 use autorag_store::{
     ChangeBatch, ContentHash, FileStat, ItemStatus, Metadata, NewDocument, NewPassage, Span, Store,
 };
 
-use super::clusters::Clusters;
 use super::prose::Prose;
 
-/// Passages in a document, but for the last, which has one, and the one before, which has what is left.
+/// Passages per document. The last document has one passage, and the one before it the remainder.
 const PASSAGES: usize = 5;
-/// Words in a passage.
+/// Words per passage.
 const WORDS: u64 = 150;
-/// Documents in a transaction.
+/// Documents per transaction.
 const BATCH: usize = 500;
-/// Folders that documents are spread over, so that one holds 1 % of them.
+/// Number of folders that the documents are spread over: each holds 1 % of them.
 const FOLDERS: usize = 100;
-/// One of them.
+/// One of the folders.
 pub const FOLDER: &str = "7/";
-/// The name of the document that has one passage.
-pub const OF_ONE_PASSAGE: &str = "one.txt";
+/// Name of the document that has one passage.
+pub const SINGLE_PASSAGE_FILE: &str = "one.txt";
 
-/// Puts documents of so many passages, one at least, into an empty store. The vector of a passage is that of its number, counted
-/// from 0.
+/// Adds documents with `passages` passages in all, at least one, to an empty store.
+///
+/// Every passage gets a random unit vector: a flat scan takes the same time whatever the vectors are.
 ///
 /// # Errors
 /// When the store fails.
-pub fn fill(store: &Store, passages: usize, clusters: &mut Clusters) -> anyhow::Result<()> {
-    let long = passages.saturating_sub(1);
-    let documents = long.div_ceil(PASSAGES) + 1;
+pub fn fill(store: &Store, passages: usize, dimensions: usize) -> anyhow::Result<()> {
+    let in_long_documents = passages.saturating_sub(1);
+    let documents = in_long_documents.div_ceil(PASSAGES) + 1;
     store.begin_run()?;
     for first in (0..documents).step_by(BATCH) {
         let numbers = first..(first + BATCH).min(documents);
-        let upserts = numbers.map(|number| match number + 1 == documents {
-            true => document(OF_ONE_PASSAGE.to_owned(), number, 1),
-            false => {
-                let key = format!("{}/{number}.txt", number % FOLDERS);
-                document(key, number, PASSAGES.min(long - number * PASSAGES))
+        let upserts = numbers.map(|number| {
+            if number + 1 == documents {
+                return document(SINGLE_PASSAGE_FILE.to_owned(), number, 1);
             }
+            let key = format!("{}/{number}.txt", number % FOLDERS);
+            let length = PASSAGES.min(in_long_documents - number * PASSAGES);
+            document(key, number, length)
         });
         let upserts = upserts.collect();
         store.apply(&ChangeBatch {
@@ -44,11 +45,10 @@ pub fn fill(store: &Store, passages: usize, clusters: &mut Clusters) -> anyhow::
             ..ChangeBatch::default()
         })?;
         store.refresh_lexical()?;
-        let mut pending = store.pending_embeddings(None, BATCH * PASSAGES)?;
-        pending.sort_by_key(|passage| passage.id);
+        let pending = store.pending_embeddings(None, BATCH * PASSAGES)?;
         let vectors: Vec<_> = pending
             .iter()
-            .map(|passage| (passage.embed_hash, clusters.vector(passage.id.0 - 1)))
+            .map(|passage| (passage.embed_hash, unit_vector(passage.id.0, dimensions)))
             .collect();
         store.put_embeddings(&vectors)?;
         store.refresh_vectors()?;
@@ -57,6 +57,14 @@ pub fn fill(store: &Store, passages: usize, clusters: &mut Clusters) -> anyhow::
     Ok(())
 }
 
+fn unit_vector(seed: u64, dimensions: usize) -> Vec<f32> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let vector: Vec<f32> = (0..dimensions).map(|_| rng.f32() - 0.5).collect();
+    let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
+    vector.into_iter().map(|value| value / length).collect()
+}
+
+/// A document of `length` passages, one a line.
 fn document(key: String, number: usize, length: usize) -> NewDocument {
     let mut prose = Prose::new(number as u64);
     let title = prose.sentence(4);
