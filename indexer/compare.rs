@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use autorag_store::{ContentHash, FileState, ItemStatus, UnixMs, unix_now};
+use autorag_store::{ContentHash, DocumentKey, FileState, ItemStatus, UnixMs};
 
 use crate::retry::is_due;
 use crate::source::{Found, Listing};
 
 /// A file to be read, and what is known of it.
 pub(crate) struct Task {
-    pub key: String,
+    pub key: DocumentKey,
     pub found: Found,
     pub known: Option<FileState>,
 }
@@ -19,7 +19,7 @@ pub(crate) struct Changes {
     /// Files that are new or look changed.
     pub tasks: Vec<Task>,
     /// Keys of documents whose file is gone.
-    pub removed: Vec<String>,
+    pub removed: Vec<DocumentKey>,
     /// Files as they were.
     pub unchanged: u64,
     /// All files found.
@@ -30,12 +30,12 @@ impl Changes {
     /// What was found against what is `known`, which was cut the same way as now where it says `same_recipe`.
     pub(crate) fn between(
         listing: Listing,
-        mut known: HashMap<String, FileState>,
+        mut known: HashMap<DocumentKey, FileState>,
         same_recipe: bool,
     ) -> Changes {
         let (mut tasks, mut unchanged) = (Vec::new(), 0);
         let seen = listing.files.len() as u64;
-        let now = unix_now();
+        let now = UnixMs::now();
         for (key, found) in listing.files {
             let known = known.remove(&key);
             if same_recipe && known.as_ref().is_some_and(|known| is_settled(known, &found, now)) {
@@ -83,9 +83,13 @@ pub(crate) fn is_unread(known: &FileState) -> bool {
 }
 
 /// Keys of documents whose file is gone: not those in a folder that could not be looked into.
-fn vanished(known: HashMap<String, FileState>, unreadable: &[String]) -> Vec<String> {
-    let unseen = |key: &String| unreadable.iter().any(|folder| key.starts_with(folder.as_str()));
-    let mut gone: Vec<String> = known.into_keys().filter(|key| !unseen(key)).collect();
+fn vanished(known: HashMap<DocumentKey, FileState>, unreadable: &[String]) -> Vec<DocumentKey> {
+    let unseen = |key: &DocumentKey| {
+        unreadable
+            .iter()
+            .any(|folder| key.as_str().starts_with(folder.as_str()))
+    };
+    let mut gone: Vec<DocumentKey> = known.into_keys().filter(|key| !unseen(key)).collect();
     gone.sort_unstable();
     gone
 }

@@ -111,7 +111,7 @@ pub(crate) fn embed_for_next_model(
     let (mut refused, mut failure) = (None, None);
     while failure.is_none() {
         cancel.check()?;
-        let pending = store.pending_of_next_model(before, NEXT_MODEL_WINDOW)?;
+        let pending = store.pending_for_next_model(before, NEXT_MODEL_WINDOW)?;
         let Some(last) = pending.last().map(|passage| passage.id) else {
             // From the newest once more: some may have come in meanwhile.
             if before.take().is_some() && refused.is_none() {
@@ -129,7 +129,7 @@ pub(crate) fn embed_for_next_model(
         }
         let came = embed_all(&texts, embedder, calls(embedder, threads), progress, &patience)?;
         done.passages += came.vectors.len() as u64;
-        store.put_embeddings_of_next_model(&came.vectors, dimensions)?;
+        store.put_next_model_embeddings(&came.vectors, dimensions)?;
         refused = refused.or(came.refused);
         failure = came.failure;
         if came.whole {

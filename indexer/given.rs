@@ -1,6 +1,6 @@
 //! Documents that come from a program, not from a folder.
 
-use autorag_store::{ChangeBatch, ContentHash, FileStat};
+use autorag_store::{ChangeBatch, ContentHash, DocumentKey, FileStat};
 
 use crate::parse::parse;
 use crate::{Cancel, IndexError, Indexer, Progress, Stage};
@@ -12,7 +12,7 @@ const BATCH: usize = 512;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GivenDocument {
     /// Its name in the store.
-    pub key: String,
+    pub key: DocumentKey,
     /// Its title.
     pub title: Option<String>,
     /// Its text.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use autorag_embedder::Embedder;
-use autorag_store::{ChangeBatch, ItemAction, ItemStatus, ModelIdentity, NewDocument, NewJobItem, Store};
+use autorag_store::{
+    ChangeBatch, DocumentKey, ItemAction, ItemStatus, ModelIdentity, NewDocument, NewJobItem, Store,
+};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::compare::{Changes, Task};
@@ -289,7 +291,7 @@ impl Indexer {
     /// Whether a model makes the vectors that a store expects.
     fn is_of(embedder: &Embedder, model: &ModelIdentity) -> bool {
         let own = embedder.model();
-        (&own.id, &own.version, own.dimensions) == (&model.id, &model.version, model.dimensions)
+        model.matches(&own.id, &own.version, own.dimensions)
     }
 
     fn collect(
@@ -375,9 +377,9 @@ fn logged(document: &NewDocument, known: bool, took: Duration) -> NewJobItem {
     }
 }
 
-fn removed(key: &str) -> NewJobItem {
+fn removed(key: &DocumentKey) -> NewJobItem {
     NewJobItem {
-        key: key.to_owned(),
+        key: key.clone(),
         action: ItemAction::Removed,
         reason: None,
         passages: 0,

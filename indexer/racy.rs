@@ -3,7 +3,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use autorag_store::{ChangeBatch, ContentHash, FileStat, FileState, unix_now};
+use autorag_store::{ChangeBatch, ContentHash, FileStat, FileState, UnixMs};
 
 use crate::compare::{Changes, Task, is_unread};
 use crate::progress::Cancel;
@@ -79,7 +79,7 @@ impl Indexer {
     /// What is to be remembered of a racy file, if it is as it was.
     fn unchanged_bytes(&self, task: &Task) -> Result<Option<FileStat>, IndexError> {
         let settled = |known: &&FileState| {
-            is_racy(known, &task.found) && !is_unread(known) && !is_due(known, unix_now())
+            is_racy(known, &task.found) && !is_unread(known) && !is_due(known, UnixMs::now())
         };
         let Some(known) = task.known.as_ref().filter(settled) else {
             return Ok(None);

@@ -5,7 +5,9 @@ use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use autorag_store::{ContentHash, FileStat, ItemStatus, Metadata, NewDocument, NewPassage, Retry, unix_now};
+use autorag_store::{
+    ContentHash, DocumentKey, FileStat, ItemStatus, Kind, Metadata, NewDocument, NewPassage, Retry, UnixMs,
+};
 
 use crate::Indexer;
 use crate::chunk::Chunker;
@@ -18,7 +20,7 @@ use crate::retry;
 /// What came of a file.
 pub(crate) enum Outcome {
     /// The same bytes as before.
-    Same { key: String, stat: FileStat },
+    Same { key: DocumentKey, stat: FileStat },
     /// Something to store.
     New {
         document: Box<NewDocument>,
@@ -37,7 +39,7 @@ impl Indexer {
         let Task { key, found, known } = task;
         let mut stat = found.stat;
         let is_known = known.is_some();
-        let refused = |key: String, stat: FileStat, hash: ContentHash, refusal: Refusal| {
+        let refused = |key: DocumentKey, stat: FileStat, hash: ContentHash, refusal: Refusal| {
             let as_before = known.as_ref().is_some_and(|known| {
                 known.source_hash == hash
                     && known.status == refusal.status
@@ -49,7 +51,7 @@ impl Indexer {
             let waits = &self.options.retry_after;
             let retry = refusal
                 .may_pass
-                .then(|| retry::next(&key, stat, known.as_ref(), waits, unix_now()));
+                .then(|| retry::next(&key, stat, known.as_ref(), waits, UnixMs::now()));
             Outcome::New {
                 document: Box::new(without_text(key, stat, hash, refusal)),
                 known: is_known,
@@ -74,8 +76,8 @@ impl Indexer {
             return Outcome::Same { key, stat };
         }
         let parsed = match &self.parsers {
-            Some(parsers) if is_risky(&key, &bytes) => parsers.parse(&key, &bytes),
-            _ => contained(|| parse(&key, &bytes)),
+            Some(parsers) if is_risky(key.as_str(), &bytes) => parsers.parse(key.as_str(), &bytes),
+            _ => contained(|| parse(key.as_str(), &bytes)),
         };
         drop(bytes);
         let document = parsed.and_then(|parsed| contained(|| Ok(self.document(&key, stat, hash, parsed))));
@@ -93,7 +95,7 @@ impl Indexer {
     /// What the store is to keep of a document whose text is known.
     pub(crate) fn document(
         &self,
-        key: &str,
+        key: &DocumentKey,
         stat: FileStat,
         hash: ContentHash,
         parsed: Parsed,
@@ -122,12 +124,12 @@ impl Indexer {
         });
         let passages = passages.collect();
         NewDocument {
-            key: key.to_owned(),
+            key: key.clone(),
             stat,
             source_hash: hash,
             status: ItemStatus::Completed,
             reason: None,
-            kind: parsed.kind.into_owned(),
+            kind: parsed.kind,
             language: parsed.language.map(Cow::into_owned),
             title: parsed.title,
             metadata: parsed.metadata,
@@ -178,14 +180,14 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, FileStat), Unrea
     Ok((bytes, stat))
 }
 
-fn without_text(key: String, stat: FileStat, hash: ContentHash, refusal: Refusal) -> NewDocument {
+fn without_text(key: DocumentKey, stat: FileStat, hash: ContentHash, refusal: Refusal) -> NewDocument {
     NewDocument {
         key,
         stat,
         source_hash: hash,
         status: refusal.status,
         reason: Some(refusal.reason),
-        kind: "unknown".into(),
+        kind: Kind::UNKNOWN,
         language: None,
         title: None,
         metadata: Metadata::new(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use autorag_store::{DocumentEntry, Passage, Span};
+use autorag_store::{DocumentEntry, DocumentKey, Passage, Span};
 
 use crate::{Boosted, Explanation, Freshness, Fusion, IndexState, Mode, Placement, Signals};
 
@@ -75,7 +75,7 @@ pub struct Context {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Duplicate {
     /// Key of its document.
-    pub path: String,
+    pub key: DocumentKey,
     /// Where it lies in that document's text.
     pub span: Span,
 }

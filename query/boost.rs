@@ -189,7 +189,7 @@ fn reorder(
 
 /// How well each document does by a boost, from 0 to 1; none for 0.
 fn strengths(boost: &Boost, entries: &[&DocumentEntry], now_ms: i64) -> HashMap<DocumentId, f32> {
-    let field = DocumentField::named(&boost.field);
+    let field = DocumentField::new(&boost.field);
     if let Some(half_life) = boost.half_life_days {
         let aged = entries.iter().filter_map(|entry| {
             let age = now_ms.saturating_sub(field.time_ms(entry)?).max(0) as f32 / DAY_MS;
@@ -291,7 +291,7 @@ mod tests {
         reorder(&mut candidates, boosts, &documents, 20 * 86_400_000);
         candidates
             .iter()
-            .map(|c| documents[&c.passage].key.clone())
+            .map(|c| documents[&c.passage].key.to_string())
             .collect()
     }
 

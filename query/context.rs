@@ -51,7 +51,7 @@ pub(crate) fn expand(snapshot: &Snapshot, hits: &mut [Hit], neighbours: u32) -> 
         if reach.start() == reach.end() {
             continue;
         }
-        let stretch = snapshot.stretch(hit.document.id, *reach.start(), *reach.end())?;
+        let stretch = snapshot.text_of_passages(hit.document.id, *reach.start(), *reach.end())?;
         whole &= stretch.is_some();
         hit.context = stretch.map(|(span, text)| Context { span, text });
     }

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use autorag_embedder::Embedder;
 use autorag_store::{
-    DocumentEntry, DocumentQuery, DocumentSet, Highlighter, Passage, PassageId, Snapshot, Store, StoreError,
+    DocumentEntry, DocumentKey, DocumentQuery, DocumentSet, ErrorChain, Highlighter, Passage, PassageId,
+    Snapshot, Store, StoreError,
 };
 
 use crate::boost::boosted;
@@ -69,7 +70,7 @@ impl Engine {
             .chain(&self.others)
             .find(|embedder| {
                 let own = embedder.model();
-                (&own.id, &own.version, own.dimensions) == (&model.id, &model.version, model.dimensions)
+                model.matches(&own.id, &own.version, own.dimensions)
             })
     }
 
@@ -104,8 +105,8 @@ impl Engine {
             match self.search_in(&snapshot, request, activity) {
                 // The next snapshot is without it, or has one that was made anew.
                 Err(QueryError::Store(error)) if error.is_lexical_damage() && attempt < ATTEMPTS => {
-                    tracing::warn!("a search met damage: {error}");
-                    self.store.lexical_is_damaged(&snapshot);
+                    tracing::warn!("a search met damage: {}", ErrorChain(&error));
+                    self.store.report_lexical_damage(&snapshot);
                     attempt += 1;
                 }
                 // The next snapshot is of the new catalog.
@@ -166,7 +167,7 @@ impl Engine {
         let started = Instant::now();
         let mut took = StageTimes::default();
         let within = match &request.filter {
-            Some(filter) => Some(timed(&mut took.filter, || snapshot.select(filter))?),
+            Some(filter) => Some(timed(&mut took.filter, || snapshot.select(filter))),
             None => None,
         };
         let wanted = request.offset + request.limit;
@@ -291,14 +292,10 @@ impl Engine {
     /// # Errors
     /// Those of [`Engine::search`], and [`QueryError::DenseUnavailable`] for hybrid searches too: a ranking by words alone would be
     /// measured as something else.
-    pub fn rank(&self, request: &Request, depth: usize) -> Result<Vec<(String, f32)>, QueryError> {
+    pub fn rank(&self, request: &Request, depth: usize) -> Result<Vec<(DocumentKey, f32)>, QueryError> {
         request.validate()?;
         let snapshot = self.store.snapshot()?;
-        let within = request
-            .filter
-            .as_ref()
-            .map(|filter| snapshot.select(filter))
-            .transpose()?;
+        let within = request.filter.as_ref().map(|filter| snapshot.select(filter));
         let retrieved = self.retrieve(&snapshot, request, within.as_ref(), depth)?;
         if let Some(reason) = retrieved.dense_failure {
             return Err(QueryError::DenseUnavailable { reason });
@@ -359,9 +356,9 @@ impl Engine {
         } = selected;
         let matches = highlighter.ranges(&passage.text);
         let duplicate = |passage: Passage| {
-            let path = snapshot.document_by_id(passage.document)?.key.clone();
+            let key = snapshot.document_by_id(passage.document)?.key.clone();
             Some(Duplicate {
-                path,
+                key,
                 span: passage.span,
             })
         };
@@ -385,7 +382,7 @@ impl Engine {
 
     /// Whether a document's file is as it was indexed.
     pub fn freshness(&self, entry: &DocumentEntry) -> Freshness {
-        match self.store.locate(&entry.key) {
+        match self.store.resolve(&entry.key) {
             Some((root, path)) => freshness::check(root, &path, entry),
             None => Freshness::Stale,
         }
@@ -399,7 +396,7 @@ impl Engine {
     pub fn read(&self, key: &str, range: LineRange, activity: &Activity) -> Result<DocumentText, QueryError> {
         for _ in 0..ATTEMPTS {
             let snapshot = self.store.snapshot()?;
-            let Some(entry) = snapshot.document(key)? else {
+            let Some(entry) = snapshot.document(key) else {
                 break;
             };
             if let Some(reason) = &entry.reason {
@@ -434,7 +431,7 @@ impl Engine {
     /// # Errors
     /// When the store cannot be read.
     pub fn documents(&self, query: &DocumentQuery) -> Result<Vec<Arc<DocumentEntry>>, QueryError> {
-        Ok(self.store.snapshot()?.documents(query)?)
+        Ok(self.store.snapshot()?.documents(query))
     }
 }
 

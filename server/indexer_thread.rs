@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use autorag_embedder::EmbedError;
 use autorag_indexer::{Cancel, IndexError, Progress, Reason, Unembedded, WatchOptions, Watcher, end_held};
-use autorag_store::{Control, JobCause};
+use autorag_store::{Control, ErrorChain, JobCause, UnixMs};
 use tokio::sync::watch;
 
 use crate::instance::{Access, Instance, InstanceConfig};
@@ -125,7 +125,7 @@ fn keep_up_to_date(instance: &Instance, watching: Option<WatchOptions>, show: Sh
     }
     let mut failure = outcome.err().filter(|error| !was_asked_for(error));
     if let Some(error) = &failure {
-        tracing::error!("indexing stopped: {error}");
+        tracing::error!("indexing stopped: {}", ErrorChain(error));
     }
     loop {
         let again = failure.as_ref().map(retry_after);
@@ -189,7 +189,7 @@ fn wait(
 fn rest(instance: &Instance, cancel: &Cancel) -> bool {
     tracing::warn!("indexing is paused; `autorag jobs resume` goes on with it");
     let store = instance.engine().store();
-    let control = Control::of(store.dir());
+    let control = Control::new(store.dir());
     let mut told = false;
     while control.is_paused() {
         if cancel.is_cancelled() {
@@ -200,7 +200,7 @@ fn rest(instance: &Instance, cancel: &Cancel) -> bool {
             held.map_or(Ok(()), |job| end_held(store, &control, job.id))
         });
         if let (Err(error), false) = (seen_to, told) {
-            tracing::error!("a job that is held could not be seen to: {error}");
+            tracing::error!("a job that is held could not be seen to: {}", ErrorChain(&error));
             told = true;
         }
         std::thread::park_timeout(LOOK_EVERY);
@@ -227,9 +227,14 @@ fn was_asked_for(error: &IndexError) -> bool {
 /// How soon a file that could not be read is tried again.
 fn retry_file_after(instance: &Instance) -> Option<Duration> {
     let at = instance.engine().store().next_retry().ok()??;
-    let at = UNIX_EPOCH + Duration::from_millis(u64::try_from(at).ok()?);
+    let now = UnixMs::now();
     // What is over has just been tried, or no walk comes to the file.
-    Some(at.duration_since(SystemTime::now()).unwrap_or(RETRY_FILE) + MARGIN)
+    let wait = if at < now {
+        RETRY_FILE
+    } else {
+        at.saturating_since(now)
+    };
+    Some(wait + MARGIN)
 }
 
 /// One update after the first run. Why it failed, which is told once and not at each attempt, and what a provider left out.
@@ -245,9 +250,9 @@ fn update(
         _ => Progress::default(),
     });
     if cause == JobCause::Schedule
-        && let Err(error) = instance.engine().store().check_lexical()
+        && let Err(error) = instance.engine().store().verify_lexical()
     {
-        tracing::warn!("the lexical index could not be looked at: {error}");
+        tracing::warn!("the lexical index could not be looked at: {}", ErrorChain(&error));
     }
     match instance.update(&progress, cancel, watcher, cause) {
         Ok(report) => {
@@ -264,9 +269,10 @@ fn update(
             (failure, None)
         }
         Err(error) => {
-            let known = failure.is_some_and(|known| known.to_string() == error.to_string());
+            let known =
+                failure.is_some_and(|known| ErrorChain(&known).to_string() == ErrorChain(&error).to_string());
             if !known {
-                tracing::error!("indexing stopped: {error}");
+                tracing::error!("indexing stopped: {}", ErrorChain(&error));
             }
             (Some(error), None)
         }

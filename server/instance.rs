@@ -13,8 +13,8 @@ use autorag_query::{
     RerankerOptions,
 };
 use autorag_store::{
-    DocumentEntry, DocumentQuery, JobCause, JobId, JobState, ModelIdentity, SourceRoot, Store, StoreError,
-    StoreOptions, VectorIndex,
+    DocumentEntry, DocumentQuery, ErrorChain, JobCause, JobId, JobState, ModelIdentity, SourceRoot, Store,
+    StoreError, StoreOptions, VectorIndex,
 };
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -97,7 +97,7 @@ impl Instance {
         let opened = match access {
             Access::Read => Store::open_read_only(&config.data_dir).map(|store| (store, false)),
             Access::Write | Access::WriteOrFollow => {
-                match autorag_store::mend(&config.data_dir) {
+                match autorag_store::replace_damaged_catalog(&config.data_dir) {
                     // Who has it mends it when it is opened next.
                     Err(StoreError::LockHeld { .. } | StoreError::Unwritable { .. }) => {}
                     mended => mended?,
@@ -116,7 +116,7 @@ impl Instance {
                 (Store::open_read_only(&config.data_dir)?, false)
             }
             Err(error @ StoreError::Unwritable { .. }) if access == Access::WriteOrFollow => {
-                tracing::warn!("{error}");
+                tracing::warn!("{}", ErrorChain(&error));
                 unwritable = true;
                 (Store::open_read_only(&config.data_dir)?, false)
             }
@@ -199,7 +199,7 @@ impl Instance {
         run.under_way = None;
         run.failure = match &outcome {
             Ok(_) | Err(IndexError::Cancelled | IndexError::Paused | IndexError::JobCancelled) => None,
-            Err(error) => Some(error.to_string()),
+            Err(error) => Some(ErrorChain(error).to_string()),
         };
         if outcome.is_ok() {
             let now = OffsetDateTime::now_utc().replace_nanosecond(0);
@@ -220,7 +220,7 @@ impl Instance {
     pub fn hold_request(&self) -> Result<(), StoreError> {
         let requested = self.requested().take();
         requested.map_or(Ok(()), |job| {
-            self.engine.store().leave_job(job, JobState::Paused, None)
+            self.engine.store().stop_job(job, JobState::Paused, None)
         })
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use autorag_query::QueryError;
+use autorag_store::ErrorChain;
 use tokio::sync::{Semaphore, watch};
 
 use crate::instance::Instance;
@@ -84,7 +85,7 @@ impl InstanceError {
     pub fn message(&self) -> String {
         match self {
             InstanceError::Query(QueryError::Invalid { field, message }) => format!("{field} {message}"),
-            other => other.to_string(),
+            other => ErrorChain(other).to_string(),
         }
     }
 }

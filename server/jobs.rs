@@ -40,7 +40,7 @@ pub enum JobError {
     #[error("another process keeps this index; ask that one for a job")]
     Followed,
     /// A file that says what is wanted could not be written.
-    #[error("the wish could not be noted down: {0}")]
+    #[error("the wish could not be noted down")]
     Control(#[from] std::io::Error),
     /// The catalog could not be read or written.
     #[error(transparent)]
@@ -74,7 +74,7 @@ pub fn job(store: &Store, id: JobId) -> Result<Job, JobError> {
 /// Where it cannot be asked, or the wish cannot be noted down.
 pub fn ask(store: &Store, id: JobId, action: Action) -> Result<Job, JobError> {
     let job = job(store, id)?;
-    let control = Control::of(store.dir());
+    let control = Control::new(store.dir());
     // A pause is one of the whole index: any job can end it, since the one under way then may have ended meanwhile.
     let allowed = job.state.is_open() || action == Action::Resume && control.is_paused();
     if !allowed {
@@ -113,6 +113,6 @@ impl Instance {
 
     /// Whether indexing is to rest.
     pub fn is_paused(&self) -> bool {
-        Control::of(self.engine().store().dir()).is_paused()
+        Control::new(self.engine().store().dir()).is_paused()
     }
 }

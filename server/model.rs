@@ -81,7 +81,7 @@ impl Models {
             Some(choice) => choice,
             None => self.settings.clone(),
         };
-        self.open(&settings, autorag_store::model_of(data_dir)?.as_ref())
+        self.open(&settings, autorag_store::read_model(data_dir)?.as_ref())
     }
 
     /// Opens a model. How long the vectors of a remote one are is known from what was `known` of it, should its provider not answer.

@@ -19,7 +19,7 @@ pub struct Control {
 
 impl Control {
     /// Of the store in `dir`.
-    pub fn of(dir: &Path) -> Control {
+    pub fn new(dir: &Path) -> Control {
         Control {
             paused: dir.join(PAUSED),
             cancel: dir.join(CANCEL),
@@ -68,7 +68,7 @@ impl Control {
     ///
     /// # Errors
     /// When the file is there and cannot be removed.
-    pub fn cancelled(&self) -> std::io::Result<()> {
+    pub fn clear_cancel(&self) -> std::io::Result<()> {
         removed(&self.cancel)
     }
 }
@@ -87,17 +87,17 @@ mod tests {
     #[test]
     fn wishes_are_kept_in_files_and_survive_whoever_had_them() {
         let dir = tempfile::tempdir().unwrap();
-        let control = Control::of(dir.path());
-        assert!(!control.is_paused() && !control.is_cancelled(7));
+        let control = Control::new(dir.path());
+        assert!(!control.is_paused() && !control.is_cancelled(JobId(7)));
         control.pause().unwrap();
-        control.cancel(7).unwrap();
-        let other = Control::of(dir.path());
-        assert!(other.is_paused() && other.is_cancelled(7) && !other.is_cancelled(8));
+        control.cancel(JobId(7)).unwrap();
+        let other = Control::new(dir.path());
+        assert!(other.is_paused() && other.is_cancelled(JobId(7)) && !other.is_cancelled(JobId(8)));
         other.resume().unwrap();
         other.resume().unwrap();
-        other.cancelled().unwrap();
-        assert!(!control.is_paused() && !control.is_cancelled(7));
+        other.clear_cancel().unwrap();
+        assert!(!control.is_paused() && !control.is_cancelled(JobId(7)));
         fs_err::write(dir.path().join("cancel"), "seven").unwrap();
-        assert!(!control.is_cancelled(7));
+        assert!(!control.is_cancelled(JobId(7)));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::lexical::Restriction;
-use crate::{Counts, DocumentEntry, DocumentId, Filter, ItemStatus, Seq};
+use crate::{Counts, DocumentEntry, DocumentId, DocumentKey, Filter, ItemStatus, Seq};
 
 /// A set of documents: a bit for each up to the last of them.
 #[derive(Debug, Clone, Default)]
@@ -101,7 +101,7 @@ pub struct DocumentQuery {
     /// Only documents that became this.
     pub status: Option<ItemStatus>,
     /// Only documents after this key.
-    pub after_key: Option<String>,
+    pub after_key: Option<DocumentKey>,
     /// How many at most.
     pub limit: usize,
 }
@@ -180,7 +180,7 @@ impl Documents {
         let from = self.by_key.partition_point(|entry| !after(entry));
         let listed = self.by_key[from..]
             .iter()
-            .take_while(|entry| entry.key.starts_with(prefix));
+            .take_while(|entry| entry.key.as_str().starts_with(prefix));
         listed
             .filter(|entry| query.status.is_none_or(|status| entry.status == status))
             .take(query.limit)
@@ -191,7 +191,9 @@ impl Documents {
     /// The documents `within` that a question asks for by their fields.
     pub(crate) fn restricted(&self, within: &DocumentSet, restriction: &Restriction) -> DocumentSet {
         let is_one_of = |entry: &DocumentEntry, kinds: &[String]| {
-            kinds.iter().any(|kind| entry.kind.eq_ignore_ascii_case(kind))
+            kinds
+                .iter()
+                .any(|kind| entry.kind.as_str().eq_ignore_ascii_case(kind))
         };
         let asked_for = within.iter().filter(|id| {
             let Some(entry) = self.by_id(*id) else {

@@ -27,7 +27,7 @@ impl Store {
         let coded = coded(embeddings, expected)?;
         self.catalog().write(|transaction| {
             let marked = catalog::put_embeddings(transaction, &coded)?;
-            if let Some(job) = self.job_under_way() {
+            if let Some(job) = self.current_job() {
                 catalog::count_embedded(transaction, job, marked)?;
             }
             Ok(marked)
@@ -60,7 +60,7 @@ impl Store {
     ///
     /// # Errors
     /// When the catalog cannot be read.
-    pub fn pending_of_next_model(
+    pub fn pending_for_next_model(
         &self,
         before: Option<PassageId>,
         limit: usize,
@@ -86,7 +86,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Dimensions`] where a vector is not the model's; otherwise when the catalog cannot be written.
-    pub fn put_embeddings_of_next_model(
+    pub fn put_next_model_embeddings(
         &self,
         embeddings: &[(ContentHash, Vec<f32>)],
         dimensions: usize,
@@ -94,7 +94,7 @@ impl Store {
         let coded = coded(embeddings, dimensions)?;
         self.catalog().write(|transaction| {
             catalog::put_next(transaction, &coded)?;
-            if let Some(job) = self.job_under_way() {
+            if let Some(job) = self.current_job() {
                 catalog::count_embedded(transaction, job, coded.len())?;
             }
             Ok(())

@@ -1,31 +1,40 @@
 //! Jobs: updates of the index that found something to do, with a log of what became of each file.
 
-use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
+use std::sync::PoisonError;
+
+use serde::{Deserialize, Serialize};
 
 use crate::catalog::{self, Catalog};
-use crate::{Store, StoreError, lock};
+use crate::{DocumentKey, Store, StoreError, UnixMs, lock};
 
 /// What is said of a job whose end is not known.
 const LOST: &str = "its end could not be written down; the next job goes on from there";
 
-/// A job's number; later jobs have greater ones.
-pub type JobId = u64;
+/// A job's number. Later jobs have greater ones; numbers are never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(pub u64);
 
-/// Milliseconds since the Unix epoch.
-pub type UnixMs = i64;
-
-/// The time.
-pub fn unix_now() -> UnixMs {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        UnixMs::try_from(since.as_millis()).unwrap_or(UnixMs::MAX)
-    })
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
 }
 
-words! {
+impl FromStr for JobId {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<JobId, ParseIntError> {
+        text.parse().map(JobId)
+    }
+}
+
+string_enum! {
     /// Why there is a job.
-    JobCause {
+    JobCause "job cause" {
         /// A command that brings the index up to date and ends.
         Command = "command",
         /// A process that keeps the index has started.
@@ -39,9 +48,9 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// Where a job stands.
-    JobState {
+    JobState "job state" {
         /// Under way, or about to be.
         Running = "running",
         /// Held until someone says to go on.
@@ -57,9 +66,9 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// What became of a file in a job.
-    ItemAction {
+    ItemAction "job item action" {
         /// New, and searchable now.
         Added = "added",
         /// Searchable in its new form.
@@ -149,7 +158,7 @@ pub struct Job {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewJobItem {
     /// Key of its document.
-    pub key: String,
+    pub key: DocumentKey,
     /// What became of it.
     pub action: ItemAction,
     /// Why it failed or was left out.
@@ -178,11 +187,11 @@ impl Store {
     /// When the catalog cannot be written.
     pub fn begin_job(&self, cause: JobCause, description: Option<&str>) -> Result<JobId, StoreError> {
         let job = self.register_job(cause, description)?;
-        self.job.store(job, Ordering::Relaxed);
+        self.set_current_job(Some(job));
         Ok(job)
     }
 
-    /// Keeps a job that is to run soon, by [`Store::take_up_job`].
+    /// Keeps a job that is to run soon, by [`Store::start_job`].
     ///
     /// # Errors
     /// When the catalog cannot be written.
@@ -198,10 +207,10 @@ impl Store {
     ///
     /// # Errors
     /// When the catalog cannot be written.
-    pub fn take_up_job(&self, job: JobId) -> Result<(), StoreError> {
+    pub fn start_job(&self, job: JobId) -> Result<(), StoreError> {
         self.catalog()
             .write(|transaction| catalog::set_job_state(transaction, job, JobState::Running))?;
-        self.job.store(job, Ordering::Relaxed);
+        self.set_current_job(Some(job));
         Ok(())
     }
 
@@ -210,11 +219,11 @@ impl Store {
     ///
     /// # Errors
     /// When the catalog cannot be read or written.
-    pub fn end_lost_jobs(&self, except: Option<JobId>) -> Result<(), StoreError> {
+    pub fn fail_stale_jobs(&self, except: Option<JobId>) -> Result<(), StoreError> {
         let open = self.catalog().read(catalog::open_jobs)?;
         for job in open {
             if job.state == JobState::Running && Some(job.id) != except {
-                self.leave_job(job.id, JobState::Failed, Some(LOST))?;
+                self.stop_job(job.id, JobState::Failed, Some(LOST))?;
             }
         }
         Ok(())
@@ -233,11 +242,12 @@ impl Store {
     ///
     /// # Errors
     /// When the catalog cannot be written.
-    pub fn leave_job(&self, job: JobId, state: JobState, reason: Option<&str>) -> Result<(), StoreError> {
+    pub fn stop_job(&self, job: JobId, state: JobState, reason: Option<&str>) -> Result<(), StoreError> {
         // From here on nothing is this job's doing, even if the catalog cannot be told.
-        let _ = self
-            .job
-            .compare_exchange(job, 0, Ordering::Relaxed, Ordering::Relaxed);
+        {
+            let mut current = self.job.lock().unwrap_or_else(PoisonError::into_inner);
+            current.take_if(|current| *current == job);
+        }
         self.catalog().write(|transaction| {
             if state == JobState::Paused {
                 return catalog::set_job_state(transaction, job, state);
@@ -302,6 +312,15 @@ impl Store {
         self.catalog().read(catalog::next_retry)
     }
 
+    /// The job that changes are logged under, if one is running.
+    pub(crate) fn current_job(&self) -> Option<JobId> {
+        *self.job.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_current_job(&self, job: Option<JobId>) {
+        *self.job.lock().unwrap_or_else(PoisonError::into_inner) = job;
+    }
+
     /// To a reader, a job that no process runs any more was interrupted; the next writer will note it down.
     fn unmask(&self, jobs: &mut [Job]) {
         let mut running = jobs
@@ -322,7 +341,7 @@ impl Store {
 ///
 /// # Errors
 /// When the catalog cannot be opened or written.
-pub fn cancel_held_job(dir: &std::path::Path, job: JobId) -> Result<bool, StoreError> {
+pub fn cancel_paused_job(dir: &std::path::Path, job: JobId) -> Result<bool, StoreError> {
     let _lock = match lock::acquire(dir) {
         Err(StoreError::LockHeld { .. }) => return Ok(false),
         acquired => acquired?,

@@ -5,16 +5,19 @@
 //! indexes record how far they have got, and catch up on opening, so that a process may die at any moment.
 
 #[macro_use]
-mod words;
+mod string_enum;
 
 mod catalog;
 mod control;
 mod doctor;
+mod document_key;
 mod documents;
 mod embeddings;
 mod error;
 mod filter;
+mod io_cause;
 mod jobs;
+mod kind;
 mod lexical;
 mod lock;
 mod publish;
@@ -24,27 +27,32 @@ mod salvage;
 mod snapshot;
 mod store;
 mod types;
+mod unix_ms;
 mod vectors;
 
 pub use control::Control;
-pub use doctor::{Check, StorePart, Surroundings, Verdict, Writer, examine, repair, surroundings};
+pub use doctor::{Check, StorageReport, StorePart, Verdict, Writer, examine, repair, storage_report};
+pub use document_key::DocumentKey;
 pub use documents::{DocumentQuery, DocumentSet};
-pub use error::StoreError;
+pub use error::{ErrorChain, LexicalError, SqliteError, StoreError, StoreErrorKind};
 pub use filter::{DocumentField, Filter, FilterError};
 pub use jobs::{
-    ItemAction, Job, JobCause, JobCounts, JobId, JobItem, JobProgress, JobState, NewJobItem, UnixMs,
-    cancel_held_job, unix_now,
+    ItemAction, Job, JobCause, JobCounts, JobId, JobItem, JobProgress, JobState, NewJobItem,
+    cancel_paused_job,
 };
+pub use kind::Kind;
 pub use lexical::{Highlighter, TermMatch};
 pub use run::RunState;
-pub use salvage::mend;
+pub use salvage::replace_damaged_catalog;
 pub use snapshot::Snapshot;
-pub use store::{ChangeBatch, Retry, Store, StoreOptions, model_of};
+pub use store::{ChangeBatch, Retry, Store, StoreOptions, read_model};
+pub use string_enum::UnknownVariant;
 pub use types::{
     Candidate, ContentHash, Counts, DocumentEntry, DocumentId, FileStat, FileState, ItemStatus, Matching,
     Metadata, ModelIdentity, NewDocument, NewPassage, Passage, PassageId, PendingPassage, Reembedding, Seq,
     SourceRoot, Span, VectorIndex,
 };
+pub use unix_ms::UnixMs;
 
 /// The vector index without a catalog, for the crate in `bench/`. Not part of the public API.
 #[cfg(feature = "bench")]

@@ -53,12 +53,13 @@ pub(crate) fn holder_of(dir: &Path) -> Option<Option<u32>> {
 
 /// An error of a write in `dir`, by whether it says that this process may not.
 pub(crate) fn unwritable(dir: &Path, error: std::io::Error) -> StoreError {
-    match is_refusal(&error) {
-        true => StoreError::Unwritable {
+    if is_refusal(&error) {
+        StoreError::Unwritable {
             dir: dir.to_owned(),
-            reason: error.to_string(),
-        },
-        false => error.into(),
+            source: error,
+        }
+    } else {
+        error.into()
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tantivy::index::SegmentId;
 
-use crate::{Snapshot, Store, StoreError};
+use crate::{ErrorChain, Snapshot, Store, StoreError};
 
 /// How soon it is tried again where it cannot be written, on a full disk say.
 const RETRY: Duration = Duration::from_secs(30);
@@ -18,7 +18,7 @@ impl Store {
     /// To be told when words of a snapshot could not be searched because their index is damaged
     /// ([`StoreError::is_lexical_damage`]). The next snapshots are without it, until it is made anew: in a thread of this process
     /// if it writes, else by the one that does.
-    pub fn lexical_is_damaged(self: &Arc<Store>, met_in: &Snapshot) {
+    pub fn report_lexical_damage(self: &Arc<Store>, met_in: &Snapshot) {
         // Someone else has met it before.
         let Some(view) = &met_in.lexical else { return };
         let damaged = view.segment_ids();
@@ -27,7 +27,7 @@ impl Store {
             publisher.lexical_is_damaged(damaged);
             match publisher.snapshot() {
                 Ok(snapshot) => self.published.replace(snapshot),
-                Err(error) => tracing::warn!("words cannot be searched: {error}"),
+                Err(error) => tracing::warn!("words cannot be searched: {}", ErrorChain(&error)),
             }
             return;
         }
@@ -48,7 +48,7 @@ impl Store {
     ///
     /// # Errors
     /// When its files cannot be read.
-    pub fn check_lexical(self: &Arc<Store>) -> Result<(), StoreError> {
+    pub fn verify_lexical(self: &Arc<Store>) -> Result<(), StoreError> {
         if !self.is_writer() || self.rebuilding.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -62,14 +62,14 @@ impl Store {
             if due.is_some_and(|due| started < due) {
                 return Ok(());
             }
-            let checked = publisher.check_lexical();
+            let checked = publisher.verify_lexical();
             *due = Some(Instant::now() + started.elapsed() * REST);
             checked
         };
         match checked {
             Err(error) if error.is_lexical_damage() => {
-                tracing::warn!("{error}");
-                self.lexical_is_damaged(&self.published.current());
+                tracing::warn!("{}", ErrorChain(&error));
+                self.report_lexical_damage(&self.published.current());
                 Ok(())
             }
             checked => checked,
@@ -102,7 +102,7 @@ fn rebuild(store: &Weak<Store>, damaged: &[SegmentId]) {
                 tracing::info!("the lexical index is made anew");
                 return;
             }
-            Err(error) => tracing::error!("the lexical index could not be made anew: {error}"),
+            Err(error) => tracing::error!("the lexical index could not be made anew: {}", ErrorChain(&error)),
         }
         drop(open);
         std::thread::sleep(RETRY);

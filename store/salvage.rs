@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::catalog::{self, Catalog, SalvagedEmbedding, is_damage};
+use crate::catalog::{self, Catalog, SalvagedEmbedding};
 use crate::publish::GENERATION;
 use crate::{StoreError, lock};
 
@@ -33,9 +33,9 @@ pub(crate) fn suspect(dir: &Path) {
 ///
 /// # Errors
 /// [`StoreError::LockHeld`] where another process writes the store, and whatever the disk says.
-pub fn mend(dir: &Path) -> Result<(), StoreError> {
-    let damaged = match Catalog::model_of(dir) {
-        Err(StoreError::Catalog { source, .. }) => is_damage(&source),
+pub fn replace_damaged_catalog(dir: &Path) -> Result<(), StoreError> {
+    let damaged = match Catalog::read_model(dir) {
+        Err(error) => error.is_damage(),
         _ => dir.join(SUSPECT).exists(),
     };
     if damaged {
@@ -49,7 +49,7 @@ pub fn mend(dir: &Path) -> Result<(), StoreError> {
 pub(crate) fn open(dir: &Path) -> Result<Catalog, StoreError> {
     let mark = dir.join(SUSPECT);
     let opened = match Catalog::open(dir) {
-        Err(StoreError::Catalog { source, .. }) if is_damage(&source) => None,
+        Err(error) if error.is_damage() => None,
         opened => Some(opened?),
     };
     let sound = match &opened {

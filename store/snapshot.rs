@@ -60,11 +60,8 @@ impl Snapshot {
     }
 
     /// The documents that meet `filter`.
-    ///
-    /// # Errors
-    /// None so far; filters are evaluated in memory.
-    pub fn select(&self, filter: &Filter) -> Result<DocumentSet, StoreError> {
-        Ok(self.documents.select(filter))
+    pub fn select(&self, filter: &Filter) -> DocumentSet {
+        self.documents.select(filter)
     }
 
     /// The best `limit` passages for the words of `text` by BM25, of documents `within`, or of all. Any text may be asked:
@@ -174,14 +171,14 @@ impl Snapshot {
     ///
     /// # Errors
     /// When the catalog cannot be read.
-    pub fn stretch(
+    pub fn text_of_passages(
         &self,
         document: DocumentId,
         first: u32,
         last: u32,
     ) -> Result<Option<(Span, String)>, StoreError> {
         self.catalog
-            .read(|connection| catalog::stretch(connection, document, first, last))
+            .read(|connection| catalog::text_of_passages(connection, document, first, last))
     }
 
     /// The document of a number.
@@ -190,11 +187,8 @@ impl Snapshot {
     }
 
     /// The document called `key`.
-    ///
-    /// # Errors
-    /// None so far; entries are in memory.
-    pub fn document(&self, key: &str) -> Result<Option<Arc<DocumentEntry>>, StoreError> {
-        Ok(self.documents.by_key(key).cloned())
+    pub fn document(&self, key: &str) -> Option<Arc<DocumentEntry>> {
+        self.documents.by_key(key).cloned()
     }
 
     /// The extracted text of the document called `key`.
@@ -210,11 +204,8 @@ impl Snapshot {
     }
 
     /// Documents in the order of their keys.
-    ///
-    /// # Errors
-    /// None so far; entries are in memory.
-    pub fn documents(&self, query: &DocumentQuery) -> Result<Vec<Arc<DocumentEntry>>, StoreError> {
-        Ok(self.documents.list(query))
+    pub fn documents(&self, query: &DocumentQuery) -> Vec<Arc<DocumentEntry>> {
+        self.documents.list(query)
     }
 
     /// The words of the question `query`, in their order, with what each is worth and where `passage` of `entry` has it.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -11,8 +11,8 @@ use crate::lexical::LexicalIndex;
 use crate::lock::{self, Lock};
 use crate::publish::{Published, Publisher};
 use crate::{
-    FileStat, FileState, JobId, ModelIdentity, NewDocument, NewJobItem, RunState, Seq, Snapshot, SourceRoot,
-    StoreError, VectorIndex, run, salvage,
+    DocumentKey, ErrorChain, FileStat, FileState, JobId, ModelIdentity, NewDocument, NewJobItem, RunState,
+    Seq, Snapshot, SourceRoot, StoreError, UnixMs, VectorIndex, run, salvage,
 };
 
 /// Keys of the table `meta`.
@@ -36,9 +36,9 @@ pub struct ChangeBatch {
     /// Documents that are new, or replace the one of their key.
     pub upserts: Vec<NewDocument>,
     /// Keys of documents that are gone.
-    pub removals: Vec<String>,
+    pub removals: Vec<DocumentKey>,
     /// Files whose bytes did not change, with what the file system says of them now.
-    pub touched: Vec<(String, FileStat)>,
+    pub touched: Vec<(DocumentKey, FileStat)>,
     /// Of the documents above, those that are to be tried again though they may not change.
     pub retries: Vec<Retry>,
     /// What to say of all this in the log of the job under way.
@@ -49,11 +49,11 @@ pub struct ChangeBatch {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retry {
     /// Key of its document.
-    pub key: String,
+    pub key: DocumentKey,
     /// How often it was tried as it is.
     pub attempts: u32,
     /// When it is tried again, milliseconds since the Unix epoch; only when it has changed where there is no time.
-    pub at: Option<i64>,
+    pub at: Option<UnixMs>,
 }
 
 impl ChangeBatch {
@@ -69,8 +69,8 @@ pub struct Store {
     sources: Vec<SourceRoot>,
     /// Another one for a reader, once the one that it has opened is put aside.
     catalog: RwLock<Arc<Catalog>>,
-    /// The job that changes are the doing of; 0 where there is none.
-    pub(crate) job: AtomicU64,
+    /// The job that changes are logged under, if one is running.
+    pub(crate) job: Mutex<Option<JobId>>,
     publisher: Mutex<Publisher>,
     pub(crate) published: Published,
     /// Whether a thread is making the lexical index anew.
@@ -105,7 +105,7 @@ impl Store {
             dir: dir.to_owned(),
             sources,
             catalog: catalog.into(),
-            job: AtomicU64::default(),
+            job: Mutex::default(),
             publisher: publisher.into(),
             published,
             rebuilding: AtomicBool::default(),
@@ -125,7 +125,7 @@ impl Store {
             dir: dir.to_owned(),
             sources,
             catalog: catalog.into(),
-            job: AtomicU64::default(),
+            job: Mutex::default(),
             publisher: publisher.into(),
             published,
             rebuilding: AtomicBool::default(),
@@ -139,14 +139,11 @@ impl Store {
         &self.sources
     }
 
-    /// The source's folder and the file of a document, whether or not they are there.
-    pub fn locate(&self, key: &str) -> Option<(&Path, PathBuf)> {
+    /// The folder of the source that `key` belongs to, and the path of the document's file. Neither need exist.
+    pub fn resolve(&self, key: &DocumentKey) -> Option<(&Path, PathBuf)> {
         self.sources.iter().find_map(|source| {
-            let rest = match &source.name {
-                Some(name) => key.strip_prefix(name.as_str())?.strip_prefix('/')?,
-                None => key,
-            };
-            Some((source.path.as_path(), source.path.join(rest)))
+            let file = source.path.join(source.relative(key)?);
+            Some((source.path.as_path(), file))
         })
     }
 
@@ -180,7 +177,9 @@ impl Store {
                         *publisher = other;
                     }
                     // It is just being begun. Until it is there, the other one answers.
-                    Err(error) => tracing::debug!("the new catalog cannot be followed yet: {error}"),
+                    Err(error) => {
+                        tracing::debug!("the new catalog cannot be followed yet: {}", ErrorChain(&error))
+                    }
                 }
             } else if publisher.follow()? {
                 self.published.replace(publisher.snapshot()?);
@@ -205,17 +204,11 @@ impl Store {
         })
     }
 
-    /// Waits until the graph that is being built, if any is, takes part.
-    pub fn wait_for_vector_index(&self) {
-        let accelerator = self.publisher().accelerator();
-        accelerator.wait();
-    }
-
     /// What is remembered of every file, by key: those that gave no text too.
     ///
     /// # Errors
     /// When the catalog cannot be read.
-    pub fn known_files(&self) -> Result<HashMap<String, FileState>, StoreError> {
+    pub fn known_files(&self) -> Result<HashMap<DocumentKey, FileState>, StoreError> {
         self.catalog().read(catalog::known_files)
     }
 
@@ -238,7 +231,7 @@ impl Store {
             for Retry { key, attempts, at } in &batch.retries {
                 catalog::set_retry(transaction, key, *attempts, *at)?;
             }
-            if let Some(job) = self.job_under_way() {
+            if let Some(job) = self.current_job() {
                 catalog::log_items(transaction, job, &batch.log)?;
             }
             Ok(seq)
@@ -310,10 +303,6 @@ impl Store {
         Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn job_under_way(&self) -> Option<JobId> {
-        Some(self.job.load(Ordering::Relaxed)).filter(|job| *job != 0)
-    }
-
     /// Whether this process is the one that writes.
     pub fn is_writer(&self) -> bool {
         self.lock.is_some()
@@ -354,13 +343,25 @@ fn followed(dir: &Path) -> Result<(Arc<Catalog>, Publisher, Vec<SourceRoot>), St
 ///
 /// # Errors
 /// [`StoreError::NewerFormat`] where a newer version made it, and whatever the disk says.
-pub fn model_of(dir: &Path) -> Result<Option<ModelIdentity>, StoreError> {
-    Catalog::model_of(dir)
+pub fn read_model(dir: &Path) -> Result<Option<ModelIdentity>, StoreError> {
+    Catalog::read_model(dir)
+}
+
+/// The sources as JSON.
+fn encode_sources(sources: &[SourceRoot]) -> Result<String, StoreError> {
+    let encode = |source: &SourceRoot| {
+        serde_json::to_value(source).map_err(|error| StoreError::InvalidSource {
+            path: source.path.clone(),
+            source: error,
+        })
+    };
+    let sources: Vec<serde_json::Value> = sources.iter().map(encode).collect::<Result<_, _>>()?;
+    Ok(serde_json::Value::from(sources).to_string())
 }
 
 /// Records sources, and the model that vectors are to come from.
 fn pin(catalog: &Catalog, options: &StoreOptions) -> Result<(), StoreError> {
-    let sources = serde_json::to_string(&options.sources).unwrap_or_default();
+    let sources = encode_sources(&options.sources)?;
     let (serving, next, known) = catalog.read(|connection| {
         let (serving, next) = (catalog::serving(connection)?, catalog::next(connection)?);
         Ok((serving, next, catalog::meta(connection, SOURCES)?))

@@ -6,6 +6,8 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{DocumentKey, Kind, UnixMs};
+
 /// Position in the catalog's history. Every writing transaction takes the next one.
 pub type Seq = u64;
 
@@ -87,11 +89,11 @@ impl FileStat {
     }
 }
 
-words! {
+string_enum! {
     /// What became of a file.
     #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
-    ItemStatus {
+    ItemStatus "status" {
         /// Parsed and searchable.
         Completed = "completed",
         /// Could not be read or parsed; the reason says why.
@@ -108,7 +110,7 @@ pub type Metadata = serde_json::Map<String, serde_json::Value>;
 #[derive(Debug, Clone)]
 pub struct NewDocument {
     /// Path within the source, with `/` between components.
-    pub key: String,
+    pub key: DocumentKey,
     /// What the file system said when the bytes were read.
     pub stat: FileStat,
     /// Hash of the file's bytes; of nothing where it could not be read.
@@ -118,7 +120,7 @@ pub struct NewDocument {
     /// Why there is no text, for `Error` and `Skipped`.
     pub reason: Option<String>,
     /// Kind of document: `markdown`, `html`, `text`, `code` …
-    pub kind: String,
+    pub kind: Kind,
     /// Programming language of code.
     pub language: Option<String>,
     /// Title, where the format or its first heading has one.
@@ -165,7 +167,7 @@ pub struct DocumentEntry {
     /// Its number.
     pub id: DocumentId,
     /// Path within the source.
-    pub key: String,
+    pub key: DocumentKey,
     /// What the file system said when it was read.
     pub stat: FileStat,
     /// Hash of the file's bytes.
@@ -175,7 +177,7 @@ pub struct DocumentEntry {
     /// Why it has no text.
     pub reason: Option<String>,
     /// Kind of document.
-    pub kind: String,
+    pub kind: Kind,
     /// Programming language of code.
     pub language: Option<String>,
     /// Title.
@@ -200,7 +202,7 @@ pub struct FileState {
     /// How often it could not be read as it is, for a reason that may pass.
     pub attempts: u32,
     /// When it is to be tried again though it has not changed, milliseconds since the Unix epoch.
-    pub retry_at: Option<i64>,
+    pub retry_at: Option<UnixMs>,
 }
 
 /// A folder that documents come from.
@@ -210,6 +212,24 @@ pub struct SourceRoot {
     pub name: Option<String>,
     /// Absolute path of the folder.
     pub path: PathBuf,
+}
+
+impl SourceRoot {
+    /// The key of the document at `relative`, a path within the folder with `/` between components.
+    pub fn key_of(&self, relative: &str) -> DocumentKey {
+        match &self.name {
+            Some(name) => DocumentKey::from(format!("{name}/{relative}")),
+            None => DocumentKey::from(relative),
+        }
+    }
+
+    /// The path of the document `key` within the folder. None for a document of another source.
+    pub fn relative<'k>(&self, key: &'k DocumentKey) -> Option<&'k str> {
+        match &self.name {
+            Some(name) => key.as_str().strip_prefix(name.as_str())?.strip_prefix('/'),
+            None => Some(key.as_str()),
+        }
+    }
 }
 
 /// Which model the vectors come from.
@@ -236,9 +256,14 @@ pub struct ModelIdentity {
 }
 
 impl ModelIdentity {
-    /// Whether both make the same vectors.
+    /// Whether vectors of `other` can be compared with those of this model. Only what decides that is compared.
     pub fn is_same_model(&self, other: &ModelIdentity) -> bool {
-        (&self.id, &self.version, self.dimensions) == (&other.id, &other.version, other.dimensions)
+        self.matches(&other.id, &other.version, other.dimensions)
+    }
+
+    /// [`ModelIdentity::is_same_model`] for a model of which only these properties are at hand.
+    pub fn matches(&self, id: &str, version: &str, dimensions: usize) -> bool {
+        (self.id.as_str(), self.version.as_str(), self.dimensions) == (id, version, dimensions)
     }
 }
 

@@ -183,7 +183,7 @@ mod tests {
     fn a_compressed_file_is_that_file() {
         let parsed = super::super::parse("a/guide.md.gz", &gzip(b"# Guide\n\ntext\n")).unwrap();
         assert_eq!(
-            (&*parsed.kind, parsed.title.as_deref()),
+            (parsed.kind.as_str(), parsed.title.as_deref()),
             ("markdown", Some("Guide"))
         );
         assert_eq!(bare_name("x.tgz", Compression::Gzip), "x.tar");

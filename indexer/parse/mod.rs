@@ -33,7 +33,7 @@ use std::borrow::Cow;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use autorag_store::{ItemStatus, Metadata};
+use autorag_store::{ItemStatus, Kind, Metadata};
 use cfb::CompoundFile;
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +49,7 @@ pub use structure::{Heading, Structure};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Parsed {
     /// `markdown`, `html`, `pdf`, `code`, `text` …
-    pub kind: Cow<'static, str>,
+    pub kind: Kind,
     /// Programming language of code.
     pub language: Option<Cow<'static, str>>,
     /// Title, where there is one.
@@ -71,7 +71,7 @@ impl Parsed {
     /// Text without structure, of which nothing else is known.
     pub fn plain(kind: &'static str, text: String) -> Parsed {
         Parsed {
-            kind: Cow::Borrowed(kind),
+            kind: Kind::from_static(kind),
             language: None,
             title: None,
             metadata: Metadata::new(),

@@ -36,7 +36,7 @@ fn word() {
          \nOnce\n\n# Footnotes\n\n- Measured at noon.\n"
     );
     assert_eq!(
-        (&*parsed.kind, parsed.title.as_deref()),
+        (parsed.kind.as_str(), parsed.title.as_deref()),
         ("docx", Some("Harbour report"))
     );
     assert_eq!(parsed.metadata["author"], "Ann");
@@ -71,7 +71,7 @@ fn excel() {
         "{}",
         parsed.text
     );
-    assert_eq!((parsed.pages.len(), &*parsed.kind), (2, "xlsx"));
+    assert_eq!((parsed.pages.len(), parsed.kind.as_str()), (2, "xlsx"));
     let Structure::Headings(headings) = parsed.structure else {
         panic!()
     };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
-use autorag_store::{FileStat, SourceRoot};
+use autorag_store::{DocumentKey, FileStat, SourceRoot};
 use ignore::{DirEntry, WalkBuilder};
 
 use crate::options::Globs;
@@ -27,7 +27,7 @@ pub(crate) struct Found {
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     /// Files by key.
-    pub files: BTreeMap<String, Found>,
+    pub files: BTreeMap<DocumentKey, Found>,
     /// Beginnings of the keys of folders that could not be read: what is known of them says nothing about their files.
     pub unreadable: Vec<String>,
     /// Folders that documents may be in, the sources themselves among them: those to watch.
@@ -212,17 +212,14 @@ fn reason(error: &ignore::Error) -> String {
 }
 
 /// The path within the source, and the key, which has the source's name before it where there are several.
-fn keys(path: &Path, source: &SourceRoot) -> (String, String) {
+fn keys(path: &Path, source: &SourceRoot) -> (String, DocumentKey) {
     let within = path.strip_prefix(&source.path).unwrap_or(path);
     let parts: Vec<_> = within
         .components()
         .map(|part| part.as_os_str().to_string_lossy())
         .collect();
     let relative = parts.join("/");
-    let key = match &source.name {
-        Some(name) => format!("{name}/{relative}"),
-        None => relative.clone(),
-    };
+    let key = source.key_of(&relative);
     (relative, key)
 }
 

@@ -88,7 +88,7 @@ fn document(key: String, number: usize, length: usize) -> NewDocument {
         text.push('\n');
     }
     NewDocument {
-        key,
+        key: key.into(),
         stat: FileStat {
             size: text.len() as u64,
             modified_ns: 0,

@@ -66,7 +66,7 @@ pub fn search(bench: &SearchBench, folder: &Path, out: &mut impl Write) -> anyho
     };
     if bench.keep {
         // The documents are not files. A server would delete them on its first run.
-        Control::of(&folders.data_dir).pause()?;
+        Control::new(&folders.data_dir).pause()?;
     }
     writeln!(out, "searching {passages} made-up passages ({filled})")?;
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use autorag_indexer::{Cancel, Progress};
 use autorag_store::{
-    Check, JobCause, StoreError, StorePart, Surroundings, Verdict, Writer, examine, repair, surroundings,
+    Check, ErrorChain, JobCause, StorageReport, StoreError, StorePart, Verdict, Writer, examine, repair,
+    storage_report,
 };
 use clap::Args;
 use serde::Serialize;
@@ -78,7 +79,7 @@ impl Doctor {
                 }
             }
         }
-        lines.extend(around(surroundings(&config.data_dir)));
+        lines.extend(around(storage_report(&config.data_dir)));
         print(&lines, self.json)?;
         let well = lines.iter().all(|line| matches!(line.verdict, "ok" | "repaired"));
         Ok(match well {
@@ -135,7 +136,7 @@ fn line(check: &Check) -> Line {
 }
 
 /// What is around an index. Only too little room is a finding.
-fn around(found: Result<Surroundings, StoreError>) -> Vec<Line> {
+fn around(found: Result<StorageReport, StoreError>) -> Vec<Line> {
     let line = |check, detail| Line {
         check,
         verdict: "ok",
@@ -148,7 +149,7 @@ fn around(found: Result<Surroundings, StoreError>) -> Vec<Line> {
             return vec![Line {
                 verdict: "could not check",
                 advice: Some("see to what the message names, then check again"),
-                ..line("space", error.to_string())
+                ..line("space", ErrorChain(&error).to_string())
             }];
         }
     };
@@ -210,7 +211,7 @@ mod tests {
     #[test]
     fn too_little_room_is_a_finding_and_says_what_to_do() {
         let with_free = |free| {
-            let found = Surroundings {
+            let found = StorageReport {
                 free,
                 needed: 3 << 20,
                 writer: Writer::Process(Some(7)),

@@ -147,8 +147,8 @@ fn made(instance: &Instance, count: usize, seed: u64) -> Result<Collection, Quer
         limit: usize::MAX,
     };
     let mut texts = Vec::new();
-    for entry in snapshot.documents(&everything)? {
-        if let Some(text) = snapshot.document_text(&entry.key)? {
+    for entry in snapshot.documents(&everything) {
+        if let Some(text) = snapshot.document_text(entry.key.as_str())? {
             texts.push((entry.key.clone(), text));
         }
     }
@@ -270,7 +270,7 @@ fn indexed(
     };
     let instance = Instance::open(config, Access::Write)?;
     let given = |document: &autorag_query::evaluation::CollectionDocument| GivenDocument {
-        key: document.id.clone(),
+        key: document.id.as_str().into(),
         title: Some(document.title.clone()).filter(|title| !title.trim().is_empty()),
         text: document.text.clone(),
     };
@@ -292,7 +292,9 @@ fn ranked(instance: &Instance, collection: &Collection, mode: Mode) -> Result<Ru
             mode,
             ..Request::new(question.text.clone())
         };
-        run.insert(&question.id, instance.engine().rank(&request, DEPTH)?);
+        let ranking = instance.engine().rank(&request, DEPTH)?;
+        let ranking = ranking.into_iter().map(|(key, score)| (key.into(), score));
+        run.insert(&question.id, ranking);
     }
     Ok(run)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use autorag_store::{Control, Job, JobId, JobState, Store, cancel_held_job};
+use autorag_store::{Control, Job, JobId, JobState, Store, cancel_paused_job};
 use clap::{Args, Subcommand};
 
 use super::options::{CommonFlags, WalkFlags};
@@ -147,7 +147,7 @@ impl List {
                 what(&wire)
             )?;
         }
-        if Control::of(&dir).is_paused() {
+        if Control::new(&dir).is_paused() {
             writeln!(out, "indexing is paused; `autorag jobs resume` goes on with it")?;
         }
         Ok(())
@@ -190,7 +190,7 @@ impl Show {
 impl Pause {
     fn pause(self, out: &mut impl Write) -> anyhow::Result<()> {
         let dir = index_of(&self.folders, &self.common)?;
-        Control::of(&dir).pause()?;
+        Control::new(&dir).pause()?;
         writeln!(
             out,
             "indexing is paused: whoever is at it rests within a second; `autorag jobs resume` goes on"
@@ -200,7 +200,7 @@ impl Pause {
 
     fn resume(self, out: &mut impl Write) -> anyhow::Result<()> {
         let dir = index_of(&self.folders, &self.common)?;
-        let control = Control::of(&dir);
+        let control = Control::new(&dir);
         if !control.is_paused() {
             writeln!(out, "indexing is not paused")?;
             return Ok(());
@@ -238,8 +238,8 @@ fn cancel(dir: &Path, wanted: Option<JobId>) -> anyhow::Result<Job> {
     let job = jobs::ask(&store, id, Action::Cancel)?;
     drop(store);
     // No process may be there to see to a job that is held.
-    if job.state == JobState::Paused && cancel_held_job(dir, id)? {
-        Control::of(dir).cancelled()?;
+    if job.state == JobState::Paused && cancel_paused_job(dir, id)? {
+        Control::new(dir).clear_cancel()?;
     }
     Ok(job)
 }

@@ -6,7 +6,7 @@
 )]
 
 use autorag_query::{LineRange, QueryError};
-use autorag_store::{DocumentQuery, ItemStatus};
+use autorag_store::{DocumentKey, DocumentQuery, ItemStatus};
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Deserialize;
@@ -48,25 +48,21 @@ pub(super) async fn list(
 ) -> Result<Json<DocumentPage>, ApiError> {
     let limit = page_length(params.limit)?;
     let status = params.status.map(|word| {
-        word.parse::<ItemStatus>().map_err(|()| {
-            ApiError::invalid(
-                "status",
-                format!("status {word:?} is none of completed, error, skipped"),
-            )
-        })
+        word.parse::<ItemStatus>()
+            .map_err(|error| ApiError::invalid("status", error.to_string()))
     });
     // One more than the page holds tells whether another page follows.
     let query = DocumentQuery {
         prefix: params.prefix,
         status: status.transpose()?,
-        after_key: params.cursor,
+        after_key: params.cursor.map(DocumentKey::from),
         limit: limit + 1,
     };
     let found = state
         .instance
         .run(move |instance| instance.documents(&query))
         .await?;
-    let next_cursor = (found.len() > limit).then(|| found[limit - 1].key.clone());
+    let next_cursor = (found.len() > limit).then(|| found[limit - 1].key.to_string());
     let documents = found
         .iter()
         .take(limit)

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 
+use autorag_store::ErrorChain;
 use axum::Json;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -53,7 +54,7 @@ impl From<InstanceError> for ApiError {
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         if status == StatusCode::INTERNAL_SERVER_ERROR {
-            tracing::error!("{error}");
+            tracing::error!("{}", ErrorChain(&error));
         }
         let field = error.field().map(str::to_owned);
         ApiError {

@@ -5,6 +5,7 @@
     reason = "utoipa's macro writes paths that are in scope already"
 )]
 
+use autorag_store::{ErrorChain, JobId};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -63,7 +64,7 @@ pub(super) async fn list(
     let (limit, before) = params.read()?;
     // One more than the page holds tells whether another page follows.
     let found = ask(&state, move |instance| {
-        Ok(instance.engine().store().jobs(before, limit + 1)?)
+        Ok(instance.engine().store().jobs(before.map(JobId), limit + 1)?)
     })
     .await?;
     Ok(Json(JobPage {
@@ -86,7 +87,7 @@ pub(super) async fn read(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Json<JobWire>, ApiError> {
-    let id = number(&id)?;
+    let id = JobId(number(&id)?);
     let job = ask(&state, move |instance| jobs::job(instance.engine().store(), id)).await?;
     Ok(Json(JobWire::from(&job)))
 }
@@ -107,7 +108,7 @@ pub(super) async fn logs(
     Path(id): Path<String>,
     Query(params): Query<PageParams>,
 ) -> Result<Json<JobLogPage>, ApiError> {
-    let id = number(&id)?;
+    let id = JobId(number(&id)?);
     let (limit, after) = params.read()?;
     let found = ask(&state, move |instance| {
         let store = instance.engine().store();
@@ -170,7 +171,7 @@ pub(super) async fn change(
     Path(id): Path<String>,
     Body(body): Body<JobActionBody>,
 ) -> Result<(StatusCode, Json<JobWire>), ApiError> {
-    let id = number(&id)?;
+    let id = JobId(number(&id)?);
     let action = match body.action.as_str() {
         "cancel" => Action::Cancel,
         "pause" => Action::Pause,
@@ -209,8 +210,8 @@ impl From<JobError> for ApiError {
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         if status == StatusCode::INTERNAL_SERVER_ERROR {
-            tracing::error!("{error}");
+            tracing::error!("{}", ErrorChain(&error));
         }
-        ApiError::new(status, error.code(), error.to_string())
+        ApiError::new(status, error.code(), ErrorChain(&error).to_string())
     }
 }

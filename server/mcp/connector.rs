@@ -1,6 +1,7 @@
 //! `search` and `fetch`: the two tools that ChatGPT connectors and deep research agents expect, one string in each.
 
 use autorag_query::{DocumentText, Hit, LineRange, QueryError, Request};
+use autorag_store::DocumentKey;
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{CallToolResult, ContentBlock};
 use rmcp::{tool, tool_router};
@@ -120,7 +121,7 @@ fn as_json(output: &impl Serialize) -> CallToolResult {
 
 fn result(instance: &Instance, hit: &Hit) -> SearchResult {
     let document = &hit.document;
-    let name = document.title.as_deref().unwrap_or(&document.key);
+    let name = document.title.as_deref().unwrap_or(document.key.as_str());
     let title = match hit.passage.heading_path.last() {
         Some(heading) if heading != name => format!("{name} › {heading}"),
         _ => name.to_owned(),
@@ -134,12 +135,12 @@ fn result(instance: &Instance, hit: &Hit) -> SearchResult {
     }
 }
 
-fn url_of(instance: &Instance, key: &str) -> String {
+fn url_of(instance: &Instance, key: &DocumentKey) -> String {
     instance
         .engine()
         .store()
-        .locate(key)
-        .map_or_else(|| key.to_owned(), |(_, path)| file_url(&path))
+        .resolve(key)
+        .map_or_else(|| key.to_string(), |(_, path)| file_url(&path))
 }
 
 /// Reads what an id names: a passage with lines around it, or a document, as far as an answer may be long.
@@ -171,10 +172,10 @@ fn fetched(instance: &Instance, id: String) -> Result<FetchOutput, QueryError> {
     let end_line = (start_line + text.lines().count() as u32).saturating_sub(1);
     Ok(FetchOutput {
         id,
-        title: document.title.clone().unwrap_or_else(|| document.key.clone()),
+        title: document.title.clone().unwrap_or_else(|| document.key.to_string()),
         url: url_of(instance, &document.key),
         metadata: FetchMetadata {
-            path: document.key.clone(),
+            path: document.key.to_string(),
             start_line,
             end_line,
             total_lines,

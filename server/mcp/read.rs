@@ -87,7 +87,7 @@ fn numbered(read: &DocumentText, budget: usize) -> RagReadOutput {
     }
     let end_line = line.saturating_sub(1);
     RagReadOutput {
-        path: read.document.key.clone(),
+        path: read.document.key.to_string(),
         title: read.document.title.clone(),
         start_line: read.start_line,
         end_line,

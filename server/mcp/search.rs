@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write;
 
 use autorag_query::Request;
-use autorag_store::Store;
+use autorag_store::{DocumentKey, Store};
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{CallToolResult, ContentBlock, Resource};
 use rmcp::{tool, tool_router};
@@ -241,7 +241,7 @@ fn links(store: &Store, hits: &[HitWire]) -> Vec<Resource> {
     let mut seen = HashSet::new();
     let first_of_each = hits.iter().filter(|hit| seen.insert(hit.document.key.as_str()));
     let linked = first_of_each.filter_map(|hit| {
-        let (_, path) = store.locate(&hit.document.key)?;
+        let (_, path) = store.resolve(&DocumentKey::from(hit.document.key.as_str()))?;
         let title = hit
             .document
             .title

@@ -287,7 +287,7 @@ impl HitWire {
             score: hit.score,
             snippet: hit.snippet.into_iter().map(SnippetWire::from).collect(),
             citation: CitationWire {
-                path: document.key.clone(),
+                path: document.key.to_string(),
                 start_byte: span.start_byte,
                 end_byte: span.end_byte,
                 start_line: span.start_line,
@@ -324,7 +324,7 @@ impl HitWire {
 impl From<Duplicate> for DuplicateWire {
     fn from(duplicate: Duplicate) -> DuplicateWire {
         DuplicateWire {
-            path: duplicate.path,
+            path: duplicate.key.into(),
             start_line: duplicate.span.start_line,
             end_line: duplicate.span.end_line,
         }

@@ -42,9 +42,9 @@ pub struct DocumentWire {
 impl From<&DocumentEntry> for DocumentWire {
     fn from(entry: &DocumentEntry) -> DocumentWire {
         DocumentWire {
-            key: entry.key.clone(),
+            key: entry.key.to_string(),
             title: entry.title.clone(),
-            kind: entry.kind.clone(),
+            kind: entry.kind.to_string(),
             language: entry.language.clone(),
             size: entry.stat.size,
             modified: rfc3339(entry.stat.modified_ns),

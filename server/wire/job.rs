@@ -144,7 +144,7 @@ impl From<&Job> for JobWire {
     fn from(job: &Job) -> JobWire {
         let (counts, progress) = (job.counts, job.progress);
         JobWire {
-            id: job.id,
+            id: job.id.0,
             source: match job.cause {
                 JobCause::Command | JobCause::Request => "user",
                 JobCause::Start | JobCause::Change | JobCause::Schedule => "schedule",
@@ -183,7 +183,7 @@ impl From<&JobItem> for JobItemWire {
         JobItemWire {
             id: line.id,
             created_at: time_of(line.at),
-            key: line.item.key.clone(),
+            key: line.item.key.to_string(),
             action: line.item.action.as_str(),
             reason: line.item.reason.clone(),
             passages: line.item.passages,
@@ -192,6 +192,6 @@ impl From<&JobItem> for JobItemWire {
     }
 }
 
-fn time_of(ms: UnixMs) -> String {
+fn time_of(UnixMs(ms): UnixMs) -> String {
     rfc3339(ms.saturating_mul(1_000_000))
 }

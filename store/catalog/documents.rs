@@ -6,7 +6,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::checksum::{holds, of_columns};
 use super::passages::{PASSAGE, intact_part};
-use crate::{ContentHash, DocumentEntry, DocumentId, FileStat, FileState, ItemStatus, Metadata, Seq};
+use crate::{
+    ContentHash, DocumentEntry, DocumentId, DocumentKey, FileStat, FileState, ItemStatus, Kind, Metadata,
+    Seq, UnixMs,
+};
 
 /// Columns of [`entry`], in its order. Those from the key to the number of passages are under the checksum; what the file system
 /// says changes without the document, and costs a look at the file where it is wrong.
@@ -57,7 +60,7 @@ pub(crate) fn retired(connection: &Connection, after: Seq, seq: Seq) -> rusqlite
 }
 
 /// What is remembered of every file.
-pub(crate) fn known_files(connection: &Connection) -> rusqlite::Result<HashMap<String, FileState>> {
+pub(crate) fn known_files(connection: &Connection) -> rusqlite::Result<HashMap<DocumentKey, FileState>> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {ENTRY}, attempts, retry_at FROM documents WHERE retired_seq IS NULL"
     ))?;
@@ -71,7 +74,7 @@ pub(crate) fn known_files(connection: &Connection) -> rusqlite::Result<HashMap<S
                 status: entry.status,
                 reason: entry.reason,
                 attempts: row.get(ENTRY_COLUMNS)?,
-                retry_at: row.get(ENTRY_COLUMNS + 1)?,
+                retry_at: row.get::<_, Option<i64>>(ENTRY_COLUMNS + 1)?.map(UnixMs),
             },
         ))
     })?;
@@ -149,14 +152,14 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<DocumentEntry> {
     let metadata = serde_json::from_str(&word(11)?).ok();
     Ok(DocumentEntry {
         id,
-        key: word(4)?,
+        key: DocumentKey::new(word(4)?),
         stat,
         source_hash,
         status: status
             .or(is_damaged.then_some(ItemStatus::Error))
             .ok_or_else(|| damaged(6, "status"))?,
         reason: text(7)?,
-        kind: word(8)?,
+        kind: Kind::new(&word(8)?),
         language: text(9)?,
         title: text(10)?,
         metadata: metadata

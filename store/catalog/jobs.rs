@@ -2,9 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::jobs::{
-    ItemAction, Job, JobCause, JobCounts, JobId, JobItem, JobProgress, JobState, NewJobItem, UnixMs, unix_now,
-};
+use crate::jobs::{ItemAction, Job, JobCause, JobCounts, JobId, JobItem, JobProgress, JobState, NewJobItem};
+use crate::{DocumentKey, UnixMs, UnknownVariant};
 
 /// Jobs that are kept …
 const KEPT_JOBS: i64 = 100;
@@ -30,14 +29,14 @@ pub(crate) fn insert_job(
         .prepare_cached(
             "INSERT INTO jobs (cause, description, state, started_at, last_seen_at) VALUES (?1, ?2, 'running', ?3, ?3)",
         )?
-        .execute(params![cause.as_str(), description, unix_now()])?;
-    Ok(connection.last_insert_rowid() as JobId)
+        .execute(params![cause.as_str(), description, UnixMs::now().0])?;
+    Ok(JobId(connection.last_insert_rowid() as u64))
 }
 
 pub(crate) fn set_job_state(connection: &Connection, job: JobId, state: JobState) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE jobs SET state = ?2, last_seen_at = ?3, eta_seconds = NULL WHERE id = ?1")?
-        .execute(params![job as i64, state.as_str(), unix_now()])
+        .execute(params![job.0 as i64, state.as_str(), UnixMs::now().0])
         .map(drop)
 }
 
@@ -53,8 +52,8 @@ pub(crate) fn report_job(
              WHERE id = ?1",
         )?
         .execute(params![
-            job as i64,
-            unix_now(),
+            job.0 as i64,
+            UnixMs::now().0,
             progress.stage,
             progress.unchanged as i64,
             progress.files_to_index as i64,
@@ -78,7 +77,7 @@ pub(crate) fn end_job(
                              eta_seconds = NULL
              WHERE id = ?1 AND ended_at IS NULL",
         )?
-        .execute(params![job as i64, state.as_str(), reason, unix_now()])
+        .execute(params![job.0 as i64, state.as_str(), reason, UnixMs::now().0])
         .map(drop)
 }
 
@@ -88,7 +87,7 @@ pub(crate) fn forget_idle_job(connection: &Connection, job: JobId) -> rusqlite::
         .prepare_cached(
             "DELETE FROM jobs WHERE id = ?1 AND cause = 'schedule' AND state = 'completed' AND items = 0 AND embedded = 0",
         )?
-        .execute([job as i64])
+        .execute([job.0 as i64])
         .map(drop)
 }
 
@@ -147,16 +146,16 @@ pub(crate) fn log_items(connection: &Connection, job: JobId, items: &[NewJobItem
     if items.is_empty() {
         return Ok(());
     }
-    let now = unix_now();
+    let now = UnixMs::now().0;
     let mut insert = connection.prepare_cached(
         "INSERT INTO job_items (job, at, key, action, reason, passages, milliseconds) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
     let mut counts = JobCounts::default();
     for item in items {
         insert.execute(params![
-            job as i64,
+            job.0 as i64,
             now,
-            item.key,
+            item.key.as_str(),
             item.action.as_str(),
             item.reason,
             item.passages as i64,
@@ -178,7 +177,7 @@ pub(crate) fn log_items(connection: &Connection, job: JobId, items: &[NewJobItem
              WHERE id = ?1",
         )?
         .execute(params![
-            job as i64,
+            job.0 as i64,
             counts.added as i64,
             counts.changed as i64,
             counts.removed as i64,
@@ -194,7 +193,7 @@ pub(crate) fn log_items(connection: &Connection, job: JobId, items: &[NewJobItem
 pub(crate) fn count_embedded(connection: &Connection, job: JobId, passages: usize) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE jobs SET embedded = embedded + ?2 WHERE id = ?1")?
-        .execute(params![job as i64, passages as i64])
+        .execute(params![job.0 as i64, passages as i64])
         .map(drop)
 }
 
@@ -203,7 +202,7 @@ pub(crate) fn jobs(
     before: Option<JobId>,
     limit: usize,
 ) -> rusqlite::Result<Vec<Job>> {
-    let before = before.map_or(i64::MAX, |id| i64::try_from(id).unwrap_or(i64::MAX));
+    let before = before.map_or(i64::MAX, whole);
     connection
         .prepare_cached(&format!(
             "SELECT {COLUMNS} FROM jobs WHERE id < ?1 ORDER BY id DESC LIMIT ?2"
@@ -215,7 +214,7 @@ pub(crate) fn jobs(
 pub(crate) fn job(connection: &Connection, id: JobId) -> rusqlite::Result<Option<Job>> {
     connection
         .prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1"))?
-        .query_row([i64::try_from(id).unwrap_or(i64::MAX)], row)
+        .query_row([whole(id)], row)
         .optional()
 }
 
@@ -238,15 +237,14 @@ pub(crate) fn job_items(
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {ITEM} FROM job_items WHERE job = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
     ))?;
-    let whole = |id: u64| i64::try_from(id).unwrap_or(i64::MAX);
-    let items = statement.query_map(params![whole(job), whole(after), limit as i64], item)?;
+    let items = statement.query_map(params![whole(job), whole(JobId(after)), limit as i64], item)?;
     items.collect()
 }
 
 /// Notes how often a file could not be read, and when it is tried again.
 pub(crate) fn set_retry(
     connection: &Connection,
-    key: &str,
+    key: &DocumentKey,
     attempts: u32,
     at: Option<UnixMs>,
 ) -> rusqlite::Result<()> {
@@ -254,7 +252,7 @@ pub(crate) fn set_retry(
         .prepare_cached(
             "UPDATE documents SET attempts = ?2, retry_at = ?3 WHERE key = ?1 AND retired_seq IS NULL",
         )?
-        .execute(params![key, attempts, at])
+        .execute(params![key.as_str(), attempts, at.map(|at| at.0)])
         .map(drop)
 }
 
@@ -263,7 +261,7 @@ pub(crate) fn next_retry(connection: &Connection) -> rusqlite::Result<Option<Uni
         .prepare_cached(
             "SELECT min(retry_at) FROM documents WHERE retry_at IS NOT NULL AND retired_seq IS NULL",
         )?
-        .query_row([], |row| row.get(0))
+        .query_row([], |row| Ok(row.get::<_, Option<i64>>(0)?.map(UnixMs)))
 }
 
 /// Jobs, and items of jobs, that do not read back.
@@ -305,13 +303,13 @@ pub(crate) fn forget_damaged_jobs(connection: &Connection) -> rusqlite::Result<(
 
 fn row(row: &Row<'_>) -> rusqlite::Result<Job> {
     Ok(Job {
-        id: count(row, 0)?,
+        id: JobId(count(row, 0)?),
         cause: word(row, 1)?,
         description: row.get(2)?,
         state: word(row, 3)?,
-        started_at: row.get(4)?,
-        last_seen_at: row.get(5)?,
-        ended_at: row.get(6)?,
+        started_at: UnixMs(row.get(4)?),
+        last_seen_at: UnixMs(row.get(5)?),
+        ended_at: row.get::<_, Option<i64>>(6)?.map(UnixMs),
         end_reason: row.get(7)?,
         counts: JobCounts {
             added: count(row, 8)?,
@@ -340,9 +338,9 @@ fn row(row: &Row<'_>) -> rusqlite::Result<Job> {
 fn item(row: &Row<'_>) -> rusqlite::Result<JobItem> {
     Ok(JobItem {
         id: count(row, 0)?,
-        at: row.get(1)?,
+        at: UnixMs(row.get(1)?),
         item: NewJobItem {
-            key: row.get(2)?,
+            key: DocumentKey::new(row.get::<_, String>(2)?),
             action: word(row, 3)?,
             reason: row.get(4)?,
             passages: count(row, 5)?,
@@ -351,13 +349,18 @@ fn item(row: &Row<'_>) -> rusqlite::Result<JobItem> {
     })
 }
 
+/// A number as SQLite keeps it: above its largest, the largest.
+fn whole(JobId(id): JobId) -> i64 {
+    i64::try_from(id).unwrap_or(i64::MAX)
+}
+
 fn count(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
     Ok(row.get::<_, i64>(at)?.max(0) as u64)
 }
 
-fn word<T: std::str::FromStr<Err = ()>>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
+fn word<T: std::str::FromStr<Err = UnknownVariant>>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
     let found: String = row.get(at)?;
-    found.parse().map_err(|()| super::documents::damaged(at, "job"))
+    found.parse().map_err(|_| super::documents::damaged(at, "job"))
 }
 
 fn stage(word: &str) -> &'static str {

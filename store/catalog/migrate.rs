@@ -86,7 +86,7 @@ mod tests {
                  PRAGMA user_version = 1;",
             )
             .unwrap();
-        assert_eq!(Catalog::model_of(dir.path()).unwrap().unwrap().id, "m");
+        assert_eq!(Catalog::read_model(dir.path()).unwrap().unwrap().id, "m");
         let catalog = Catalog::open(dir.path()).unwrap();
         let (model, kept) = catalog
             .read(|connection| {
@@ -113,7 +113,7 @@ mod tests {
             "INSERT INTO documents VALUES (4, 'a.md', 1, 2, 3, x'00', 'error', 'why', 'text', NULL, NULL, '{}', 0, 1, NULL, NULL);",
         )
         .unwrap();
-        assert_eq!(Catalog::model_of(dir.path()).unwrap(), None);
+        assert_eq!(Catalog::read_model(dir.path()).unwrap(), None);
         let catalog = Catalog::open(dir.path()).unwrap();
         let (attempts, jobs): (i64, i64) = catalog
             .read(|connection| {

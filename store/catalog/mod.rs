@@ -31,7 +31,7 @@ pub(crate) use models::{
 };
 pub(crate) use passages::{
     LexicalRow, PASSAGE, Pending, VectorRow, documents_of, intact_part, lexical_rows, passages, pending,
-    stretch, vectors,
+    text_of_passages, vectors,
 };
 pub(crate) use salvage::{SalvagedEmbedding, models, put_models, put_salvaged, salvage_embeddings};
 pub(crate) use schema::FORMAT;
@@ -41,6 +41,8 @@ pub(crate) use write::{
 
 use identity::Identity;
 
+use crate::error::SqliteError;
+use crate::io_cause::lack_of_descriptors;
 use crate::salvage::suspect;
 use crate::{DocumentId, Seq, StoreError};
 
@@ -61,10 +63,7 @@ impl Catalog {
     /// Opens the catalog of `dir` for writing, made where there is none.
     pub(crate) fn open(dir: &Path) -> Result<Catalog, StoreError> {
         let path = dir.join(FILE);
-        let named = |source| StoreError::Catalog {
-            path: path.clone(),
-            source,
-        };
+        let named = |source| error_of(&path, source);
         let mut connection = Connection::open(&path).map_err(named)?;
         schema::configure_writer(&connection).map_err(named)?;
         match format(&connection).map_err(named)? {
@@ -130,14 +129,14 @@ impl Catalog {
         };
         let found = match catalog.read(format) {
             // It was being made when the process died. Who writes it next begins again.
-            Err(StoreError::Catalog { source, .. }) if is_half_made(&source) => 0,
+            Err(StoreError::Catalog { source, .. }) if is_half_made(&source.0) => 0,
             found => found?,
         };
         Ok((catalog, found))
     }
 
     /// The model whose vectors the store in `dir` has, in any format that can be brought up.
-    pub(crate) fn model_of(dir: &Path) -> Result<Option<crate::ModelIdentity>, StoreError> {
+    pub(crate) fn read_model(dir: &Path) -> Result<Option<crate::ModelIdentity>, StoreError> {
         match Catalog::open_any(dir) {
             Err(StoreError::NoStore { .. }) | Ok((_, 0)) => Ok(None),
             Ok((catalog, 1)) => catalog.read(migrate::model_of_1),
@@ -225,7 +224,7 @@ impl Catalog {
     /// Whether SQLite finds nothing wrong with the whole of it, and every document reads back.
     pub(crate) fn is_sound(&self) -> Result<bool, StoreError> {
         match self.read(|connection| Ok(complaint(connection)?.is_none())) {
-            Err(StoreError::Catalog { source, .. }) if is_damage(&source) => Ok(false),
+            Err(error) if error.is_damage() => Ok(false),
             sound => sound,
         }
     }
@@ -236,10 +235,21 @@ impl Catalog {
         {
             suspect(dir);
         }
-        StoreError::Catalog {
-            path: self.path.clone(),
-            source,
-        }
+        error_of(&self.path, source)
+    }
+}
+
+/// The error of a failed operation on the catalog at `path`.
+fn error_of(path: &Path, source: rusqlite::Error) -> StoreError {
+    // SQLite does not say why the system refused to open a file.
+    if source.sqlite_error_code() == Some(rusqlite::ErrorCode::CannotOpen)
+        && let Some(source) = lack_of_descriptors()
+    {
+        return StoreError::TooManyOpenFiles { source };
+    }
+    StoreError::Catalog {
+        path: path.to_owned(),
+        source: SqliteError(source),
     }
 }
 

@@ -143,7 +143,7 @@ pub(crate) fn documents_of(
 
 /// The text of document `id` from the beginning of its passage `first` to the end of its passage `last`, counted from 0, with
 /// its place; none where one of them is gone or damaged.
-pub(crate) fn stretch(
+pub(crate) fn text_of_passages(
     connection: &Connection,
     id: DocumentId,
     first: u32,

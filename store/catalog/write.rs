@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 
 use super::checksum::{of_codes, of_text, of_values};
 use super::{PRUNED, next_seq, seq_at, set_meta};
-use crate::{ContentHash, DocumentId, FileStat, ItemStatus, NewDocument, NewPassage, Seq, Span};
+use crate::{ContentHash, DocumentId, DocumentKey, FileStat, ItemStatus, NewDocument, NewPassage, Seq, Span};
 
 /// An embedding as stored: 8 bits a value and one scale.
 pub(crate) struct Codes {
@@ -23,14 +23,14 @@ pub(crate) fn upsert(connection: &Connection, seq: Seq, new: &NewDocument) -> ru
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?;
     insert.execute(params![
-        new.key,
+        new.key.as_str(),
         new.stat.size as i64,
         new.stat.modified_ns,
         new.stat.inode as i64,
         new.source_hash.0,
         new.status.as_str(),
         new.reason,
-        new.kind,
+        new.kind.as_str(),
         new.language,
         new.title,
         metadata,
@@ -109,22 +109,27 @@ fn place_checksum(document: i64, ordinal: usize, passage: &NewPassage, headings:
 }
 
 /// Retires the document called `key`, if there is one.
-pub(crate) fn retire(connection: &Connection, seq: Seq, key: &str) -> rusqlite::Result<()> {
+pub(crate) fn retire(connection: &Connection, seq: Seq, key: &DocumentKey) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE documents SET retired_seq = ?2 WHERE key = ?1 AND retired_seq IS NULL")?
-        .execute(params![key, seq as i64])
+        .execute(params![key.as_str(), seq as i64])
         .map(drop)
 }
 
 /// Remembers what the file system says now of a file whose bytes did not change.
-pub(crate) fn touch(connection: &Connection, seq: Seq, key: &str, stat: &FileStat) -> rusqlite::Result<()> {
+pub(crate) fn touch(
+    connection: &Connection,
+    seq: Seq,
+    key: &DocumentKey,
+    stat: &FileStat,
+) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "UPDATE documents SET size = ?2, modified_ns = ?3, inode = ?4, touched_seq = ?5
              WHERE key = ?1 AND retired_seq IS NULL",
         )?
         .execute(params![
-            key,
+            key.as_str(),
             stat.size as i64,
             stat.modified_ns,
             stat.inode as i64,

@@ -97,7 +97,7 @@ pub(super) fn contents(catalog: &Catalog) -> Found {
 }
 
 /// Takes out what is damaged, so that the next run puts it in again.
-pub(super) fn mend(catalog: &Catalog) -> Result<(), StoreError> {
+pub(super) fn repair(catalog: &Catalog) -> Result<(), StoreError> {
     catalog.write(|transaction| {
         for damaged in [
             catalog::damaged_documents(transaction)?,

@@ -2,16 +2,16 @@
 
 mod catalog;
 mod derived;
-mod surroundings;
+mod storage;
 #[cfg(test)]
 mod tests;
 
-pub use surroundings::{Surroundings, Writer, surroundings};
+pub use storage::{StorageReport, Writer, storage_report};
 
 use std::path::Path;
 
 use crate::catalog::Catalog;
-use crate::{StoreError, lock, salvage};
+use crate::{ErrorChain, StoreError, lock, salvage};
 
 /// What a check came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,11 +46,6 @@ impl StorePart {
             StorePart::Lexical => "lexical",
             StorePart::Vectors => "vectors",
         }
-    }
-
-    /// Whether it can be made anew from the catalog.
-    pub fn is_derived(self) -> bool {
-        matches!(self, StorePart::Lexical | StorePart::Vectors)
     }
 }
 
@@ -100,7 +95,7 @@ pub fn repair(dir: &Path, parts: &[StorePart]) -> Result<(), StoreError> {
     for part in parts {
         match part {
             StorePart::Catalog => drop(salvage::begin_anew(dir)?),
-            StorePart::Contents => catalog::mend(&Catalog::open(dir)?)?,
+            StorePart::Contents => catalog::repair(&Catalog::open(dir)?)?,
             StorePart::Lexical => discard(&dir.join(crate::store::LEXICAL))?,
             StorePart::Vectors => discard(&dir.join("vectors"))?,
         }
@@ -119,8 +114,8 @@ fn judged(part: StorePart, found: Found) -> Check {
     let (verdict, detail) = match found {
         Ok(Ok(detail)) => (Verdict::Ok, detail),
         Ok(Err(detail)) => (Verdict::Damaged, detail),
-        Err(error) if error.is_damage() => (Verdict::Damaged, error.to_string()),
-        Err(error) => (Verdict::Unchecked, error.to_string()),
+        Err(error) if error.is_damage() => (Verdict::Damaged, ErrorChain(&error).to_string()),
+        Err(error) => (Verdict::Unchecked, ErrorChain(&error).to_string()),
     };
     Check {
         part,

@@ -34,12 +34,11 @@ fn holds(condition: &Condition, entry: &DocumentEntry) -> bool {
 
 /// The value of a field that is a text as it stands.
 fn text_of<'a>(field: &Field, entry: &'a DocumentEntry) -> Option<&'a str> {
-    let slash = || entry.key.rfind('/').map_or(0, |slash| slash + 1);
     match field {
-        Field::Path => Some(&entry.key),
-        Field::Folder => Some(&entry.key[..slash()]),
-        Field::Filename => Some(&entry.key[slash()..]),
-        Field::Kind => Some(&entry.kind),
+        Field::Path => Some(entry.key.as_str()),
+        Field::Folder => Some(entry.key.folder()),
+        Field::Filename => Some(entry.key.file_name()),
+        Field::Kind => Some(entry.kind.as_str()),
         Field::Language => entry.language.as_deref(),
         Field::Title => entry.title.as_deref(),
         Field::Extension | Field::Size | Field::Timestamp | Field::Metadata(_) => None,
@@ -65,19 +64,15 @@ fn text_meets(text: &str, test: &Test) -> bool {
 }
 
 pub(super) fn value_of(field: &Field, entry: &DocumentEntry) -> Option<Value> {
-    let (folder, filename) = match entry.key.rfind('/') {
-        Some(slash) => entry.key.split_at(slash + 1),
-        None => ("", entry.key.as_str()),
-    };
     match field {
-        Field::Path => Some(entry.key.clone().into()),
-        Field::Folder => Some(folder.into()),
-        Field::Filename => Some(filename.into()),
-        Field::Extension => match filename.rsplit_once('.') {
-            Some((stem, extension)) if !stem.is_empty() => Some(extension.to_lowercase().into()),
-            _ => None,
-        },
-        Field::Kind => Some(entry.kind.clone().into()),
+        Field::Path => Some(entry.key.as_str().into()),
+        Field::Folder => Some(entry.key.folder().into()),
+        Field::Filename => Some(entry.key.file_name().into()),
+        Field::Extension => entry
+            .key
+            .extension()
+            .map(|extension| extension.to_lowercase().into()),
+        Field::Kind => Some(entry.kind.as_str().into()),
         Field::Language => entry.language.clone().map(Value::from),
         Field::Title => entry.title.clone().map(Value::from),
         Field::Size => Some(entry.stat.size.into()),

@@ -49,7 +49,7 @@ pub struct DocumentField(Field);
 
 impl DocumentField {
     /// The field called `name`: a built-in one, or one of the metadata.
-    pub fn named(name: &str) -> DocumentField {
+    pub fn new(name: &str) -> DocumentField {
         DocumentField(Field::named(name))
     }
 

@@ -17,7 +17,7 @@ fn open(dir: &Path) -> Store {
 
 fn item(key: &str, action: ItemAction) -> NewJobItem {
     NewJobItem {
-        key: key.to_owned(),
+        key: key.into(),
         action,
         reason: (action == ItemAction::Failed).then(|| "permission denied".to_owned()),
         passages: u64::from(action == ItemAction::Added) * 3,
@@ -71,7 +71,7 @@ fn a_job_counts_what_its_log_says() {
     assert_eq!(rest.len(), 1);
     assert_eq!(rest[0].item.key, "c.md");
 
-    store.leave_job(job, JobState::Completed, None).unwrap();
+    store.stop_job(job, JobState::Completed, None).unwrap();
     log(&store, vec![item("after.md", ItemAction::Added)]);
     let ended = store.job(job).unwrap().unwrap();
     assert_eq!((ended.state, ended.counts.added), (JobState::Completed, 1));
@@ -94,16 +94,16 @@ fn a_job_whose_process_is_gone_was_interrupted_and_a_held_one_stays_held() {
     assert!(ended.end_reason.is_some() && ended.ended_at == Some(ended.last_seen_at));
 
     let held = store.begin_job(JobCause::Start, None).unwrap();
-    store.leave_job(held, JobState::Paused, None).unwrap();
+    store.stop_job(held, JobState::Paused, None).unwrap();
     drop(store);
     let store = open(dir.path());
     assert_eq!(store.open_job().unwrap().unwrap().id, held);
     assert!(
-        !cancel_held_job(dir.path(), held).unwrap(),
+        !cancel_paused_job(dir.path(), held).unwrap(),
         "a process has the store"
     );
     drop(store);
-    assert!(cancel_held_job(dir.path(), held).unwrap());
+    assert!(cancel_paused_job(dir.path(), held).unwrap());
     let store = Store::open_read_only(dir.path()).unwrap();
     assert_eq!(store.job(held).unwrap().unwrap().state, JobState::Cancelled);
 }
@@ -114,7 +114,7 @@ fn a_job_whose_end_could_not_be_written_is_not_taken_for_running_for_ever() {
     let store = open(dir.path());
     let lost = store.begin_job(JobCause::Change, None).unwrap();
     let next = store.register_job(JobCause::Request, None).unwrap();
-    store.end_lost_jobs(Some(next)).unwrap();
+    store.fail_stale_jobs(Some(next)).unwrap();
     assert_eq!(store.job(lost).unwrap().unwrap().state, JobState::Failed);
     assert_eq!(store.open_job().unwrap().unwrap().id, next);
 }
@@ -125,7 +125,7 @@ fn a_look_that_came_to_nothing_leaves_no_trace() {
     let store = open(dir.path());
     for (cause, kept) in [(JobCause::Schedule, 0), (JobCause::Request, 1)] {
         let job = store.begin_job(cause, None).unwrap();
-        store.leave_job(job, JobState::Completed, None).unwrap();
+        store.stop_job(job, JobState::Completed, None).unwrap();
         assert_eq!(store.jobs(None, 9).unwrap().len(), kept, "{cause:?}");
     }
 }
@@ -136,17 +136,17 @@ fn old_jobs_go_whole_and_never_one_that_is_open() {
     let store = open(dir.path());
     let held = store.begin_job(JobCause::Start, None).unwrap();
     log(&store, vec![item("held.md", ItemAction::Added)]);
-    store.leave_job(held, JobState::Paused, None).unwrap();
+    store.stop_job(held, JobState::Paused, None).unwrap();
     let mut last = held;
     for _ in 0..110 {
         last = store.begin_job(JobCause::Change, None).unwrap();
         log(&store, vec![item("a.md", ItemAction::Changed)]);
-        store.leave_job(last, JobState::Completed, None).unwrap();
+        store.stop_job(last, JobState::Completed, None).unwrap();
     }
     let kept = store.jobs(None, 1000).unwrap();
     assert_eq!(kept.len(), 101);
     assert_eq!((kept[0].id, kept[100].id), (last, held));
-    assert!(store.job_items(held + 1, None, 9).unwrap().is_empty());
+    assert!(store.job_items(JobId(held.0 + 1), None, 9).unwrap().is_empty());
     assert_eq!(store.job_items(held, None, 9).unwrap().len(), 1);
     let page = store.jobs(Some(kept[1].id), 2).unwrap();
     assert_eq!(page[0].id, kept[2].id);
@@ -154,7 +154,7 @@ fn old_jobs_go_whole_and_never_one_that_is_open() {
     let many = (0..100_001).map(|_| item("a.md", ItemAction::Changed)).collect();
     let large = store.begin_job(JobCause::Change, None).unwrap();
     log(&store, many);
-    store.leave_job(large, JobState::Completed, None).unwrap();
+    store.stop_job(large, JobState::Completed, None).unwrap();
     let kept: Vec<JobId> = store.jobs(None, 1000).unwrap().iter().map(|job| job.id).collect();
     assert_eq!(kept, [large, held]);
 }
@@ -185,7 +185,7 @@ fn attempts_at_a_file_are_kept_until_it_is_replaced() {
         retries: vec![Retry {
             key: "a.md".into(),
             attempts: 2,
-            at: Some(1234),
+            at: Some(UnixMs(1234)),
         }],
         ..ChangeBatch::default()
     };
@@ -193,8 +193,11 @@ fn attempts_at_a_file_are_kept_until_it_is_replaced() {
     drop(store);
     let store = open(dir.path());
     let known = store.known_files().unwrap();
-    assert_eq!((known["a.md"].attempts, known["a.md"].retry_at), (2, Some(1234)));
-    assert_eq!(store.next_retry().unwrap(), Some(1234));
+    assert_eq!(
+        (known["a.md"].attempts, known["a.md"].retry_at),
+        (2, Some(UnixMs(1234)))
+    );
+    assert_eq!(store.next_retry().unwrap(), Some(UnixMs(1234)));
     batch.retries.clear();
     store.apply(&batch).unwrap();
     assert_eq!(store.next_retry().unwrap(), None);

@@ -10,7 +10,7 @@ use tantivy::{IndexWriter, TantivyDocument, TantivyError, Term};
 use super::language::{self, Profile};
 use super::{LexicalIndex, analyzer};
 use crate::catalog::LexicalRow;
-use crate::{DocumentEntry, DocumentId, Seq, StoreError};
+use crate::{DocumentEntry, DocumentId, Kind, Seq, StoreError};
 
 /// How much of a document's text counts as evidence for its passages, bytes. It bounds memory; each passage is indexed whole.
 const WHOLE_BYTES: usize = 1 << 18;
@@ -71,7 +71,7 @@ impl<'a> Change<'a> {
             for heading in headings {
                 add(fields.headings, heading);
             }
-            add(fields.path, &entry.key);
+            add(fields.path, entry.key.as_str());
             let body = analyzer::tokens(stemmed, &row.text);
             if taken < WHOLE_BYTES {
                 taken += row.text.len();
@@ -150,7 +150,7 @@ fn cause_of(writer: &mut IndexWriter, refused: TantivyError) -> TantivyError {
 
 /// The language of a document; of source code English, which its comments and names mostly are.
 fn language_of(entry: &DocumentEntry, rows: &[LexicalRow]) -> &'static Profile {
-    if entry.kind == "code" {
+    if entry.kind == Kind::CODE {
         return language::ENGLISH;
     }
     let mut sample = String::new();

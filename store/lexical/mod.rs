@@ -41,8 +41,9 @@ pub use terms::TermMatch;
 use unwritable::Unwritable;
 pub(crate) use view::{LexicalView, Restriction};
 
+use crate::error::LexicalError;
 use crate::lock::is_refusal;
-use crate::{Seq, StoreError};
+use crate::{ErrorChain, Seq, StoreError};
 
 /// Memory for postings on their way to disk. One thread writes: parsing and embedding need the others.
 const WRITER_BYTES: usize = 24 << 20;
@@ -107,7 +108,7 @@ impl LexicalIndex {
             Err(error) if path.exists() && !error.is_damage() => Err(error),
             Err(error) => {
                 if path.exists() {
-                    tracing::warn!(path = %path.display(), "the lexical index is rebuilt: {error}");
+                    tracing::warn!(path = %path.display(), "the lexical index is rebuilt: {}", ErrorChain(&error));
                 }
                 LexicalIndex::create(path)
             }
@@ -118,10 +119,7 @@ impl LexicalIndex {
     /// empty one takes its place.
     pub(crate) fn open_for_rebuild(path: &Path) -> Result<LexicalIndex, StoreError> {
         let opened = contained(path, || {
-            let index = Index::open_in_dir(path).map_err(|source| StoreError::Lexical {
-                path: path.to_owned(),
-                source,
-            })?;
+            let index = Index::open_in_dir(path).map_err(|source| StoreError::lexical(path, source))?;
             LexicalIndex::of(path, index)
         });
         match opened {
@@ -137,10 +135,7 @@ impl LexicalIndex {
         }
         fs_err::create_dir_all(path)?;
         let made = Index::create_in_dir(path, schema().0);
-        made.map_err(|source| StoreError::Lexical {
-            path: path.to_owned(),
-            source,
-        })?;
+        made.map_err(|source| StoreError::lexical(path, source))?;
         LexicalIndex::open_existing(path)
     }
 
@@ -150,10 +145,7 @@ impl LexicalIndex {
     }
 
     fn opened(path: &Path) -> Result<LexicalIndex, StoreError> {
-        let named = |source| StoreError::Lexical {
-            path: path.to_owned(),
-            source,
-        };
+        let named = |source| StoreError::lexical(path, source);
         let read = |index| {
             let lexical = LexicalIndex::of(path, index)?;
             lexical.reader()?;
@@ -161,7 +153,7 @@ impl LexicalIndex {
         };
         match read(Index::open_in_dir(path).map_err(named)?) {
             Err(StoreError::Lexical {
-                source: TantivyError::LockFailure(LockError::IoError(refused), _),
+                source: LexicalError(TantivyError::LockFailure(LockError::IoError(refused), _)),
                 ..
             }) if is_refusal(&refused) => {
                 let files = MmapDirectory::open(path).map_err(|error| named(error.into()))?;
@@ -172,10 +164,7 @@ impl LexicalIndex {
     }
 
     fn of(path: &Path, index: Index) -> Result<LexicalIndex, StoreError> {
-        let named = |source| StoreError::Lexical {
-            path: path.to_owned(),
-            source,
-        };
+        let named = |source| StoreError::lexical(path, source);
         let (schema, fields) = schema();
         if index.schema() != schema {
             return Err(named(TantivyError::SchemaError(
@@ -321,10 +310,7 @@ impl LexicalIndex {
     }
 
     fn failed(&self, source: TantivyError) -> StoreError {
-        StoreError::Lexical {
-            path: self.path.clone(),
-            source,
-        }
+        StoreError::lexical(&self.path, source)
     }
 }
 
@@ -333,7 +319,6 @@ impl LexicalIndex {
 fn contained<T>(path: &Path, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         let source = TantivyError::DataCorruption(DataCorruption::comment_only("it is not what was written"));
-        let path = path.to_owned();
-        Err(StoreError::Lexical { path, source })
+        Err(StoreError::lexical(path, source))
     })
 }

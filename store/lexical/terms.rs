@@ -45,7 +45,7 @@ impl LexicalView {
         let body = self.counted(&passage.text);
         let title = self.counted(entry.title.as_deref().unwrap_or_default());
         let headings = self.counted(&passage.heading_path.join("\n"));
-        let path = self.counted(&entry.key);
+        let path = self.counted(entry.key.as_str());
         let mut terms = Vec::new();
         let mut worth = 0.0;
         for forms in typed.sought() {

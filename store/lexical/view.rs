@@ -73,11 +73,8 @@ impl LexicalView {
         fields: Fields,
         path: &Path,
     ) -> Result<LexicalView, StoreError> {
-        let languages =
-            languages(&searcher, &statistics, fields.language).map_err(|source| StoreError::Lexical {
-                path: path.to_owned(),
-                source,
-            })?;
+        let languages = languages(&searcher, &statistics, fields.language)
+            .map_err(|source| StoreError::lexical(path, source))?;
         Ok(LexicalView {
             searcher,
             statistics,
@@ -356,10 +353,7 @@ impl LexicalView {
     }
 
     fn failed(&self, source: TantivyError) -> StoreError {
-        StoreError::Lexical {
-            path: self.path.clone(),
-            source,
-        }
+        StoreError::lexical(&self.path, source)
     }
 }
 

@@ -8,7 +8,7 @@ use tantivy::index::SegmentId;
 use super::{Publisher, changes};
 use crate::catalog::{self, SEQ};
 use crate::lexical::LexicalIndex;
-use crate::{Seq, StoreError};
+use crate::{ErrorChain, Seq, StoreError};
 
 impl Publisher {
     /// How far the lexical index is that the writer keeps; 0 while there is none. One that is damaged holds up nothing: documents are
@@ -59,7 +59,7 @@ impl Publisher {
         if !error.is_damage() {
             return Err(error);
         }
-        tracing::warn!("words cannot be searched: {error}");
+        tracing::warn!("words cannot be searched: {}", ErrorChain(&error));
         self.lexical_is_damaged(segments);
         Ok(())
     }
@@ -77,7 +77,7 @@ impl Publisher {
         }
         match self.advance_lexical() {
             Err(error) if self.is_lexical_damaged(&error) => {
-                tracing::warn!("the lexical index is made anew: {error}");
+                tracing::warn!("the lexical index is made anew: {}", ErrorChain(&error));
                 self.rebuild_lexical()
             }
             advanced => advanced,
@@ -88,7 +88,7 @@ impl Publisher {
     pub(crate) fn rest(&mut self) -> Result<(), StoreError> {
         match self.lexical.as_ref().map_or(Ok(()), LexicalIndex::close_writer) {
             Err(error) if self.is_lexical_damaged(&error) => {
-                tracing::warn!("the lexical index is made anew: {error}");
+                tracing::warn!("the lexical index is made anew: {}", ErrorChain(&error));
                 self.rebuild_lexical()
             }
             rested => rested,
@@ -114,7 +114,7 @@ impl Publisher {
     }
 
     /// An error where the lexical index is not what was written.
-    pub(crate) fn check_lexical(&self) -> Result<(), StoreError> {
+    pub(crate) fn verify_lexical(&self) -> Result<(), StoreError> {
         let lexical = self.lexical.as_ref().filter(|_| self.damaged.is_none());
         lexical.map_or(Ok(()), LexicalIndex::quick_check)
     }

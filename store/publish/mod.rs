@@ -229,11 +229,6 @@ impl Publisher {
             .refresh(&self.dir, self.generation, &self.vectors);
     }
 
-    /// What makes the graph.
-    pub(crate) fn accelerator(&self) -> Arc<BackgroundGraph> {
-        Arc::clone(&self.accelerator)
-    }
-
     /// Puts the next model in the place of the one that serves.
     pub(crate) fn promote(&mut self) -> Result<(), StoreError> {
         self.begin_generation(|transaction| catalog::promote(transaction).map(drop))?;

@@ -1,8 +1,8 @@
 //! Damage that leaves a catalog which SQLite finds nothing wrong with and nobody can read.
 
 use super::{add, damaged, open, put, sql, two_documents};
-use crate::JobCause;
 use crate::doctor::{StorePart, repair};
+use crate::{JobCause, JobId};
 
 /// SQLite finds nothing wrong with any of these, and each is met by everything that opens the store.
 #[test]
@@ -79,7 +79,10 @@ fn a_log_of_jobs_that_does_not_read_back_loses_those_lines_only() {
         let store = open(dir.path());
         let jobs = store.jobs(None, 10).unwrap();
         assert!(jobs.iter().any(|job| job.id == other), "{damage}");
-        assert!(store.job_items(1, None, 10).unwrap().is_empty(), "{damage}");
+        assert!(
+            store.job_items(JobId(1), None, 10).unwrap().is_empty(),
+            "{damage}"
+        );
         assert_eq!(damaged(dir.path()), [], "{damage}");
     }
 }

@@ -6,7 +6,7 @@ use crate::{StoreError, lock, salvage};
 
 /// What is around the store in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Surroundings {
+pub struct StorageReport {
     /// Bytes free on its disk.
     pub free: u64,
     /// Bytes that making it anew takes at most: a catalog that is put aside stays beside the new one.
@@ -30,7 +30,7 @@ pub enum Writer {
 ///
 /// # Errors
 /// Where its files or its disk cannot be asked.
-pub fn surroundings(dir: &Path) -> Result<Surroundings, StoreError> {
+pub fn storage_report(dir: &Path) -> Result<StorageReport, StoreError> {
     let writer = match lock::holder_of(dir) {
         Some(pid) => Writer::Process(pid),
         None => Writer::None,
@@ -54,7 +54,7 @@ pub fn surroundings(dir: &Path) -> Result<Surroundings, StoreError> {
         leftovers.push((aside, bytes));
     }
     leftovers.sort_unstable();
-    Ok(Surroundings {
+    Ok(StorageReport {
         free: fs4::available_space(dir)?,
         needed,
         writer,
@@ -99,13 +99,13 @@ mod tests {
         write("lexical/.tmpX1", 7);
         write("damaged/catalog.sqlite", 50);
         write("damaged/catalog.sqlite-wal", 3);
-        let found = surroundings(dir.path()).unwrap();
+        let found = storage_report(dir.path()).unwrap();
         let at = |name: &str| dir.path().join(name);
         assert_eq!(found.leftovers, [(at("damaged"), 53), (at("lexical/.tmpX1"), 7)]);
         assert_eq!((found.needed, found.writer), (110, Writer::None));
         assert!(found.free > 0);
         let held = lock::acquire(dir.path()).unwrap();
-        let found = surroundings(dir.path()).unwrap();
+        let found = storage_report(dir.path()).unwrap();
         assert_eq!(found.writer, Writer::Process(Some(std::process::id())));
         assert_eq!(found.leftovers, [(at("damaged"), 53)]);
         drop(held);
