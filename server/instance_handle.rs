@@ -7,6 +7,7 @@ use autorag_query::QueryError;
 use autorag_store::ErrorChain;
 use tokio::sync::{Semaphore, watch};
 
+use crate::error_kind::ErrorKind;
 use crate::instance::Instance;
 
 /// How long a request waits for an index that is still opening. Opening takes milliseconds, but after a crash the
@@ -56,20 +57,20 @@ pub enum InstanceError {
 }
 
 impl InstanceError {
-    /// A stable word for programs.
-    pub fn code(&self) -> &'static str {
+    /// The kind of the error.
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            InstanceError::Query(QueryError::Invalid { .. }) => "invalid_request",
-            InstanceError::Query(QueryError::NoSuchDocument { .. }) => "not_found",
-            InstanceError::Query(QueryError::NotIndexedYet { .. }) => "not_indexed_yet",
-            InstanceError::Query(QueryError::NoText { .. }) => "no_text",
-            InstanceError::Query(QueryError::DenseUnavailable { .. }) => "dense_unavailable",
-            InstanceError::Query(QueryError::LexicalUnavailable { .. }) => "lexical_unavailable",
-            InstanceError::Query(_) | InstanceError::Panicked => "internal",
-            InstanceError::Opening => "opening",
-            InstanceError::Unavailable(_) => "unavailable",
-            InstanceError::Overloaded { .. } => "overloaded",
-            InstanceError::Timeout { .. } => "timeout",
+            InstanceError::Query(QueryError::Invalid { .. }) => ErrorKind::InvalidRequest,
+            InstanceError::Query(QueryError::NoSuchDocument { .. }) => ErrorKind::NotFound,
+            InstanceError::Query(QueryError::NotIndexedYet { .. }) => ErrorKind::NotIndexedYet,
+            InstanceError::Query(QueryError::NoText { .. }) => ErrorKind::NoText,
+            InstanceError::Query(QueryError::DenseUnavailable { .. }) => ErrorKind::DenseUnavailable,
+            InstanceError::Query(QueryError::LexicalUnavailable { .. }) => ErrorKind::LexicalUnavailable,
+            InstanceError::Query(_) | InstanceError::Panicked => ErrorKind::Internal,
+            InstanceError::Opening => ErrorKind::Opening,
+            InstanceError::Unavailable(_) => ErrorKind::Unavailable,
+            InstanceError::Overloaded { .. } => ErrorKind::Overloaded,
+            InstanceError::Timeout { .. } => ErrorKind::Timeout,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use autorag_store::{Control, Job, JobCause, JobId, JobState, Store, StoreError};
 
+use crate::error_kind::ErrorKind;
 use crate::instance::Instance;
 
 /// What can be asked of a job.
@@ -48,14 +49,14 @@ pub enum JobError {
 }
 
 impl JobError {
-    /// A stable word for programs.
-    pub fn code(&self) -> &'static str {
+    /// The kind of the error.
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            JobError::NoSuchJob(_) => "not_found",
-            JobError::Ended { .. } => "job_ended",
-            JobError::Paused => "paused",
-            JobError::Followed => "not_the_writer",
-            JobError::Control(_) | JobError::Store(_) => "internal",
+            JobError::NoSuchJob(_) => ErrorKind::NotFound,
+            JobError::Ended { .. } => ErrorKind::JobEnded,
+            JobError::Paused => ErrorKind::Paused,
+            JobError::Followed => ErrorKind::NotTheWriter,
+            JobError::Control(_) | JobError::Store(_) => ErrorKind::Internal,
         }
     }
 }

@@ -8,6 +8,7 @@ mod bench;
 pub mod cli;
 mod config;
 mod data_dir;
+mod error_kind;
 mod http;
 mod indexer_thread;
 mod instance;

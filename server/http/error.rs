@@ -7,72 +7,62 @@ use axum::Json;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::error_kind::ErrorKind;
 use crate::instance_handle::InstanceError;
 use crate::wire::{ErrorBody, ErrorWire};
 
 /// A failed request.
 #[derive(Debug)]
 pub(super) struct ApiError {
-    pub status: StatusCode,
-    pub code: &'static str,
-    pub message: String,
-    pub field: Option<String>,
+    kind: ErrorKind,
+    message: String,
+    /// Name of the invalid field, if one is to blame.
+    field: Option<String>,
 }
 
 impl ApiError {
-    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> ApiError {
         ApiError {
-            status,
-            code,
+            kind,
             message: message.into(),
             field: None,
         }
     }
 
+    /// An invalid request. An empty `field` means that no single field is to blame.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> ApiError {
         let field = Some(field.into()).filter(|name| !name.is_empty());
         ApiError {
             field,
-            ..ApiError::new(StatusCode::BAD_REQUEST, "invalid_request", message)
+            ..ApiError::new(ErrorKind::InvalidRequest, message)
         }
     }
 }
 
 impl From<InstanceError> for ApiError {
     fn from(error: InstanceError) -> ApiError {
-        let status = match error.code() {
-            "invalid_request" => StatusCode::BAD_REQUEST,
-            "not_found" => StatusCode::NOT_FOUND,
-            "no_text" => StatusCode::CONFLICT,
-            "opening"
-            | "not_indexed_yet"
-            | "unavailable"
-            | "overloaded"
-            | "dense_unavailable"
-            | "lexical_unavailable" => StatusCode::SERVICE_UNAVAILABLE,
-            "timeout" => StatusCode::GATEWAY_TIMEOUT,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        if status == StatusCode::INTERNAL_SERVER_ERROR {
+        let kind = error.kind();
+        if kind == ErrorKind::Internal {
             tracing::error!("{}", ErrorChain(&error));
         }
         let field = error.field().map(str::to_owned);
         ApiError {
             field,
-            ..ApiError::new(status, error.code(), error.message())
+            ..ApiError::new(kind, error.message())
         }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let status = self.kind.status();
         let error = ErrorWire {
-            code: self.code,
+            code: self.kind.code(),
             message: self.message,
             field: self.field,
         };
-        let mut response = (self.status, Json(ErrorBody { error })).into_response();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        let mut response = (status, Json(ErrorBody { error })).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
@@ -81,30 +71,22 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// No route has this path.
+/// Fallback for paths without a route.
 pub(super) async fn no_such_route(uri: Uri) -> ApiError {
-    let message = format!(
-        "there is nothing at {}; /openapi.json lists what there is",
-        uri.path()
-    );
-    ApiError::new(StatusCode::NOT_FOUND, "not_found", message)
+    let message = format!("no route {}; see /openapi.json for all routes", uri.path());
+    ApiError::new(ErrorKind::NotFound, message)
 }
 
-/// The path has no such method.
+/// Fallback for methods that a route does not accept.
 pub(super) async fn no_such_method(method: Method, uri: Uri) -> ApiError {
     let message = format!(
-        "{} does not take {method}; /openapi.json lists what it takes",
+        "{} does not accept {method}; see /openapi.json for its methods",
         uri.path()
     );
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+    ApiError::new(ErrorKind::MethodNotAllowed, message)
 }
 
-/// A handler panicked. Its message may quote a document, so it stays out of the answer.
+/// The response after a panic in a handler. The panic's message may quote a document, so it is not sent.
 pub(super) fn panicked(_panic: Box<dyn Any + Send>) -> Response {
-    ApiError::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "internal",
-        InstanceError::Panicked.to_string(),
-    )
-    .into_response()
+    ApiError::from(InstanceError::Panicked).into_response()
 }

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
+use crate::error_kind::ErrorKind;
 
 /// A JSON body.
 pub(super) struct Body<T>(pub T);
@@ -19,8 +20,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         // A form or text/plain body can be sent across origins without a preflight; JSON cannot.
         if !is_json(request.headers()) {
             return Err(ApiError::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
+                ErrorKind::UnsupportedMediaType,
                 "send JSON, with the header Content-Type: application/json",
             ));
         }
@@ -79,10 +79,9 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn unreadable(rejection: BytesRejection) -> ApiError {
-    let status = rejection.status();
-    if status == StatusCode::PAYLOAD_TOO_LARGE {
-        let message = "the body is larger than server.max_body_bytes allows";
-        return ApiError::new(status, "payload_too_large", message);
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        let message = "the body exceeds the limit server.max_body_bytes";
+        return ApiError::new(ErrorKind::PayloadTooLarge, message);
     }
     ApiError::invalid("", "the body could not be read to its end")
 }

@@ -8,11 +8,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::error::ApiError;
+use crate::error_kind::ErrorKind;
 
 /// Refuses requests whose `Host` or `Origin` is not this machine.
 pub(super) async fn known_caller(State(addr): State<SocketAddr>, request: Request, next: Next) -> Response {
@@ -20,11 +21,11 @@ pub(super) async fn known_caller(State(addr): State<SocketAddr>, request: Reques
     let host = host_of(&request);
     if !host.as_deref().is_some_and(|host| is_local(host, addr)) {
         let message = "the Host header is not a loopback name; call http://127.0.0.1 or http://localhost";
-        return ApiError::new(StatusCode::FORBIDDEN, "forbidden_host", message).into_response();
+        return ApiError::new(ErrorKind::ForbiddenHost, message).into_response();
     }
     if !origin_allowed(headers, addr) {
         let message = "requests from pages of other origins are refused";
-        return ApiError::new(StatusCode::FORBIDDEN, "forbidden_origin", message).into_response();
+        return ApiError::new(ErrorKind::ForbiddenOrigin, message).into_response();
     }
     next.run(request).await
 }
@@ -38,7 +39,7 @@ pub(super) async fn time_limit(State(limit): State<Duration>, request: Request, 
                 "no answer within {} ms (server.timeout_ms sets the limit)",
                 limit.as_millis()
             );
-            ApiError::new(StatusCode::GATEWAY_TIMEOUT, "timeout", message).into_response()
+            ApiError::new(ErrorKind::Timeout, message).into_response()
         }
     }
 }

@@ -15,6 +15,7 @@ use utoipa::IntoParams;
 use super::AppState;
 use super::error::ApiError;
 use super::extract::{Body, Query, page_length};
+use crate::error_kind::ErrorKind;
 use crate::instance::Instance;
 use crate::jobs::{self, Action, JobError};
 use crate::wire::{
@@ -198,20 +199,16 @@ async fn ask<T: Send + 'static>(
 fn number(id: &str) -> Result<u64, ApiError> {
     id.parse().map_err(|_| {
         let message = format!("there is no job {id:?}: jobs have numbers");
-        ApiError::new(StatusCode::NOT_FOUND, "not_found", message)
+        ApiError::new(ErrorKind::NotFound, message)
     })
 }
 
 impl From<JobError> for ApiError {
     fn from(error: JobError) -> ApiError {
-        let status = match error.code() {
-            "not_found" => StatusCode::NOT_FOUND,
-            "job_ended" | "paused" | "not_the_writer" => StatusCode::CONFLICT,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        if status == StatusCode::INTERNAL_SERVER_ERROR {
+        let kind = error.kind();
+        if kind == ErrorKind::Internal {
             tracing::error!("{}", ErrorChain(&error));
         }
-        ApiError::new(status, error.code(), ErrorChain(&error).to_string())
+        ApiError::new(kind, ErrorChain(&error).to_string())
     }
 }

@@ -18,6 +18,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::AppState;
 use super::error::ApiError;
+use crate::error_kind::ErrorKind;
 
 /// Counters of one process.
 pub(super) struct Metrics {
@@ -183,7 +184,7 @@ pub(super) async fn render(State(state): State<AppState>) -> Result<Response, Ap
     let mut text = String::new();
     encode(&mut text, &metrics.registry).map_err(|error| {
         let message = format!("the counters could not be written: {error}");
-        ApiError::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+        ApiError::new(ErrorKind::Internal, message)
     })?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())

@@ -1,10 +1,11 @@
 //! The page at `/`, as files in the binary.
 
 use axum::extract::Path;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 
 use super::error::ApiError;
+use crate::error_kind::ErrorKind;
 
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -34,7 +35,7 @@ pub(super) async fn asset(Path(name): Path<String>) -> Response {
             .into_response(),
         None => {
             let message = format!("the page has no file {name:?}");
-            ApiError::new(StatusCode::NOT_FOUND, "not_found", message).into_response()
+            ApiError::new(ErrorKind::NotFound, message).into_response()
         }
     }
 }

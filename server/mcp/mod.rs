@@ -98,7 +98,7 @@ fn answer(structured: &impl Serialize, blocks: Vec<ContentBlock>) -> CallToolRes
 fn failure(error: &InstanceError) -> CallToolResult {
     CallToolResult::error(vec![ContentBlock::text(format!(
         "{}: {}",
-        error.code(),
+        error.kind().code(),
         error.message()
     ))])
 }
