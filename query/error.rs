@@ -18,13 +18,13 @@ pub enum QueryError {
         message: String,
     },
     /// No document has this key.
-    #[error("no document is called {key:?}; list them with GET /v1/documents or `autorag status`")]
+    #[error("there is no document {key:?}")]
     NoSuchDocument {
         /// The key that was asked for.
         key: String,
     },
     /// No document has this key so far, and files are still being read.
-    #[error("no document is called {key:?} so far, but files are still being read; ask again shortly")]
+    #[error("there is no document {key:?} yet, but indexing is in progress")]
     NotIndexedYet {
         /// The key that was asked for.
         key: String,
@@ -55,7 +55,7 @@ pub enum QueryError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A search by meaning alone, while the question cannot be embedded or compared.
-    #[error("cannot search by meaning: {reason}; hybrid and lexical searches go on by words")]
+    #[error("semantic search is not available: {reason}")]
     DenseUnavailable {
         /// Why not.
         reason: String,

@@ -42,7 +42,7 @@ const MAX_EDITS: usize = 3;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file is missing or unreadable.
-    #[error("cannot read the settings file: {0}")]
+    #[error("cannot read the settings file")]
     Read(#[from] std::io::Error),
     /// The file is not TOML, or a layer has a setting of an unknown name or the wrong type.
     #[error("{origin}: {message}")]

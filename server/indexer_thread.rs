@@ -5,10 +5,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use autorag_embedder::EmbedError;
-use autorag_indexer::{Cancel, IndexError, Progress, Reason, Unembedded, WatchOptions, Watcher, end_held};
-use autorag_store::{Control, ErrorChain, JobCause, UnixMs};
+use autorag_indexer::{Cancel, IndexError, Progress, Reason, Unembedded, WatchOptions, Watcher};
+use autorag_store::{ErrorChain, JobCause, UnixMs};
 use tokio::sync::watch;
 
+use crate::hint::{Interface, with_hint};
 use crate::instance::{Access, Instance, InstanceConfig};
 use crate::instance_handle::InstanceState;
 use crate::progress::{self, Show};
@@ -77,12 +78,13 @@ fn open(
         let instance = match Instance::open(config.clone(), Access::WriteOrFollow) {
             Ok(instance) => Arc::new(instance),
             Err(error) => {
-                tracing::error!("cannot open the index: {error:#}");
+                let reason = with_hint(error.as_ref(), Interface::CommandLine);
+                tracing::error!("cannot open the index: {reason}");
                 opening.send_if_modified(|state| {
                     // What can still be read of it is better than nothing.
                     let is_first = matches!(state, InstanceState::Opening);
                     if is_first {
-                        *state = InstanceState::Failed(format!("{error:#}").into());
+                        *state = InstanceState::Failed(reason.into());
                     }
                     is_first
                 });
@@ -94,7 +96,7 @@ fn open(
             return Some(instance);
         }
         // What cannot be written is not to be taken over either.
-        while instance.is_unwritable() || instance.engine().store().has_writer() {
+        while instance.is_unwritable() || instance.has_writer() {
             std::thread::park_timeout(TAKE_OVER_EVERY);
             if cancel.is_cancelled() {
                 return None;
@@ -125,7 +127,7 @@ fn keep_up_to_date(instance: &Instance, watching: Option<WatchOptions>, show: Sh
     }
     let mut failure = outcome.err().filter(|error| !was_asked_for(error));
     if let Some(error) = &failure {
-        tracing::error!("indexing stopped: {}", ErrorChain(error));
+        tracing::error!("indexing stopped: {}", with_hint(error, Interface::CommandLine));
     }
     loop {
         let again = failure.as_ref().map(retry_after);
@@ -163,7 +165,7 @@ fn wait(
         if instance.is_paused() {
             return rest(instance, cancel).then_some(JobCause::Request);
         }
-        if instance.has_request() {
+        if instance.has_requested_job() {
             return Some(JobCause::Request);
         }
         let reason = match watcher {
@@ -188,20 +190,14 @@ fn wait(
 /// Waits while indexing is to rest. `false` when asked to stop.
 fn rest(instance: &Instance, cancel: &Cancel) -> bool {
     tracing::warn!("indexing is paused; `autorag jobs resume` goes on with it");
-    let store = instance.engine().store();
-    let control = Control::new(store.dir());
-    let mut told = false;
-    while control.is_paused() {
+    let mut has_warned = false;
+    while instance.is_paused() {
         if cancel.is_cancelled() {
             return false;
         }
-        let seen_to = instance.hold_request().and_then(|()| {
-            let held = store.open_job()?.filter(|job| control.is_cancelled(job.id));
-            held.map_or(Ok(()), |job| end_held(store, &control, job.id))
-        });
-        if let (Err(error), false) = (seen_to, told) {
-            tracing::error!("a job that is held could not be seen to: {}", ErrorChain(&error));
-            told = true;
+        if let (Err(error), false) = (instance.settle_paused_jobs(), has_warned) {
+            tracing::error!("could not update the paused job: {}", ErrorChain(&error));
+            has_warned = true;
         }
         std::thread::park_timeout(LOOK_EVERY);
     }
@@ -226,7 +222,7 @@ fn was_asked_for(error: &IndexError) -> bool {
 
 /// How soon a file that could not be read is tried again.
 fn retry_file_after(instance: &Instance) -> Option<Duration> {
-    let at = instance.engine().store().next_retry().ok()??;
+    let at = instance.next_retry().ok()??;
     let now = UnixMs::now();
     // What is over has just been tried, or no walk comes to the file.
     let wait = if at < now {
@@ -250,7 +246,7 @@ fn update(
         _ => Progress::default(),
     });
     if cause == JobCause::Schedule
-        && let Err(error) = instance.engine().store().verify_lexical()
+        && let Err(error) = instance.verify_lexical()
     {
         tracing::warn!("the lexical index could not be looked at: {}", ErrorChain(&error));
     }
@@ -272,7 +268,7 @@ fn update(
             let known =
                 failure.is_some_and(|known| ErrorChain(&known).to_string() == ErrorChain(&error).to_string());
             if !known {
-                tracing::error!("indexing stopped: {}", ErrorChain(&error));
+                tracing::error!("indexing stopped: {}", with_hint(&error, Interface::CommandLine));
             }
             (Some(error), None)
         }
@@ -281,7 +277,7 @@ fn update(
 
 /// How soon passages without vectors are worth another attempt.
 fn embed_after(instance: &Instance, unembedded: &Unembedded) -> Duration {
-    let outage = instance.engine().embedder().outage();
+    let outage = instance.outage();
     match (outage, &unembedded.reason) {
         (Some(outage), _) => outage.retry_in + MARGIN,
         (None, EmbedError::TextRefused { .. }) => RETRY_REFUSED,

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use autorag_embedder::Embedder;
+use autorag_embedder::{Embedder, Outage};
 use autorag_indexer::{
     Cancel, GivenDocument, IndexError, IndexOptions, Indexer, Journal, Progress, RunReport, Watcher,
 };
@@ -13,16 +13,16 @@ use autorag_query::{
     RerankerOptions,
 };
 use autorag_store::{
-    DocumentEntry, DocumentQuery, ErrorChain, JobCause, JobId, JobState, ModelIdentity, SourceRoot, Store,
-    StoreError, StoreOptions, VectorIndex,
+    DocumentEntry, DocumentKey, DocumentQuery, JobCause, JobId, ModelIdentity, SourceRoot, Store, StoreError,
+    StoreOptions, UnixMs, VectorIndex,
 };
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::activity;
 use crate::config::SearchSettings;
+use crate::hint::{Interface, with_hint};
 use crate::model::Models;
-use crate::wire::{JobWire, ModelWire, OutageWire, ReembeddingWire, SourceWire, StatusWire};
 
 /// One in so many tokens of a passage is left to its headings.
 const HEADINGS_SHARE: usize = 8;
@@ -87,11 +87,10 @@ impl Instance {
     /// When the model or the store cannot be opened, or, for [`Access::Write`], another process has it.
     pub fn open(config: InstanceConfig, access: Access) -> anyhow::Result<Instance> {
         if access == Access::Read {
-            anyhow::ensure!(
-                config.data_dir.is_dir(),
-                "there is no index of this folder at {}; `autorag index` makes one",
-                config.data_dir.display()
-            );
+            if !config.data_dir.is_dir() {
+                let dir = config.data_dir;
+                return Err(StoreError::NoStore { dir }.into());
+            }
         }
         let mut wanted = None;
         let opened = match access {
@@ -112,11 +111,14 @@ impl Instance {
         let (store, writes) = match opened {
             Err(StoreError::LockHeld { pid, .. }) if access == Access::WriteOrFollow => {
                 let other = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-                tracing::info!(data_dir = %config.data_dir.display(), "{other} keeps this index; following it");
+                tracing::info!(data_dir = %config.data_dir.display(), "{other} is updating this index; reading it");
                 (Store::open_read_only(&config.data_dir)?, false)
             }
             Err(error @ StoreError::Unwritable { .. }) if access == Access::WriteOrFollow => {
-                tracing::warn!("{}", ErrorChain(&error));
+                tracing::warn!(
+                    "searching without updating: {}",
+                    with_hint(&error, Interface::CommandLine)
+                );
                 unwritable = true;
                 (Store::open_read_only(&config.data_dir)?, false)
             }
@@ -172,9 +174,48 @@ impl Instance {
         self.unwritable
     }
 
-    /// The engine that answers.
-    pub fn engine(&self) -> &Engine {
+    pub(crate) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    pub(crate) fn store(&self) -> &Arc<Store> {
+        self.engine.store()
+    }
+
+    /// Time since this process opened the index.
+    pub fn uptime(&self) -> Duration {
+        self.opened.elapsed()
+    }
+
+    /// True if some process has the index open for writing.
+    pub fn has_writer(&self) -> bool {
+        self.store().has_writer()
+    }
+
+    /// When a file that could not be read is due for a retry.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub fn next_retry(&self) -> Result<Option<UnixMs>, StoreError> {
+        self.store().next_retry()
+    }
+
+    /// Checks the lexical index for corruption, at intervals; see [`Store::verify_lexical`].
+    ///
+    /// # Errors
+    /// When the check could not run.
+    pub fn verify_lexical(&self) -> Result<(), StoreError> {
+        self.store().verify_lexical()
+    }
+
+    /// The current outage of the embedding provider.
+    pub fn outage(&self) -> Option<Outage> {
+        self.engine.embedder().outage()
+    }
+
+    /// Path of the file that the document `key` came from.
+    pub fn resolve(&self, key: &DocumentKey) -> Option<PathBuf> {
+        self.store().resolve(key).map(|(_, path)| path)
     }
 
     /// Brings the index up to date with the folders. Answers keep coming meanwhile, and say how far it is. With a `watcher`,
@@ -199,29 +240,13 @@ impl Instance {
         run.under_way = None;
         run.failure = match &outcome {
             Ok(_) | Err(IndexError::Cancelled | IndexError::Paused | IndexError::JobCancelled) => None,
-            Err(error) => Some(ErrorChain(error).to_string()),
+            Err(error) => Some(with_hint(error, Interface::CommandLine)),
         };
         if outcome.is_ok() {
             let now = OffsetDateTime::now_utc().replace_nanosecond(0);
             run.ended = now.ok().and_then(|now| now.format(&Rfc3339).ok());
         }
         outcome
-    }
-
-    /// Whether a job was asked for that no run has taken up yet.
-    pub fn has_request(&self) -> bool {
-        self.requested().is_some()
-    }
-
-    /// Indexing rests: so does what was asked for, until it goes on.
-    ///
-    /// # Errors
-    /// When the catalog cannot be written.
-    pub fn hold_request(&self) -> Result<(), StoreError> {
-        let requested = self.requested().take();
-        requested.map_or(Ok(()), |job| {
-            self.engine.store().stop_job(job, JobState::Paused, None)
-        })
     }
 
     /// The job of the next run, or the way to one.
@@ -349,50 +374,6 @@ impl Instance {
     /// Those of [`Engine::documents`].
     pub fn documents(&self, query: &DocumentQuery) -> Result<Vec<Arc<DocumentEntry>>, QueryError> {
         self.engine.documents(query)
-    }
-
-    /// What is indexed, where, with which model and how far.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn status(&self) -> Result<StatusWire, QueryError> {
-        let snapshot = self.engine.store().snapshot()?;
-        let model = snapshot.model();
-        let serving = self.engine.embedder_of(&snapshot);
-        let kernel = serving.and_then(|embedder| embedder.kernel());
-        // What passages wait for may be another model's provider.
-        let embedder = serving.unwrap_or_else(|| self.engine.embedder());
-        let reembedding = self.engine.store().reembedding()?;
-        let (open, state) = (self.engine.store().open_job()?, self.index_state()?);
-        Ok(StatusWire {
-            version: env!("CARGO_PKG_VERSION"),
-            sources: self
-                .engine
-                .store()
-                .sources()
-                .iter()
-                .map(SourceWire::from)
-                .collect(),
-            data_dir: self.config.data_dir.display().to_string(),
-            model: ModelWire {
-                id: model.id.clone(),
-                version: model.version.clone(),
-                dimensions: model.dimensions,
-                kernel: kernel.map(|kernel| kernel.to_string()),
-                provider: embedder.provider().map(str::to_owned),
-                outage: embedder.outage().map(OutageWire::from),
-            },
-            reembedding: reembedding.map(|reembedding| ReembeddingWire {
-                model: reembedding.model.id,
-                version: reembedding.model.version,
-                done: reembedding.done,
-                passages: snapshot.counts().passages,
-            }),
-            // A job that has done all and is only to be noted down as ended is not of interest.
-            job: open.filter(|_| !state.complete).as_ref().map(JobWire::from),
-            index_state: state.into(),
-            uptime_s: self.opened.elapsed().as_secs(),
-        })
     }
 
     fn run(&self) -> MutexGuard<'_, Run> {

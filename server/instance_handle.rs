@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use autorag_query::QueryError;
-use autorag_store::ErrorChain;
 use tokio::sync::{Semaphore, watch};
 
 use crate::error_kind::ErrorKind;
+use crate::hint::{Interface, with_hint};
 use crate::instance::Instance;
 
 /// How long a request waits for an index that is still opening. Opening takes milliseconds, but after a crash the
@@ -82,11 +82,13 @@ impl InstanceError {
         }
     }
 
-    /// What to say, without the field's name, which travels beside it.
-    pub fn message(&self) -> String {
-        match self {
-            InstanceError::Query(QueryError::Invalid { field, message }) => format!("{field} {message}"),
-            other => ErrorChain(other).to_string(),
+    /// The error with its causes and a hint for readers of `interface`.
+    pub fn message(&self, interface: Interface) -> String {
+        if let InstanceError::Query(QueryError::Invalid { field, message }) = self {
+            // Display puts a colon between the two; here they form a sentence.
+            format!("{field} {message}")
+        } else {
+            with_hint(self, interface)
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use autorag_embedder::{Embedder, ModelSource};
-use autorag_store::ModelIdentity;
+use autorag_store::{ModelIdentity, StoreError};
 
 use crate::config::{Environment, FASTEMBED, HUB, ModelSettings, Provider};
 
@@ -97,10 +97,7 @@ impl Models {
         if let (ModelSource::Remote(options), Some(known)) = (&mut source, known) {
             options.recall_dimensions(&known.id, &known.version, known.dimensions);
         }
-        let embedder = Embedder::open(&source).map_err(|error| match error.is_provider_failure() {
-            true => anyhow::anyhow!("{error}; set model.dimensions to start without its vectors"),
-            false => error.into(),
-        })?;
+        let embedder = Embedder::open(&source)?;
         let model = embedder.model();
         let source = match source {
             ModelSource::BuiltIn => String::new(),
@@ -142,7 +139,8 @@ pub fn choice(data_dir: &Path) -> anyhow::Result<Option<ModelSettings>> {
     let text = match fs_err::read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.into()),
+        // A StoreError recognises a lack of file descriptors, for which there is a hint.
+        Err(error) => return Err(StoreError::from(error).into()),
     };
     let choice = serde_json::from_slice(&text);
     choice.map(Some).with_context(|| {

@@ -61,7 +61,7 @@ pub fn search(bench: &SearchBench, folder: &Path, out: &mut impl Write) -> anyho
         let started = Instant::now();
         let dimensions = autorag_embedder::Embedder::built_in()?.model().dimensions;
         let instance = Instance::open(config.clone(), Access::Write)?;
-        fill(instance.engine().store(), passages, dimensions)?;
+        fill(instance.store(), passages, dimensions)?;
         format!("filled in {:.1} s", started.elapsed().as_secs_f64())
     };
     if bench.keep {

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::interrupt::cancel_on_signal;
 use super::options::{CommonFlags, Setup, WalkFlags};
-use super::whole;
+use super::print_error;
 use crate::instance::{Access, Instance, InstanceConfig};
 use crate::progress;
 
@@ -56,7 +56,7 @@ impl Doctor {
         let (setup, config, checks) = match self.examined() {
             Ok(examined) => examined,
             Err(error) => {
-                writeln!(std::io::stderr(), "autorag: {}", whole(&error))?;
+                print_error(&error);
                 return Ok(ExitCode::from(COULD_NOT_RUN));
             }
         };
@@ -67,11 +67,7 @@ impl Doctor {
             let after = made_anew(&setup, &config, &damaged).and_then(|()| Ok(examine(&config.data_dir)?));
             match after {
                 Ok(after) => lines = after.iter().map(line).collect(),
-                Err(error) => writeln!(
-                    std::io::stderr(),
-                    "autorag: nothing more was repaired: {}",
-                    whole(&error)
-                )?,
+                Err(error) => print_error(&error.context("nothing more was repaired")),
             }
             for line in &mut lines {
                 if line.verdict == "ok" && damaged.iter().any(|part| part.as_str() == line.check) {

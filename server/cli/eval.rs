@@ -139,7 +139,7 @@ impl Eval {
 
 /// Questions that the corpus makes of itself.
 fn made(instance: &Instance, count: usize, seed: u64) -> Result<Collection, QueryError> {
-    let snapshot = instance.engine().store().snapshot()?;
+    let snapshot = instance.store().snapshot()?;
     let everything = DocumentQuery {
         prefix: None,
         status: Some(ItemStatus::Completed),

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use autorag_store::{Control, Job, JobId, JobState, Store, cancel_paused_job};
+use autorag_store::{Control, Job, JobId, JobState, Store, StoreError, cancel_paused_job};
 use clap::{Args, Subcommand};
 
 use super::options::{CommonFlags, WalkFlags};
-use crate::jobs::{self, Action};
+use crate::jobs::{JobAction, control_job, find_job};
 use crate::wire::{JobItemWire, JobWire};
 
 /// Lines of a log asked for at a time.
@@ -108,11 +108,9 @@ impl Jobs {
 fn index_of(folders: &[PathBuf], common: &CommonFlags) -> anyhow::Result<PathBuf> {
     let setup = common.setup(&WalkFlags::default(), Vec::new())?;
     let dir = setup.instance_config(folders)?.data_dir;
-    anyhow::ensure!(
-        dir.is_dir(),
-        "there is no index of this folder at {}; `autorag index` makes one",
-        dir.display()
-    );
+    if !dir.is_dir() {
+        return Err(StoreError::NoStore { dir }.into());
+    }
     Ok(dir)
 }
 
@@ -158,7 +156,7 @@ impl Show {
     fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
         let store = Store::open_read_only(&index_of(&self.folders, &self.common)?)?;
         let job = match self.job {
-            Some(id) => jobs::job(&store, id)?,
+            Some(id) => find_job(&store, id)?,
             None => newest(&store)?.context("no job so far")?,
         };
         let wire = JobWire::from(&job);
@@ -235,7 +233,7 @@ fn cancel(dir: &Path, wanted: Option<JobId>) -> anyhow::Result<Job> {
         Some(id) => id,
         None => store.open_job()?.context("no job is under way or paused")?.id,
     };
-    let job = jobs::ask(&store, id, Action::Cancel)?;
+    let job = control_job(&store, id, JobAction::Cancel)?;
     drop(store);
     // No process may be there to see to a job that is held.
     if job.state == JobState::Paused && cancel_paused_job(dir, id)? {

@@ -23,6 +23,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::hint::{Interface, hint};
+
 /// Exit status when a signal ended the work: 128 and SIGINT's number, as shells have it.
 const INTERRUPTED: u8 = 130;
 
@@ -109,42 +111,19 @@ pub fn main() -> ExitCode {
         if is_closed_pipe(&error) {
             return ExitCode::SUCCESS;
         }
-        // Where standard error is gone, the exit status still tells.
-        let _ = writeln!(std::io::stderr(), "autorag: {}", whole(&error));
-        if lacks_descriptors(&error) {
-            let _ = writeln!(
-                std::io::stderr(),
-                "autorag: too many files are open; raise the limit (`ulimit -n`) and run it again. What was indexed stays"
-            );
-        }
+        print_error(&error);
         ExitCode::FAILURE
     })
 }
 
-/// What an error says, and after it what it comes of, but for causes whose words it has already.
-fn whole(error: &anyhow::Error) -> String {
-    error
-        .chain()
-        .map(ToString::to_string)
-        .fold(String::new(), |said, cause| match said.contains(&cause) {
-            true => said,
-            false if said.is_empty() => cause,
-            false => format!("{said}: {cause}"),
-        })
-}
-
-/// Whether the system let this process open no more files, and the message does not say what to do. By its words: below, libraries
-/// have made texts of errors.
-fn lacks_descriptors(error: &anyhow::Error) -> bool {
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    let said = whole(error);
-    !said.contains("ulimit")
-        && [ENFILE, EMFILE].into_iter().any(|code| {
-            let words = std::io::Error::from_raw_os_error(code).to_string();
-            let words = words.split(" (os error").next().unwrap_or_default();
-            said.contains(words)
-        })
+/// Prints an error with its causes to standard error, and a hint below it.
+fn print_error(error: &anyhow::Error) {
+    let mut stderr = std::io::stderr();
+    // If standard error is closed, only the exit status reports the failure.
+    let _ = writeln!(stderr, "autorag: {error:#}");
+    if let Some(hint) = hint(error.as_ref(), Interface::CommandLine) {
+        let _ = writeln!(stderr, "hint: {hint}");
+    }
 }
 
 /// Whether the reader of our output has left, as `head` does.

@@ -49,10 +49,10 @@ impl Status {
         match self.items {
             Some(items) => list(&mut out, &instance, items, self.json)?,
             None if self.json => {
-                serde_json::to_writer_pretty(&mut out, &instance.status()?)?;
+                serde_json::to_writer_pretty(&mut out, &StatusWire::from(instance.status()?))?;
                 writeln!(out)?;
             }
-            None => print(&mut out, &instance.status()?)?,
+            None => print(&mut out, &instance.status()?.into())?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -8,6 +8,7 @@ use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::error_kind::ErrorKind;
+use crate::hint::Interface;
 use crate::instance_handle::InstanceError;
 use crate::wire::{ErrorBody, ErrorWire};
 
@@ -48,7 +49,7 @@ impl From<InstanceError> for ApiError {
         let field = error.field().map(str::to_owned);
         ApiError {
             field,
-            ..ApiError::new(kind, error.message())
+            ..ApiError::new(kind, error.message(Interface::Http))
         }
     }
 }

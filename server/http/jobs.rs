@@ -1,11 +1,11 @@
-//! `/v1/jobs`: what is being done to the index and was done to it, and what can be asked of that.
+//! `/v1/jobs`: listing, requesting and controlling jobs.
 
 #![expect(
     unused_qualifications,
     reason = "utoipa's macro writes paths that are in scope already"
 )]
 
-use autorag_store::{ErrorChain, JobId};
+use autorag_store::{ErrorChain, JobId, UnknownVariant};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -16,8 +16,9 @@ use super::AppState;
 use super::error::ApiError;
 use super::extract::{Body, Query, page_length};
 use crate::error_kind::ErrorKind;
+use crate::hint::{Interface, with_hint};
 use crate::instance::Instance;
-use crate::jobs::{self, Action, JobError};
+use crate::jobs::{JobAction, JobError};
 use crate::wire::{
     ErrorBody, JobActionBody, JobItemWire, JobLogPage, JobPage, JobWire, NewJobBody, NewJobWire,
 };
@@ -37,7 +38,7 @@ pub(super) struct PageParams {
 }
 
 impl PageParams {
-    fn read(&self) -> Result<(usize, Option<u64>), ApiError> {
+    fn parse(&self) -> Result<(usize, Option<u64>), ApiError> {
         let limit = page_length(self.limit)?;
         let cursor = self.cursor.as_deref().map(|cursor| {
             cursor
@@ -62,15 +63,15 @@ pub(super) async fn list(
     State(state): State<AppState>,
     Query(params): Query<PageParams>,
 ) -> Result<Json<JobPage>, ApiError> {
-    let (limit, before) = params.read()?;
+    let (limit, before) = params.parse()?;
     // One more than the page holds tells whether another page follows.
-    let found = ask(&state, move |instance| {
-        Ok(instance.engine().store().jobs(before.map(JobId), limit + 1)?)
+    let jobs = run(&state, move |instance| {
+        instance.jobs(before.map(JobId), limit + 1)
     })
     .await?;
     Ok(Json(JobPage {
-        next_cursor: (found.len() > limit).then(|| found[limit - 1].id.to_string()),
-        jobs: found.iter().take(limit).map(JobWire::from).collect(),
+        next_cursor: (jobs.len() > limit).then(|| jobs[limit - 1].id.to_string()),
+        jobs: jobs.iter().take(limit).map(JobWire::from).collect(),
     }))
 }
 
@@ -88,8 +89,8 @@ pub(super) async fn read(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Json<JobWire>, ApiError> {
-    let id = JobId(number(&id)?);
-    let job = ask(&state, move |instance| jobs::job(instance.engine().store(), id)).await?;
+    let id = parse_id(&id)?;
+    let job = run(&state, move |instance| instance.job(id)).await?;
     Ok(Json(JobWire::from(&job)))
 }
 
@@ -109,17 +110,12 @@ pub(super) async fn logs(
     Path(id): Path<String>,
     Query(params): Query<PageParams>,
 ) -> Result<Json<JobLogPage>, ApiError> {
-    let id = JobId(number(&id)?);
-    let (limit, after) = params.read()?;
-    let found = ask(&state, move |instance| {
-        let store = instance.engine().store();
-        jobs::job(store, id)?;
-        Ok(store.job_items(id, after, limit + 1)?)
-    })
-    .await?;
+    let id = parse_id(&id)?;
+    let (limit, after) = params.parse()?;
+    let items = run(&state, move |instance| instance.job_items(id, after, limit + 1)).await?;
     Ok(Json(JobLogPage {
-        next_cursor: (found.len() > limit).then(|| found[limit - 1].id.to_string()),
-        logs: found.iter().take(limit).map(JobItemWire::from).collect(),
+        next_cursor: (items.len() > limit).then(|| items[limit - 1].id.to_string()),
+        logs: items.iter().take(limit).map(JobItemWire::from).collect(),
     }))
 }
 
@@ -146,7 +142,7 @@ pub(super) async fn create(
         let message = format!("description has more than {LONGEST} characters");
         return Err(ApiError::invalid("description", message));
     }
-    let (job, already_open) = ask(&state, move |instance| {
+    let (job, already_open) = run(&state, move |instance| {
         instance.request_job(description.as_deref())
     })
     .await?;
@@ -172,33 +168,25 @@ pub(super) async fn change(
     Path(id): Path<String>,
     Body(body): Body<JobActionBody>,
 ) -> Result<(StatusCode, Json<JobWire>), ApiError> {
-    let id = JobId(number(&id)?);
-    let action = match body.action.as_str() {
-        "cancel" => Action::Cancel,
-        "pause" => Action::Pause,
-        "resume" => Action::Resume,
-        other => {
-            let message = format!("action {other:?} is none of cancel, pause, resume");
-            return Err(ApiError::invalid("action", message));
-        }
-    };
-    let job = ask(&state, move |instance| {
-        jobs::ask(instance.engine().store(), id, action)
-    })
-    .await?;
+    let id = parse_id(&id)?;
+    let action: JobAction = body
+        .action
+        .parse()
+        .map_err(|error: UnknownVariant| ApiError::invalid("action", error.to_string()))?;
+    let job = run(&state, move |instance| instance.control_job(id, action)).await?;
     Ok((StatusCode::ACCEPTED, Json(JobWire::from(&job))))
 }
 
-async fn ask<T: Send + 'static>(
+async fn run<T: Send + 'static>(
     state: &AppState,
     work: impl FnOnce(&Instance) -> Result<T, JobError> + Send + 'static,
 ) -> Result<T, ApiError> {
     Ok(state.instance.run(move |instance| Ok(work(instance))).await??)
 }
 
-fn number(id: &str) -> Result<u64, ApiError> {
+fn parse_id(id: &str) -> Result<JobId, ApiError> {
     id.parse().map_err(|_| {
-        let message = format!("there is no job {id:?}: jobs have numbers");
+        let message = format!("there is no job {id:?}; job ids are numbers");
         ApiError::new(ErrorKind::NotFound, message)
     })
 }
@@ -209,6 +197,6 @@ impl From<JobError> for ApiError {
         if kind == ErrorKind::Internal {
             tracing::error!("{}", ErrorChain(&error));
         }
-        ApiError::new(kind, ErrorChain(&error).to_string())
+        ApiError::new(kind, with_hint(&error, Interface::Http))
     }
 }

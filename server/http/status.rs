@@ -17,5 +17,6 @@ use crate::wire::{ErrorBody, StatusWire};
     )
 )]
 pub(super) async fn status(State(state): State<AppState>) -> Result<Json<StatusWire>, ApiError> {
-    Ok(Json(state.instance.run(|instance| instance.status()).await?))
+    let status = state.instance.run(|instance| instance.status()).await?;
+    Ok(Json(StatusWire::from(status)))
 }

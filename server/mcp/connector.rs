@@ -137,10 +137,8 @@ fn result(instance: &Instance, hit: &Hit) -> SearchResult {
 
 fn url_of(instance: &Instance, key: &DocumentKey) -> String {
     instance
-        .engine()
-        .store()
         .resolve(key)
-        .map_or_else(|| key.to_string(), |(_, path)| file_url(&path))
+        .map_or_else(|| key.to_string(), |path| file_url(&path))
 }
 
 /// Reads what an id names: a passage with lines around it, or a document, as far as an answer may be long.

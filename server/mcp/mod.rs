@@ -21,6 +21,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::ServerSettings;
+use crate::hint::Interface;
 use crate::instance_handle::{InstanceError, InstanceHandle};
 
 /// What a client's model is told of this server.
@@ -99,6 +100,6 @@ fn failure(error: &InstanceError) -> CallToolResult {
     CallToolResult::error(vec![ContentBlock::text(format!(
         "{}: {}",
         error.kind().code(),
-        error.message()
+        error.message(Interface::Mcp)
     ))])
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write;
 
 use autorag_query::Request;
-use autorag_store::{DocumentKey, Store};
+use autorag_store::DocumentKey;
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{CallToolResult, ContentBlock, Resource};
 use rmcp::{tool, tool_router};
@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use super::text::{byte_budget, caveats, file_url, index_sentence};
 use super::{Tools, answer, failure};
+use crate::instance::Instance;
 use crate::instance_handle::InstanceError;
 use crate::wire::{
     AnswerWire, BelowThresholdWire, BoostBody, DegradedWire, DuplicateWire, HitWire, IndexStateWire,
@@ -139,7 +140,7 @@ impl Tools {
             .instance
             .run(move |instance| {
                 let answered = AnswerWire::from(instance.search(&request)?);
-                let links = links(instance.engine().store(), &answered.hits);
+                let links = links(instance, &answered.hits);
                 Ok((answered, links))
             })
             .await?;
@@ -237,11 +238,11 @@ fn details(hit: &HitWire) -> Value {
 }
 
 /// A link to each file that was hit.
-fn links(store: &Store, hits: &[HitWire]) -> Vec<Resource> {
+fn links(instance: &Instance, hits: &[HitWire]) -> Vec<Resource> {
     let mut seen = HashSet::new();
     let first_of_each = hits.iter().filter(|hit| seen.insert(hit.document.key.as_str()));
     let linked = first_of_each.filter_map(|hit| {
-        let (_, path) = store.resolve(&DocumentKey::from(hit.document.key.as_str()))?;
+        let path = instance.resolve(&DocumentKey::from(hit.document.key.as_str()))?;
         let title = hit
             .document
             .title

@@ -19,7 +19,10 @@ impl Tools {
     )]
     async fn rag_sources(&self) -> CallToolResult {
         match self.instance.run(|instance| instance.status()).await {
-            Ok(status) => answer(&status, vec![ContentBlock::text(rendered(&status))]),
+            Ok(status) => {
+                let status = StatusWire::from(status);
+                answer(&status, vec![ContentBlock::text(rendered(&status))])
+            }
             Err(error) => failure(&error),
         }
     }

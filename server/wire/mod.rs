@@ -14,4 +14,4 @@ pub use error::{ErrorBody, ErrorWire};
 pub use explanation::{ExplanationWire, TermWire};
 pub use job::{JobActionBody, JobItemWire, JobLogPage, JobPage, JobWire, NewJobBody, NewJobWire};
 pub use search::{BoostBody, SearchBody};
-pub use status::{IndexStateWire, ModelWire, OutageWire, ReembeddingWire, SourceWire, StatusWire};
+pub use status::{IndexStateWire, StatusWire};

@@ -10,6 +10,7 @@ use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
 use super::JobWire;
+use crate::status::Status;
 
 /// What this process serves.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
@@ -125,6 +126,34 @@ pub struct IndexStateWire {
     /// Why the last run failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+}
+
+impl From<Status> for StatusWire {
+    fn from(status: Status) -> StatusWire {
+        let model = status.model;
+        StatusWire {
+            version: env!("CARGO_PKG_VERSION"),
+            sources: status.sources.iter().map(SourceWire::from).collect(),
+            data_dir: status.data_dir.display().to_string(),
+            model: ModelWire {
+                id: model.identity.id,
+                version: model.identity.version,
+                dimensions: model.identity.dimensions,
+                kernel: model.kernel.map(|kernel| kernel.to_string()),
+                provider: model.provider,
+                outage: model.outage.map(OutageWire::from),
+            },
+            reembedding: status.reembedding.map(|(reembedding, passages)| ReembeddingWire {
+                model: reembedding.model.id,
+                version: reembedding.model.version,
+                done: reembedding.done,
+                passages,
+            }),
+            job: status.job.as_ref().map(JobWire::from),
+            index_state: status.index_state.into(),
+            uptime_s: status.uptime.as_secs(),
+        }
+    }
 }
 
 impl From<&SourceRoot> for SourceWire {

@@ -175,7 +175,7 @@ fn an_index_knows_the_length_of_its_vectors_when_the_provider_is_gone() {
     );
     assert_eq!(dense.status.code(), Some(1));
     assert!(
-        said(&dense).contains("cannot search by meaning"),
+        said(&dense).contains("semantic search is not available"),
         "{}",
         said(&dense)
     );

@@ -17,7 +17,7 @@ fn an_index_of_the_version_before_is_brought_up() {
     let output = sandbox.command("jobs").output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        !output.status.success() && said.contains("`autorag index` brings it up"),
+        !output.status.success() && said.contains("run `autorag index`"),
         "{said}"
     );
     sandbox.write("new.md", "# New\n\nOstriches run fast.\n");
