@@ -1,52 +1,53 @@
-//! What the walk found against what the catalog knows.
+//! Compares a walk's listing with the files recorded in the catalog.
 
 use std::collections::HashMap;
 
-use autorag_store::{ContentHash, DocumentKey, FileState, ItemStatus, UnixMs};
+use autorag_store::{FileState, ItemStatus, UnixMs, unix_now};
 
+use crate::parse::{ReasonCode, Refusal};
 use crate::retry::is_due;
-use crate::source::{Found, Listing};
+use crate::source::{ListedFile, Listing};
 
-/// A file to be read, and what is known of it.
-pub(crate) struct Task {
-    pub key: DocumentKey,
-    pub found: Found,
+/// A file to read, and its recorded state if there is one.
+pub(crate) struct FileTask {
+    pub key: String,
+    pub file: ListedFile,
     pub known: Option<FileState>,
 }
 
-/// What the catalog lacks.
+/// The difference between the folders and the catalog.
 pub(crate) struct Changes {
-    /// Files that are new or look changed.
-    pub tasks: Vec<Task>,
+    /// New files, and files that may have changed.
+    pub tasks: Vec<FileTask>,
     /// Keys of documents whose file is gone.
-    pub removed: Vec<DocumentKey>,
-    /// Files as they were.
+    pub removed: Vec<String>,
+    /// Number of files that are up to date.
     pub unchanged: u64,
-    /// All files found.
+    /// Number of files listed.
     pub seen: u64,
 }
 
 impl Changes {
-    /// What was found against what is `known`, which was cut the same way as now where it says `same_recipe`.
+    /// Compares `listing` with the `known` files. Unless they have the `same_recipe`, every file becomes a task.
     pub(crate) fn between(
         listing: Listing,
-        mut known: HashMap<DocumentKey, FileState>,
+        mut known: HashMap<String, FileState>,
         same_recipe: bool,
     ) -> Changes {
         let (mut tasks, mut unchanged) = (Vec::new(), 0);
         let seen = listing.files.len() as u64;
-        let now = UnixMs::now();
-        for (key, found) in listing.files {
+        let now = unix_now();
+        for (key, file) in listing.files {
             let known = known.remove(&key);
-            if same_recipe && known.as_ref().is_some_and(|known| is_settled(known, &found, now)) {
+            if same_recipe && known.as_ref().is_some_and(|known| is_settled(known, &file, now)) {
                 unchanged += 1;
             } else {
-                tasks.push(Task { key, found, known });
+                tasks.push(FileTask { key, file, known });
             }
         }
         Changes {
             tasks,
-            removed: vanished(known, &listing.unreadable),
+            removed: removed_keys(known, &listing.unreadable),
             unchanged,
             seen,
         }
@@ -57,39 +58,116 @@ impl Changes {
     }
 }
 
-/// Whether nothing can have come of a file but what is known. One that could not be opened may come right without a change of
-/// its own, by other permissions say; one that could not be read for another reason is tried again after a while.
-fn is_settled(known: &FileState, found: &Found, now: UnixMs) -> bool {
-    let still_unread = || match &found.refusal {
-        Some(refusal) => known.reason.as_ref() == Some(&refusal.reason),
-        None => fs_err::File::open(&found.path).is_err(),
+/// Whether the recorded outcome of a file still holds, so that the file need not be read.
+///
+/// A file that could not be opened may become readable without changing, for example by new permissions. Such a file is opened
+/// to find out. Files that failed in another way are retried on a schedule, see [`is_due`].
+fn is_settled(known: &FileState, file: &ListedFile, now: UnixMs) -> bool {
+    if known.stat != file.stat || is_due(known, now) {
+        return false;
+    }
+    if !is_unopened(known) {
+        return true;
+    }
+    match &file.refusal {
+        Some(refusal) => is_same_outcome(known, refusal),
+        None => fs_err::File::open(&file.path).is_err(),
+    }
+}
+
+/// Whether the catalog already records `refusal` for a file whose bytes were not read.
+///
+/// Compares the code, through the hash that stands in for the missing bytes, and not the sentence for people.
+pub(crate) fn is_same_outcome(known: &FileState, refusal: &Refusal) -> bool {
+    known.status == refusal.status() && known.source_hash == refusal.code.stand_in_hash()
+}
+
+/// Whether the file could not be opened last time.
+pub(crate) fn is_unopened(known: &FileState) -> bool {
+    known.status == ItemStatus::Error && ReasonCode::is_unopened(known.source_hash)
+}
+
+/// Keys of documents whose file is gone. Files below an `unreadable` folder were not listed and may still exist.
+fn removed_keys(known: HashMap<String, FileState>, unreadable: &[String]) -> Vec<String> {
+    let is_unlisted = |key: &String| unreadable.iter().any(|folder| key.starts_with(folder.as_str()));
+    let mut removed: Vec<String> = known.into_keys().filter(|key| !is_unlisted(key)).collect();
+    removed.sort_unstable();
+    removed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use autorag_store::{ContentHash, FileStat};
+
+    const STAT: FileStat = FileStat {
+        size: 1,
+        modified_ns: 2,
+        inode: 3,
     };
-    known.stat == found.stat && !is_due(known, now) && (!is_unread(known) || still_unread())
-}
 
-/// Stands for the bytes of a file that could not be opened.
-pub(crate) fn unread_hash() -> ContentHash {
-    ContentHash::of(b"")
-}
+    fn known(source_hash: ContentHash, status: ItemStatus, reason: &str) -> FileState {
+        FileState {
+            stat: STAT,
+            source_hash,
+            status,
+            reason: Some(reason.to_owned()),
+            attempts: 0,
+            retry_at: None,
+        }
+    }
 
-/// Stands for the bytes of a file that could be opened and not read to its end.
-pub(crate) fn half_read_hash() -> ContentHash {
-    ContentHash::of(b"not read to its end")
-}
+    fn listed(refusal: Option<Refusal>) -> ListedFile {
+        ListedFile {
+            path: "/nonexistent/file".into(),
+            stat: STAT,
+            refusal,
+        }
+    }
 
-/// Whether a file could not be opened last time.
-pub(crate) fn is_unread(known: &FileState) -> bool {
-    known.status == ItemStatus::Error && known.source_hash == unread_hash()
-}
+    #[test]
+    fn rewording_a_reason_changes_no_file() {
+        let refusal = Refusal::new(ReasonCode::InvalidName, "worded today");
+        let hash = refusal.code.stand_in_hash();
+        let old = known(hash, ItemStatus::Error, "worded differently yesterday");
+        assert!(is_settled(&old, &listed(Some(refusal)), 0));
+        let other = Refusal::new(ReasonCode::PermissionDenied, "worded differently yesterday");
+        assert!(!is_settled(&old, &listed(Some(other)), 0));
+    }
 
-/// Keys of documents whose file is gone: not those in a folder that could not be looked into.
-fn vanished(known: HashMap<DocumentKey, FileState>, unreadable: &[String]) -> Vec<DocumentKey> {
-    let unseen = |key: &DocumentKey| {
-        unreadable
-            .iter()
-            .any(|folder| key.as_str().starts_with(folder.as_str()))
-    };
-    let mut gone: Vec<DocumentKey> = known.into_keys().filter(|key| !unseen(key)).collect();
-    gone.sort_unstable();
-    gone
+    #[test]
+    fn an_unopened_file_of_an_earlier_version_is_recorded_again() {
+        let old = known(ContentHash::of(b""), ItemStatus::Error, "permission denied");
+        assert!(is_unopened(&old));
+        let refusal = Refusal::new(ReasonCode::PermissionDenied, "permission denied");
+        assert!(!is_settled(&old, &listed(Some(refusal)), 0));
+        assert!(is_settled(&old, &listed(None), 0), "it still cannot be opened");
+    }
+
+    #[test]
+    fn a_file_is_settled_by_its_stat_until_a_retry_is_due() {
+        let mut file = known(ContentHash::of(b"text"), ItemStatus::Completed, "");
+        assert!(is_settled(&file, &listed(None), 0));
+        file.retry_at = Some(5);
+        assert!(is_settled(&file, &listed(None), 4));
+        assert!(!is_settled(&file, &listed(None), 5));
+        file = known(ContentHash::of(b"text"), ItemStatus::Completed, "");
+        let grown = ListedFile {
+            stat: FileStat { size: 2, ..STAT },
+            ..listed(None)
+        };
+        assert!(!is_settled(&file, &grown, 0));
+    }
+
+    #[test]
+    fn files_below_an_unreadable_folder_are_not_removed() {
+        let known = ["a.md", "locked/b.md", "locked-not/c.md"].map(|key| {
+            (
+                key.to_owned(),
+                known(ContentHash::of(b""), ItemStatus::Completed, ""),
+            )
+        });
+        let removed = removed_keys(known.into(), &["locked/".to_owned()]);
+        assert_eq!(removed, ["a.md", "locked-not/c.md"]);
+    }
 }

@@ -1,174 +1,287 @@
-//! Building the vectors of passages that have none.
+//! Embeds passages that have no embedding yet.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use autorag_embedder::{EmbedError, Embedder, Patience};
-use autorag_store::{ContentHash, PendingPassage, Store};
+use autorag_store::{ContentHash, PassageId, PendingPassage, Store};
 
 use crate::input::embedding_input;
-use crate::report::Unembedded;
-use crate::{Cancel, IndexError, Progress};
+use crate::report::MissingEmbeddings;
+use crate::{IndexError, RunContext};
 
-/// Passages taken from the catalog at a time; their vectors become durable and searchable together.
+/// Passages per window. The vectors of a window become durable and searchable together.
 const WINDOW: usize = 1024;
-/// The same for the first of a run. It has the newest passages, and who has just changed a file should not wait for many others.
+/// The first window of a run is small. It holds the newest passages, so a file that was just saved is searchable soon.
 const FIRST_WINDOW: usize = 64;
-/// The same while a model takes the place of another: no one waits for those, and a run that is killed loses little.
+/// Window while re-embedding for the next model. Nobody waits for these vectors, and a killed run loses little.
 const NEXT_MODEL_WINDOW: usize = 256;
 
-/// A text to embed, by its hash.
+/// A text to embed, with its hash.
 type Text = (ContentHash, String);
 
-/// How far embedding came.
+/// The model that embeddings are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The model that serves searches now.
+    Serving,
+    /// The model that replaces the serving one when every passage has an embedding.
+    ///
+    /// Passages are chunked by the tokens of the serving model. Text beyond what the next model reads is left out until the
+    /// documents are chunked again.
+    Next,
+}
+
+/// Embeds all pending passages for one target.
+pub(crate) struct EmbeddingPass<'a> {
+    pub store: &'a Store,
+    pub embedder: &'a Embedder,
+    pub target: Target,
+    pub threads: usize,
+    pub context: &'a RunContext<'a>,
+}
+
+/// What embedding achieved.
 #[derive(Default)]
-pub(crate) struct Embedded {
-    /// Passages that got their vectors.
+pub(crate) struct EmbeddingOutcome {
+    /// Passages that got an embedding.
     pub passages: u64,
-    /// Whether a wish to pause ended it.
+    /// Whether embedding stopped for a walk that is due.
     pub paused: bool,
-    /// Passages that the provider of the model gave no vectors for, and why.
-    pub unembedded: Option<Unembedded>,
+    /// Passages that the model's provider returned no embeddings for.
+    pub missing: Option<MissingEmbeddings>,
 }
 
-/// Embeds every passage that waits for a vector, newest first, unless there is a reason to `pause`.
-///
-/// Where a provider fails, the rest goes on waiting; where it does not take a single text, only that one does.
-pub(crate) fn embed_pending(
-    store: &Store,
-    embedder: &Embedder,
-    threads: usize,
-    progress: &Progress,
-    cancel: &Cancel,
-    pause: &(dyn Fn() -> bool + Sync),
-) -> Result<Embedded, IndexError> {
-    let counts = store.snapshot()?.counts();
-    progress.set_to_embed(counts.passages.saturating_sub(counts.embedded));
-    let patience = patience(cancel, pause);
-    let (mut before, mut done) = (None, Embedded::default());
-    let mut window = FIRST_WINDOW;
-    let mut failure = None;
-    while failure.is_none() {
-        cancel.check()?;
-        let pending = store.pending_embeddings(before, window)?;
-        let Some(last) = pending.last().map(|passage| passage.id) else {
-            break;
+/// What [`EmbeddingPass::sweep`] achieved.
+#[derive(Default)]
+struct Sweep {
+    passages: u64,
+    paused: bool,
+    /// Why the provider refused a text.
+    refused: Option<EmbedError>,
+    /// Why the provider failed.
+    failure: Option<EmbedError>,
+}
+
+/// The embeddings of one window.
+#[derive(Default)]
+struct Batch {
+    vectors: Vec<(ContentHash, Vec<f32>)>,
+    /// Why the provider refused a text.
+    refused: Option<EmbedError>,
+    /// Why the provider failed.
+    failure: Option<EmbedError>,
+    /// Whether every text was tried.
+    is_complete: bool,
+}
+
+impl EmbeddingPass<'_> {
+    /// Embeds every pending passage, newest first, unless the watcher has a walk due.
+    ///
+    /// If the provider fails, the remaining passages stay pending. If it refuses one text, only that text is left out.
+    pub(crate) fn run(&self) -> Result<EmbeddingOutcome, IndexError> {
+        self.context.progress.set_to_embed(self.count_missing()?);
+        let sweep = self.sweep()?;
+        let mut outcome = EmbeddingOutcome {
+            passages: sweep.passages,
+            paused: sweep.paused,
+            missing: None,
         };
-        if pause() {
-            done.paused = true;
-            return Ok(done);
+        if sweep.paused {
+            return Ok(outcome);
         }
-        let texts = texts(&pending, embedder);
-        let came = embed_all(&texts, embedder, calls(embedder, threads), progress, &patience)?;
-        if !came.vectors.is_empty() {
-            let passages = store.put_embeddings(&came.vectors)?;
-            // A text that several passages share was counted once.
-            progress.embedded(passages.saturating_sub(came.vectors.len()));
-            done.passages += passages as u64;
-            store.refresh_vectors()?;
+        if let Some(reason) = sweep.failure.or(sweep.refused) {
+            let passages = self.count_missing()?;
+            outcome.missing = (passages > 0).then_some(MissingEmbeddings { passages, reason });
+        } else if self.target == Target::Next {
+            self.store.promote()?;
         }
-        if let Some(refused) = came.refused {
-            done.unembedded.get_or_insert(Unembedded {
-                passages: 0,
-                reason: refused,
-            });
-        }
-        failure = came.failure;
-        // Vectors of a window that was cut short are kept; why it was is asked anew before going on with the rest of it.
-        if came.whole {
-            before = Some(last);
-            window = WINDOW;
-        }
+        Ok(outcome)
     }
-    let counts = store.snapshot()?.counts();
-    let passages = counts.passages.saturating_sub(counts.embedded);
-    let reason = failure.or(done.unembedded.map(|refused| refused.reason));
-    done.unembedded = reason
-        .filter(|_| passages > 0)
-        .map(|reason| Unembedded { passages, reason });
-    Ok(done)
-}
 
-/// Embeds every passage with the model that is to take the other's place, and puts it there, unless there is a reason to `pause`.
-/// Passages were measured in the tokens of the other model: what this one does not read is left out, until they are cut anew.
-pub(crate) fn embed_for_next_model(
-    store: &Store,
-    embedder: &Embedder,
-    threads: usize,
-    progress: &Progress,
-    cancel: &Cancel,
-    pause: &(dyn Fn() -> bool + Sync),
-) -> Result<Embedded, IndexError> {
-    let passages = store.snapshot()?.counts().passages;
-    let waiting = || -> Result<u64, IndexError> {
-        let done = store.reembedding()?.map_or(0, |reembedding| reembedding.done);
-        Ok(passages.saturating_sub(done))
-    };
-    progress.set_to_embed(waiting()?);
-    let (window, dimensions) = (embedder.passage_tokens(), embedder.model().dimensions);
-    let patience = patience(cancel, pause);
-    let (mut before, mut done) = (None, Embedded::default());
-    let (mut refused, mut failure) = (None, None);
-    while failure.is_none() {
-        cancel.check()?;
-        let pending = store.pending_for_next_model(before, NEXT_MODEL_WINDOW)?;
-        let Some(last) = pending.last().map(|passage| passage.id) else {
-            // From the newest once more: some may have come in meanwhile.
-            if before.take().is_some() && refused.is_none() {
-                continue;
+    fn sweep(&self) -> Result<Sweep, IndexError> {
+        let mut sweep = Sweep::default();
+        let mut before = None;
+        let mut window = match self.target {
+            Target::Serving => FIRST_WINDOW,
+            Target::Next => NEXT_MODEL_WINDOW,
+        };
+        while sweep.failure.is_none() {
+            self.context.cancel.check()?;
+            let pending = self.pending(before, window)?;
+            let Some(last) = pending.last().map(|passage| passage.id) else {
+                // Re-embedding takes long. Passages may have been added meanwhile, so it looks for newer ones at the end.
+                if self.target == Target::Next && before.take().is_some() && sweep.refused.is_none() {
+                    continue;
+                }
+                break;
+            };
+            if self.context.is_walk_due() {
+                sweep.paused = true;
+                break;
             }
-            break;
+            let batch = self.embed_texts(&self.texts(&pending))?;
+            sweep.passages += self.save(&batch.vectors)?;
+            sweep.refused = sweep.refused.or(batch.refused);
+            sweep.failure = batch.failure;
+            // An incomplete window keeps its vectors. The next turn checks why it ended before it embeds the remaining texts.
+            if batch.is_complete {
+                before = Some(last);
+                if self.target == Target::Serving {
+                    window = WINDOW;
+                }
+            }
+        }
+        Ok(sweep)
+    }
+
+    fn count_missing(&self) -> Result<u64, IndexError> {
+        let counts = self.store.snapshot()?.counts();
+        let embedded = match self.target {
+            Target::Serving => counts.embedded,
+            Target::Next => self
+                .store
+                .reembedding()?
+                .map_or(0, |reembedding| reembedding.done),
         };
-        if pause() {
-            done.paused = true;
-            return Ok(done);
-        }
-        let mut texts = texts(&pending, embedder);
-        for (_, text) in &mut texts {
-            shorten(text, embedder, window);
-        }
-        let came = embed_all(&texts, embedder, calls(embedder, threads), progress, &patience)?;
-        done.passages += came.vectors.len() as u64;
-        store.put_next_model_embeddings(&came.vectors, dimensions)?;
-        refused = refused.or(came.refused);
-        failure = came.failure;
-        if came.whole {
-            before = Some(last);
+        Ok(counts.passages.saturating_sub(embedded))
+    }
+
+    /// Up to `limit` pending passages older than `before`, newest first.
+    fn pending(&self, before: Option<PassageId>, limit: usize) -> Result<Vec<PendingPassage>, IndexError> {
+        Ok(match self.target {
+            Target::Serving => self.store.pending_embeddings(before, limit)?,
+            Target::Next => self.store.pending_of_next_model(before, limit)?,
+        })
+    }
+
+    /// Stores vectors. Returns how many passages have one now.
+    fn save(&self, vectors: &[(ContentHash, Vec<f32>)]) -> Result<u64, IndexError> {
+        match self.target {
+            Target::Serving if vectors.is_empty() => Ok(0),
+            Target::Serving => {
+                let passages = self.store.put_embeddings(vectors)?;
+                // Until here, a text that several passages share was counted once.
+                self.context
+                    .progress
+                    .add_embedded(passages.saturating_sub(vectors.len()));
+                self.store.refresh_vectors()?;
+                Ok(passages as u64)
+            }
+            Target::Next => {
+                let dimensions = self.embedder.model().dimensions;
+                self.store.put_embeddings_of_next_model(vectors, dimensions)?;
+                Ok(vectors.len() as u64)
+            }
         }
     }
-    // The other model serves on until there are vectors for all.
-    match failure.or(refused) {
-        Some(reason) => {
-            let passages = waiting()?;
-            done.unembedded = Some(Unembedded { passages, reason });
-        }
-        None => store.promote()?,
+
+    /// The distinct texts of `pending`, longest first: texts of similar length waste no padding together, and the last batches to
+    /// finish are short.
+    fn texts(&self, pending: &[PendingPassage]) -> Vec<Text> {
+        let window = self.embedder.passage_tokens();
+        let tokenizer = self.embedder.tokenizer();
+        let mut seen = HashSet::new();
+        let mut texts: Vec<Text> = pending
+            .iter()
+            .filter(|passage| seen.insert(passage.embed_hash))
+            .map(|passage| {
+                let title = passage.title.as_deref();
+                let mut text =
+                    embedding_input(title, &passage.heading_path, &passage.text, tokenizer, window);
+                if self.target == Target::Next {
+                    truncate(&mut text, self.embedder, window);
+                }
+                (passage.embed_hash, text)
+            })
+            .collect();
+        texts.sort_by_key(|(_, text)| std::cmp::Reverse(text.len()));
+        texts
     }
-    Ok(done)
+
+    /// Embeds `texts` in concurrent calls.
+    fn embed_texts(&self, texts: &[Text]) -> Result<Batch, IndexError> {
+        let batches: Vec<&[Text]> = texts.chunks(self.embedder.batching().texts).collect();
+        let next = AtomicUsize::new(0);
+        let has_failed = AtomicBool::new(false);
+        let patience = || self.patience();
+        let work = || {
+            let mut done = Batch {
+                is_complete: true,
+                ..Batch::default()
+            };
+            while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if patience() != Patience::Full || has_failed.load(Ordering::Relaxed) {
+                    done.is_complete = false;
+                    break;
+                }
+                let inputs: Vec<&str> = batch.iter().map(|(_, text)| text.as_str()).collect();
+                let result =
+                    self.embedder
+                        .embed_each(&inputs, &patience, &mut |index, outcome| match outcome {
+                            Ok(vector) => {
+                                done.vectors.push((batch[index].0, vector));
+                                self.context.progress.add_embedded(1);
+                            }
+                            Err(refused) => done.refused = Some(refused),
+                        });
+                if let Err(error) = result {
+                    done.is_complete = false;
+                    has_failed.store(true, Ordering::Relaxed);
+                    done.failure = Some(error).filter(|error| *error != EmbedError::Interrupted);
+                    break;
+                }
+            }
+            done
+        };
+        let mut all = Batch {
+            is_complete: true,
+            ..Batch::default()
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..self.calls().min(batches.len()).max(1))
+                .map(|_| scope.spawn(work))
+                .collect();
+            for thread in threads {
+                let done = thread.join().map_err(|_| IndexError::Panicked)?;
+                all.vectors.extend(done.vectors);
+                all.refused = all.refused.take().or(done.refused);
+                all.failure = all.failure.take().or(done.failure);
+                all.is_complete &= done.is_complete;
+            }
+            match all.failure {
+                // Not the provider's fault: something is wrong in this process.
+                Some(error) if !error.is_provider_failure() => Err(error.into()),
+                _ => Ok(all),
+            }
+        })
+    }
+
+    /// How long a call to the model may still take.
+    fn patience(&self) -> Patience {
+        if self.context.cancel.is_cancelled() {
+            Patience::None
+        } else if self.context.is_walk_due() {
+            Patience::FinishRequests
+        } else {
+            Patience::Full
+        }
+    }
+
+    /// Number of concurrent calls. While a provider is down, a single call probes it.
+    fn calls(&self) -> usize {
+        match self.embedder.outage() {
+            Some(_) => 1,
+            None => self.embedder.batching().calls.unwrap_or(self.threads),
+        }
+    }
 }
 
-/// How long a call may wait.
-fn patience(cancel: &Cancel, pause: &(dyn Fn() -> bool + Sync)) -> impl Fn() -> Patience + Sync {
-    move || match (cancel.is_cancelled(), pause()) {
-        (true, _) => Patience::None,
-        (false, true) => Patience::FinishRequests,
-        (false, false) => Patience::Full,
-    }
-}
-
-/// Calls at once. While a provider is down, one tries for all.
-fn calls(embedder: &Embedder, threads: usize) -> usize {
-    match embedder.outage() {
-        Some(_) => 1,
-        None => embedder.batching().calls.unwrap_or(threads),
-    }
-}
-
-/// Leaves out the end of a text that is longer than `window` tokens.
-fn shorten(text: &mut String, embedder: &Embedder, window: usize) {
+/// Cuts `text` to at most `window` tokens.
+fn truncate(text: &mut String, embedder: &Embedder, window: usize) {
     let tokenizer = embedder.tokenizer();
     let mut keep = window;
-    // The last word of a text that is cut may have more tokens than it had within.
+    // A word that is cut may have more tokens than it had as part of the whole, hence the loop.
     while tokenizer.count(text) > window && keep > 0 {
         if let Some(span) = tokenizer.token_spans(text).get(keep) {
             text.truncate(span.start);
@@ -177,97 +290,22 @@ fn shorten(text: &mut String, embedder: &Embedder, window: usize) {
     }
 }
 
-/// Each different text once, longest first: texts of one length waste nothing together, and the last ones to finish are short.
-fn texts(pending: &[PendingPassage], embedder: &Embedder) -> Vec<Text> {
-    let window = embedder.passage_tokens();
-    let mut seen = HashSet::new();
-    let mut texts: Vec<Text> = pending
-        .iter()
-        .filter(|passage| seen.insert(passage.embed_hash))
-        .map(|passage| {
-            let title = passage.title.as_deref();
-            let text = embedding_input(
-                title,
-                &passage.heading_path,
-                &passage.text,
-                embedder.tokenizer(),
-                window,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn truncated_text_fits_the_window() {
+        let embedder = Embedder::built_in().unwrap();
+        let tokenizer = embedder.tokenizer();
+        let whole = "Antidisestablishmentarianism is a floccinaucinihilipilification of words.";
+        for window in 4..tokenizer.count(whole) + 2 {
+            let mut text = whole.to_owned();
+            truncate(&mut text, &embedder, window);
+            assert!(
+                whole.starts_with(&text) && tokenizer.count(&text) <= window,
+                "{text:?}"
             );
-            (passage.embed_hash, text)
-        })
-        .collect();
-    texts.sort_by_key(|(_, text)| std::cmp::Reverse(text.len()));
-    texts
-}
-
-/// What came of a window.
-#[derive(Default)]
-struct Came {
-    vectors: Vec<(ContentHash, Vec<f32>)>,
-    /// What the provider has against some text.
-    refused: Option<EmbedError>,
-    /// Why it gave no more.
-    failure: Option<EmbedError>,
-    /// Whether every text was tried.
-    whole: bool,
-}
-
-fn embed_all(
-    texts: &[Text],
-    embedder: &Embedder,
-    calls: usize,
-    progress: &Progress,
-    patience: &(dyn Fn() -> Patience + Sync),
-) -> Result<Came, IndexError> {
-    let batches: Vec<&[Text]> = texts.chunks(embedder.batching().texts).collect();
-    let next = AtomicUsize::new(0);
-    let failed = AtomicBool::new(false);
-    let work = || {
-        let mut came = Came {
-            whole: true,
-            ..Came::default()
-        };
-        while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if patience() != Patience::Full || failed.load(Ordering::Relaxed) {
-                came.whole = false;
-                break;
-            }
-            let inputs: Vec<&str> = batch.iter().map(|(_, text)| text.as_str()).collect();
-            let ended = embedder.embed_each(&inputs, patience, &mut |index, outcome| match outcome {
-                Ok(vector) => {
-                    came.vectors.push((batch[index].0, vector));
-                    progress.embedded(1);
-                }
-                Err(refused) => came.refused = Some(refused),
-            });
-            if let Err(error) = ended {
-                came.whole = false;
-                failed.store(true, Ordering::Relaxed);
-                came.failure = Some(error).filter(|error| *error != EmbedError::Interrupted);
-                break;
-            }
         }
-        came
-    };
-    let mut all = Came {
-        whole: true,
-        ..Came::default()
-    };
-    std::thread::scope(|scope| {
-        let running: Vec<_> = (0..calls.min(batches.len()).max(1))
-            .map(|_| scope.spawn(work))
-            .collect();
-        for thread in running {
-            let came = thread.join().map_err(|_| IndexError::Panicked)?;
-            all.vectors.extend(came.vectors);
-            all.refused = all.refused.take().or(came.refused);
-            all.failure = all.failure.take().or(came.failure);
-            all.whole &= came.whole;
-        }
-        match all.failure {
-            // Not a provider's: something is wrong here.
-            Some(error) if !error.is_provider_failure() => Err(error.into()),
-            _ => Ok(all),
-        }
-    })
+    }
 }

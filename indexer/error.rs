@@ -1,38 +1,40 @@
-//! What can stop an indexing run.
+//! Errors that stop a run.
 
 use std::path::PathBuf;
 
 use autorag_embedder::EmbedError;
 use autorag_store::StoreError;
 
-/// A run that could not start or go on. A file that cannot be read is none: it becomes an item with its reason.
+/// Why a run could not start or finish. Work committed before the error is kept.
+///
+/// A file that cannot be read is not an error: it becomes an item with a reason.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IndexError {
-    /// A folder that is gone or cannot be read. Its documents stay as they are: an unmounted disk is no empty folder.
-    #[error("cannot read the folder {}: {reason}; what was indexed of it stays", .path.display())]
+    /// A source's folder is gone or unreadable. Its documents stay: an unmounted disk is not an empty folder.
+    #[error("cannot read the folder {}: {reason}; its documents stay in the index", .path.display())]
     Root {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error, or why the folder is not trusted to be empty.
         reason: String,
     },
-    /// A setting that cannot be used.
+    /// An option has an invalid value.
     #[error("{setting}: {message}")]
     Setting {
-        /// Its name.
+        /// Name of the setting.
         setting: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the value.
         message: String,
     },
-    /// The run was asked to stop. Everything up to there is kept.
-    #[error("stopped before the end; the next run goes on from here")]
+    /// The process asked the run to stop.
+    #[error("interrupted; the next run resumes")]
     Cancelled,
-    /// Someone has indexing rest. Everything up to there is kept.
-    #[error("indexing is paused; `autorag jobs resume` goes on with it")]
+    /// Indexing was paused.
+    #[error("indexing is paused; resume it to continue")]
     Paused,
-    /// Someone has ended the job. Everything up to there is kept.
-    #[error("the job was cancelled; what it left undone is for the next one")]
+    /// The job was cancelled.
+    #[error("the job was cancelled; the next job picks up what is left")]
     JobCancelled,
     /// The store could not be read or written.
     #[error(transparent)]
@@ -40,10 +42,10 @@ pub enum IndexError {
     /// The model failed.
     #[error(transparent)]
     Embed(#[from] EmbedError),
-    /// The process, or the machine, may open no more files.
-    #[error("too many files are open to read another; raise the limit (`ulimit -n`). What was indexed stays")]
-    NoDescriptors,
+    /// The process or the system can open no more files.
+    #[error("too many open files; raise the limit of open files. Committed work is kept")]
+    TooManyOpenFiles,
     /// A thread of the run panicked outside of a parser.
-    #[error("a thread of the indexing run panicked; the next run goes on from the last committed step")]
+    #[error("an indexing thread panicked; the next run resumes after the last commit")]
     Panicked,
 }

@@ -1,14 +1,14 @@
-//! What the model sees of a passage.
+//! The text that the model embeds for a passage.
 
 use autorag_embedder::Tokenizer;
 
-/// Between the parts of a header.
+/// Separates the parts of a header.
 const SEPARATOR: &str = " › ";
 
-/// The text to embed for a passage: a line with its document's title and the headings above it, then the passage.
+/// The text to embed for a passage: a header line with the document's title and headings, then the passage.
 ///
-/// `window` is how many tokens of a passage the model reads. The passage is never shortened; of the header, the outermost parts are left out
-/// until it fits.
+/// `window` is the number of tokens that the model reads. The passage is never shortened. The header loses its outermost parts
+/// until both fit.
 pub fn embedding_input(
     title: Option<&str>,
     heading_path: &[String],
@@ -37,7 +37,7 @@ mod tests {
     use autorag_embedder::Embedder;
 
     #[test]
-    fn the_header_gives_way_to_the_passage() {
+    fn the_header_shrinks_to_leave_room_for_the_passage() {
         let embedder = Embedder::built_in().unwrap();
         let headings = ["Install".to_owned(), "Linux".to_owned()];
         let input = |title, room: usize| {

@@ -1,73 +1,73 @@
-//! A run as a job: begun when it finds something to do, seen by other processes while it goes on, ended with its reason.
+//! Records a run as a job: begun when the run finds work, visible to other processes while it runs, ended with a reason.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use autorag_store::{Control, ErrorChain, JobCause, JobId, JobProgress, JobState, Store, StoreError};
+use autorag_store::{Control, JobCause, JobId, JobProgress, JobState, Store, StoreError};
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use crate::{Cancel, Halt, IndexError, Progress, ProgressSnapshot, RunReport, Stage};
 
-/// How soon a wish that the run rest or end is noticed.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How often progress is written down for others to see.
+/// How often the run checks for a request to pause or cancel.
+const CHECK_EVERY: Duration = Duration::from_millis(500);
+/// How often progress is written for other processes.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
-/// What a job says that ended with its process.
-const STOPPED: &str = "the process that ran it was told to stop; the next job goes on from there";
+/// End reason of a job whose process was stopped.
+const INTERRUPTED: &str = "its process was stopped; the next job resumes";
 
-/// Keeps a run's job.
+/// Records one run as a job.
 pub struct Journal {
     store: Arc<Store>,
     control: Control,
     cause: JobCause,
     job: Mutex<Option<JobId>>,
-    /// Files that the job dealt with before it was held. To its second run they are unchanged.
-    before: u64,
+    /// Files that the job processed before it was paused. The resumed run counts them as unchanged.
+    processed_before: u64,
 }
 
 impl Journal {
-    /// For a run that nobody has a job for yet. One that was held is gone on with.
+    /// A journal for a run that has no job yet. A paused job is resumed.
     ///
     /// # Errors
-    /// When the catalog cannot be read or written.
+    /// If the catalog cannot be read or written.
     pub fn new(store: Arc<Store>, cause: JobCause) -> Result<Journal, StoreError> {
-        store.fail_stale_jobs(None)?;
-        let control = Control::new(store.dir());
-        let mut held = store.open_job()?.filter(|job| job.state == JobState::Paused);
-        if let Some(job) = held.take_if(|job| control.is_cancelled(job.id)) {
-            end_held(&store, &control, job.id)?;
+        store.end_lost_jobs(None)?;
+        let control = Control::of(store.dir());
+        let mut paused = store.open_job()?.filter(|job| job.state == JobState::Paused);
+        if let Some(job) = paused.take_if(|job| control.is_cancelled(job.id)) {
+            cancel_paused_job(&store, &control, job.id)?;
         }
-        match held {
-            Some(job) => Journal::of(store, job.id),
+        match paused {
+            Some(job) => Journal::for_job(store, job.id),
             None => Ok(Journal {
                 store,
                 control,
                 cause,
                 job: Mutex::default(),
-                before: 0,
+                processed_before: 0,
             }),
         }
     }
 
-    /// For a run that is this job.
+    /// A journal for a run that executes `job`, which was requested or paused.
     ///
     /// # Errors
-    /// When the catalog cannot be written.
-    pub fn of(store: Arc<Store>, job: JobId) -> Result<Journal, StoreError> {
-        store.fail_stale_jobs(Some(job))?;
-        store.start_job(job)?;
-        let done = store.job(job)?.map(|job| job.counts).unwrap_or_default();
+    /// If the catalog cannot be written.
+    pub fn for_job(store: Arc<Store>, job: JobId) -> Result<Journal, StoreError> {
+        store.end_lost_jobs(Some(job))?;
+        store.take_up_job(job)?;
+        let counts = store.job(job)?.map(|job| job.counts).unwrap_or_default();
         Ok(Journal {
-            control: Control::new(store.dir()),
+            control: Control::of(store.dir()),
             store,
             cause: JobCause::Request,
             job: Some(job).into(),
-            before: done.added + done.changed + done.failed + done.skipped,
+            processed_before: counts.added + counts.changed + counts.failed + counts.skipped,
         })
     }
 
-    /// The run has found something to do.
+    /// Begins the job, since the run has found work.
     pub(crate) fn begin(&self) -> Result<(), StoreError> {
         let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
         if job.is_none() {
@@ -76,35 +76,35 @@ impl Journal {
         Ok(())
     }
 
-    /// Its job, once it has one.
+    /// The job, once there is one.
     pub fn job(&self) -> Option<JobId> {
         *self.job.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does `run`, and has it stop where `cancel` says so, or someone who wants this job to end or indexing to rest.
+    /// Executes `run` and records it. The run stops when `cancel` asks for it, when its job is cancelled and when indexing is paused.
     ///
     /// # Errors
-    /// Those of `run`, and when the end of the job cannot be written down.
-    pub fn keep(
+    /// Those of `run`, and if the end of the job cannot be written.
+    pub fn record(
         &self,
         progress: &Progress,
         cancel: &Cancel,
         run: impl FnOnce(&Cancel) -> Result<RunReport, IndexError>,
     ) -> Result<RunReport, IndexError> {
-        let own = cancel.for_one_run();
+        let cancel = cancel.for_one_run();
         let (done, waiting) = bounded::<()>(0);
         let outcome = std::thread::scope(|scope| {
             scope.spawn(|| {
                 let mut reported = Instant::now();
-                while waiting.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-                    self.look(&own);
+                while waiting.recv_timeout(CHECK_EVERY) == Err(RecvTimeoutError::Timeout) {
+                    self.check_control(&cancel);
                     if reported.elapsed() >= REPORT_EVERY {
                         self.report(progress);
                         reported = Instant::now();
                     }
                 }
             });
-            let outcome = run(&own);
+            let outcome = run(&cancel);
             drop(done);
             outcome
         });
@@ -114,25 +114,22 @@ impl Journal {
         Ok(report)
     }
 
-    fn look(&self, run: &Cancel) {
+    fn check_control(&self, cancel: &Cancel) {
         if self.control.is_paused() {
-            run.halt(Halt::Pause);
+            cancel.halt(Halt::Pause);
         }
         if self.job().is_some_and(|job| self.control.is_cancelled(job)) {
-            run.halt(Halt::Cancel);
+            cancel.halt(Halt::Cancel);
         }
     }
 
     fn report(&self, progress: &Progress) {
         let Some(job) = self.job() else { return };
-        let mut told = told(&progress.snapshot());
-        told.unchanged = told.unchanged.saturating_sub(self.before);
-        if let Err(error) = self.store.report_job(job, &told) {
-            // A run that cannot write ends by itself.
-            tracing::debug!(
-                "the progress of job {job} was not written down: {}",
-                ErrorChain(&error)
-            );
+        let mut current = job_progress(&progress.snapshot());
+        current.unchanged = current.unchanged.saturating_sub(self.processed_before);
+        if let Err(error) = self.store.report_job(job, &current) {
+            // A run that cannot write the catalog soon fails with an error of its own.
+            tracing::debug!("cannot write the progress of job {job}: {error}");
         }
     }
 
@@ -141,38 +138,38 @@ impl Journal {
         self.report(progress);
         let (state, reason) = match outcome {
             Ok(report) => {
-                let waiting = report.unembedded.as_ref().map(|unembedded| {
+                let missing = report.missing_embeddings.as_ref().map(|missing| {
                     format!(
-                        "{} passages have no vector yet: {}",
-                        unembedded.passages, unembedded.reason
+                        "{} passages have no embedding yet: {}",
+                        missing.passages, missing.reason
                     )
                 });
-                (JobState::Completed, waiting)
+                (JobState::Completed, missing)
             }
-            Err(IndexError::Cancelled) => (JobState::Interrupted, Some(STOPPED.to_owned())),
+            Err(IndexError::Cancelled) => (JobState::Interrupted, Some(INTERRUPTED.to_owned())),
             Err(IndexError::Paused) => (JobState::Paused, None),
             Err(IndexError::JobCancelled) => (JobState::Cancelled, None),
-            Err(error) => (JobState::Failed, Some(ErrorChain(error).to_string())),
+            Err(error) => (JobState::Failed, Some(error.to_string())),
         };
-        self.store.stop_job(job, state, reason.as_deref())?;
+        self.store.leave_job(job, state, reason.as_deref())?;
         if state != JobState::Paused && self.control.is_cancelled(job) {
-            self.control.clear_cancel()?;
+            self.control.cancelled()?;
         }
         Ok(())
     }
 }
 
-/// Ends a job that is held, as someone has asked.
+/// Cancels a paused job, as requested.
 ///
 /// # Errors
-/// When the catalog cannot be written.
-pub fn end_held(store: &Store, control: &Control, job: JobId) -> Result<(), StoreError> {
-    store.stop_job(job, JobState::Cancelled, None)?;
-    control.clear_cancel()?;
+/// If the catalog cannot be written.
+pub fn cancel_paused_job(store: &Store, control: &Control, job: JobId) -> Result<(), StoreError> {
+    store.leave_job(job, JobState::Cancelled, None)?;
+    control.cancelled()?;
     Ok(())
 }
 
-fn told(now: &ProgressSnapshot) -> JobProgress {
+fn job_progress(now: &ProgressSnapshot) -> JobProgress {
     JobProgress {
         stage: match now.stage {
             Stage::Scanning => "scanning",
@@ -185,7 +182,7 @@ fn told(now: &ProgressSnapshot) -> JobProgress {
         files_done: now.files_done,
         to_embed: now.to_embed,
         embedded: now.embedded,
-        // A second that is begun counts: "0 s left" would be the end.
+        // Rounded up: 0 seconds would mean the end.
         eta_seconds: now.estimate().map(|left| left.as_secs() + 1),
     }
 }

@@ -1,19 +1,24 @@
-//! From folders to a filled store: a walk that honours ignore files, parsers, chunking in the model's own tokens, and a
-//! pipeline that makes text searchable first and embeds it after.
+//! Fills a store from folders.
 //!
-//! [`Indexer::run`] brings a store up to date. A second run touches only what has changed. [`Watcher`] says when one is due.
+//! A walk honours ignore files, parsers extract text, and a chunker cuts the text into passages measured in the model's tokens.
+//! Passages are searchable by keyword at once; embeddings follow.
+//!
+//! [`Indexer::run`] updates a store: a second run processes only what has changed. [`Watcher`] says when a run is due, and
+//! [`Journal`] records runs as jobs.
 
 mod chunk;
 mod compare;
+mod context;
+mod descriptors;
 mod embedding;
 mod error;
-mod given;
 mod input;
 mod journal;
 mod options;
 mod parse;
 mod pipeline;
 mod progress;
+mod pushed;
 mod racy;
 mod reading;
 mod report;
@@ -22,15 +27,16 @@ mod source;
 mod watch;
 mod worker;
 
-pub use chunk::{Chunker, Piece};
+pub use chunk::{Chunker, PassageSpan};
+pub use context::RunContext;
 pub use error::IndexError;
-pub use given::GivenDocument;
 pub use input::embedding_input;
-pub use journal::{Journal, end_held};
-pub use options::IndexOptions;
-pub use parse::{Heading, Parsed, Refusal, Structure, parse};
+pub use journal::{Journal, cancel_paused_job};
+pub use options::{IndexOptions, MAX_CHUNK_OVERLAP_PERCENT};
+pub use parse::{Heading, Parsed, ReasonCode, Refusal, Structure, parse};
 pub use pipeline::Indexer;
 pub use progress::{Cancel, Halt, Progress, ProgressSnapshot, Stage};
-pub use report::{RunReport, Unembedded};
-pub use watch::{Reason, WatchMode, WatchOptions, Watcher};
+pub use pushed::PushedDocument;
+pub use report::{MissingEmbeddings, RunReport};
+pub use watch::{WalkReason, WatchMode, WatchOptions, Watcher};
 pub use worker::{ParserCommand, serve_parser};

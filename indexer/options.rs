@@ -1,4 +1,4 @@
-//! How files are chosen and cut.
+//! Options that choose and chunk files.
 
 use std::time::Duration;
 
@@ -6,31 +6,35 @@ use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::{IndexError, ParserCommand};
 
-/// How files are chosen and cut.
+/// Upper limit of [`IndexOptions::chunk_overlap_percent`]. More overlap mostly adds near-duplicate passages.
+pub const MAX_CHUNK_OVERLAP_PERCENT: u8 = 30;
+
+/// Which files to index, and how to chunk them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexOptions {
-    /// Only files that match one of these globs; all where empty. A glob without a slash matches names in any folder.
+    /// Read only files that match one of these globs. If empty, read all. A glob without a slash matches names in any folder.
     pub include: Vec<String>,
-    /// No file or folder that matches one of these globs.
+    /// Skip files and folders that match one of these globs.
     pub exclude: Vec<String>,
-    /// Whether hidden files are read.
+    /// Read hidden files.
     pub hidden: bool,
-    /// Whether `.gitignore`, `.ignore` and `.autoragignore` are honoured.
+    /// Honour `.gitignore`, `.ignore` and `.autoragignore`.
     pub respect_ignore: bool,
-    /// Whether symbolic links are followed.
+    /// Follow symbolic links.
     pub follow_links: bool,
-    /// Largest file that is read, bytes.
+    /// Skip files larger than this, bytes.
     pub max_file_size: u64,
-    /// Most tokens in a passage.
+    /// Longest passage, tokens. At most what the model reads.
     pub chunk_tokens: usize,
-    /// How much of a passage its successor repeats, percent.
+    /// How much of a passage the next one repeats, percent, where text is cut for its length alone. At most
+    /// [`MAX_CHUNK_OVERLAP_PERCENT`].
     pub chunk_overlap_percent: u8,
     /// Threads that parse and embed.
     pub threads: usize,
-    /// How long to wait before a file that could not be read, for a reason that may pass, is tried again: once for each. After
-    /// the last it is tried when it has changed.
+    /// Delays before a file that failed for a temporary reason is retried, one per attempt. After the last one, only a change of
+    /// the file brings another attempt.
     pub retry_after: Vec<Duration>,
-    /// How to start a process that parses what parsers may crash on; in this process where there is none.
+    /// How to start a parser process. Without one, files that could crash a parser are parsed in this process.
     pub parser: Option<ParserCommand>,
 }
 
@@ -53,10 +57,31 @@ impl Default for IndexOptions {
 }
 
 impl IndexOptions {
-    /// What of these options, and of this version's parsers, a document's passages depend on. Where it changes, every file is
-    /// read again.
+    /// Fails if the options cannot work with a model that reads passages of up to `max_tokens` tokens.
+    pub(crate) fn validate(&self, max_tokens: usize) -> Result<(), IndexError> {
+        if !(1..=max_tokens).contains(&self.chunk_tokens) {
+            return Err(IndexError::Setting {
+                setting: "index.chunk_tokens",
+                message: format!("{} is outside 1 to {max_tokens}", self.chunk_tokens),
+            });
+        }
+        if self.chunk_overlap_percent > MAX_CHUNK_OVERLAP_PERCENT {
+            return Err(IndexError::Setting {
+                setting: "index.chunk_overlap_percent",
+                message: format!(
+                    "{} is over {MAX_CHUNK_OVERLAP_PERCENT}",
+                    self.chunk_overlap_percent
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    /// Fingerprint of everything that shapes passages: these options and the parser version. A change re-indexes all files.
+    ///
+    /// The store keeps this string and compares it whole, so rewording it re-indexes everything.
     pub(crate) fn recipe(&self) -> String {
-        /// To be raised whenever a parser or the chunker gives something else for the same bytes.
+        /// Raise this whenever a parser or the chunker gives another result for the same bytes.
         const PARSERS: u32 = 3;
         format!(
             "parsers {PARSERS}, {} tokens, {} % overlap, files up to {} bytes",
@@ -65,7 +90,7 @@ impl IndexOptions {
     }
 }
 
-/// Include and exclude globs, compiled.
+/// Compiled include and exclude globs.
 #[derive(Debug)]
 pub(crate) struct Globs {
     include: Option<GlobSet>,
@@ -74,26 +99,26 @@ pub(crate) struct Globs {
 
 impl Globs {
     pub(crate) fn new(options: &IndexOptions) -> Result<Globs, IndexError> {
-        let include = compiled("index.include", &options.include)?;
-        let exclude = compiled("index.exclude", &options.exclude)?;
+        let include = compile("index.include", &options.include)?;
+        let exclude = compile("index.exclude", &options.exclude)?;
         Ok(Globs {
             include: (!options.include.is_empty()).then_some(include),
             exclude,
         })
     }
 
-    /// Whether the file at `path`, relative to its source, is to be read.
-    pub(crate) fn admit_file(&self, path: &str) -> bool {
+    /// Whether to read the file at `path`, which is relative to its source.
+    pub(crate) fn admits_file(&self, path: &str) -> bool {
         self.include.as_ref().is_none_or(|include| include.is_match(path)) && !self.exclude.is_match(path)
     }
 
-    /// Whether the folder at `path` is to be entered.
-    pub(crate) fn admit_folder(&self, path: &str) -> bool {
+    /// Whether to enter the folder at `path`.
+    pub(crate) fn admits_folder(&self, path: &str) -> bool {
         !self.exclude.is_match(path)
     }
 }
 
-fn compiled(setting: &'static str, patterns: &[String]) -> Result<GlobSet, IndexError> {
+fn compile(setting: &'static str, patterns: &[String]) -> Result<GlobSet, IndexError> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
         for spelling in spellings(pattern) {
@@ -106,7 +131,8 @@ fn compiled(setting: &'static str, patterns: &[String]) -> Result<GlobSet, Index
     })
 }
 
-/// As in ignore files: without a slash at any depth, with a slash at the end everything inside.
+/// The globs for a pattern with the rules of ignore files: without an inner slash it matches at any depth, and with a trailing
+/// slash it matches a folder and everything inside.
 fn spellings(pattern: &str) -> Vec<String> {
     let bare = pattern.trim_start_matches("./").trim_start_matches('/');
     let anchored = bare.trim_end_matches('/').contains('/');
@@ -144,10 +170,10 @@ mod tests {
     }
 
     #[test]
-    fn globs_match_as_in_ignore_files() {
+    fn globs_follow_the_rules_of_ignore_files() {
         let chosen = globs(&["*.md", "src/*.rs"], &["drafts/", "*.tmp.md"]);
         for kept in ["a.md", "deep/down/a.md", "src/main.rs"] {
-            assert!(chosen.admit_file(kept), "{kept}");
+            assert!(chosen.admits_file(kept), "{kept}");
         }
         for left in [
             "a.txt",
@@ -157,11 +183,11 @@ mod tests {
             "deep/drafts/x/a.md",
             "a.tmp.md",
         ] {
-            assert!(!chosen.admit_file(left), "{left}");
+            assert!(!chosen.admits_file(left), "{left}");
         }
-        assert!(!chosen.admit_folder("deep/drafts"));
-        assert!(chosen.admit_folder("deep"));
-        assert!(globs(&[], &[]).admit_file("anything"));
+        assert!(!chosen.admits_folder("deep/drafts"));
+        assert!(chosen.admits_folder("deep"));
+        assert!(globs(&[], &[]).admits_file("anything"));
     }
 
     #[test]
@@ -170,10 +196,40 @@ mod tests {
             exclude: vec!["a[b".into()],
             ..IndexOptions::default()
         };
-        let said = Globs::new(&options).unwrap_err().to_string();
+        let message = Globs::new(&options).unwrap_err().to_string();
         assert!(
-            said.starts_with("index.exclude: ") && said.contains("a[b"),
-            "{said}"
+            message.starts_with("index.exclude: ") && message.contains("a[b"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn limits_of_passage_length_and_overlap() {
+        let setting = |chunk_tokens, chunk_overlap_percent| {
+            let options = IndexOptions {
+                chunk_tokens,
+                chunk_overlap_percent,
+                ..IndexOptions::default()
+            };
+            match options.validate(220) {
+                Err(IndexError::Setting { setting, .. }) => Some(setting),
+                _ => None,
+            }
+        };
+        assert_eq!(setting(1, 0), None);
+        assert_eq!(setting(220, MAX_CHUNK_OVERLAP_PERCENT), None);
+        assert_eq!(setting(0, 0), Some("index.chunk_tokens"));
+        assert_eq!(setting(221, 0), Some("index.chunk_tokens"));
+        let over = MAX_CHUNK_OVERLAP_PERCENT + 1;
+        assert_eq!(setting(220, over), Some("index.chunk_overlap_percent"));
+    }
+
+    #[test]
+    fn the_default_recipe_never_changes_by_accident() {
+        // Another string re-indexes every file of every index.
+        assert_eq!(
+            IndexOptions::default().recipe(),
+            "parsers 3, 220 tokens, 10 % overlap, files up to 10485760 bytes"
         );
     }
 }

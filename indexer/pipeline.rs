@@ -1,41 +1,72 @@
-//! One run: find, compare, parse, make searchable, embed.
+//! One run: list, compare, parse, index for keyword search, embed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use autorag_embedder::Embedder;
-use autorag_store::{
-    ChangeBatch, DocumentKey, ItemAction, ItemStatus, ModelIdentity, NewDocument, NewJobItem, Store,
-};
+use autorag_store::{ChangeBatch, ItemAction, ItemStatus, ModelIdentity, NewDocument, NewJobItem, Store};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use crate::compare::{Changes, Task};
-use crate::embedding::{Embedded, embed_for_next_model, embed_pending};
+use crate::compare::{Changes, FileTask};
+use crate::embedding::{EmbeddingOutcome, EmbeddingPass, Target};
 use crate::options::Globs;
-use crate::progress::{Cancel, Progress, Stage};
-use crate::reading::Outcome;
-use crate::source::{Listing, list};
+use crate::progress::{Cancel, Stage};
+use crate::reading::FileOutcome;
+use crate::source::{FolderWalk, Listing};
 use crate::worker::ParserPool;
-use crate::{IndexError, IndexOptions, Journal, RunReport, Watcher};
+use crate::{IndexError, IndexOptions, RunContext, RunReport};
 
-/// Documents in a transaction, at most …
+/// Most documents per transaction.
 const BATCH_DOCUMENTS: usize = 256;
-/// … and bytes of text.
+/// Most bytes of text per transaction.
 const BATCH_BYTES: usize = 8 << 20;
-/// How long parsed documents wait for their transaction.
+/// Longest time that a parsed document waits for its transaction.
 const BATCH_AGE: Duration = Duration::from_millis(400);
-/// How often what was committed is made searchable. The first time comes at once.
+/// How often committed documents are made searchable. The first batch is searchable at once.
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
-/// Parsed documents that wait for the writer. With each at most a file's largest size, this bounds memory.
-const WAITING: usize = 16;
-/// Keys removed in a transaction.
+/// Capacity of the channels between parser threads and writer. Bounds memory, since each document may have the largest size.
+const CHANNEL_CAPACITY: usize = 16;
+/// Keys removed per transaction.
 const BATCH_REMOVALS: usize = 4096;
 
-/// Brings a store up to date with its folders.
+/// Updates a store from its folders.
+///
+/// # Example
+/// Index a folder once:
+/// ```
+/// use std::sync::Arc;
+///
+/// use autorag_embedder::Embedder;
+/// use autorag_indexer::{Cancel, IndexOptions, Indexer, Progress, RunContext};
+/// use autorag_store::{ModelIdentity, SourceRoot, Store, StoreOptions};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let (notes, data_dir) = (dir.path().join("notes"), dir.path().join("index"));
+/// # std::fs::create_dir(&notes)?;
+/// std::fs::write(notes.join("tides.md"), "# Tides\n\nThe water rises twice a day.\n")?;
+///
+/// let embedder = Arc::new(Embedder::built_in()?);
+/// let model = ModelIdentity {
+///     id: embedder.model().id.clone(),
+///     version: embedder.model().version.clone(),
+///     dimensions: embedder.model().dimensions,
+///     ..ModelIdentity::default()
+/// };
+/// let sources = vec![SourceRoot { name: None, path: notes }];
+/// let store = Arc::new(Store::open(&data_dir, StoreOptions { model, sources })?);
+///
+/// let indexer = Indexer::new(store, embedder, IndexOptions::default())?;
+/// let (progress, cancel) = (Progress::default(), Cancel::default());
+/// let report = indexer.run(&RunContext::new(&progress, &cancel))?;
+/// assert_eq!((report.added, report.embedded), (1, 1));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Indexer {
     pub(crate) store: Arc<Store>,
     pub(crate) embedder: Arc<Embedder>,
-    /// The model that is to take the place of that of `embedder`.
+    /// The model that replaces the store's.
     next: Option<Arc<Embedder>>,
     pub(crate) options: IndexOptions,
     pub(crate) parsers: Option<ParserPool>,
@@ -43,30 +74,17 @@ pub struct Indexer {
 }
 
 impl Indexer {
-    /// An indexer for `store`. Passages are measured in the tokens of `embedder`, and embedded with it where it is of the store's model.
+    /// An indexer for `store`. Passages are measured in the tokens of `embedder`, and embedded with it if it is the store's model.
     ///
     /// # Errors
-    /// [`IndexError::Setting`] naming an option that cannot be used.
+    /// [`IndexError::Setting`] if an option is invalid.
     pub fn new(
         store: Arc<Store>,
         embedder: Arc<Embedder>,
         options: IndexOptions,
     ) -> Result<Indexer, IndexError> {
+        options.validate(embedder.passage_tokens())?;
         let globs = Globs::new(&options)?;
-        let setting = |setting, message: String| Err(IndexError::Setting { setting, message });
-        let most = embedder.passage_tokens();
-        if options.chunk_tokens == 0 || options.chunk_tokens > most {
-            return setting(
-                "index.chunk_tokens",
-                format!("{} is outside 1 to {}", options.chunk_tokens, most),
-            );
-        }
-        if options.chunk_overlap_percent > 50 {
-            return setting(
-                "index.chunk_overlap_percent",
-                format!("{} is over 50", options.chunk_overlap_percent),
-            );
-        }
         Ok(Indexer {
             store,
             embedder,
@@ -77,47 +95,42 @@ impl Indexer {
         })
     }
 
-    /// The same with the model that is to take the place of the store's, see [`Store::promote`].
+    /// Sets the model that is to replace the store's, see [`Store::promote`].
     #[must_use]
     pub fn with_next_model(self, next: Option<Arc<Embedder>>) -> Indexer {
         Indexer { next, ..self }
     }
 
-    /// Brings the store up to date with its folders. Text is searchable before its vectors are built.
+    /// Updates the store from its folders. Text is searchable before it is embedded.
     ///
-    /// With a `watcher`, files that change meanwhile need not wait for the vectors: as soon as it says so, embedding pauses for
-    /// another walk. It is told which folders to watch. The `journal` has what was done, if anything was.
+    /// With a watcher, changed files need not wait for all embeddings: embedding pauses for another walk whenever the watcher has
+    /// one due.
     ///
     /// # Errors
-    /// [`IndexError::Root`] where a folder is gone, [`IndexError::Cancelled`] and its like when asked to stop, and whatever the store or the
-    /// model says. What was done up to there is kept. A remote model whose provider fails is no error: the report has the
-    /// passages that wait for it.
-    pub fn run(
-        &self,
-        progress: &Progress,
-        cancel: &Cancel,
-        watcher: Option<&Watcher>,
-        journal: &Journal,
-    ) -> Result<RunReport, IndexError> {
+    /// - [`IndexError::Root`] if a folder is gone,
+    /// - [`IndexError::Cancelled`], [`IndexError::Paused`] or [`IndexError::JobCancelled`] if the run is asked to stop,
+    /// - the errors of the store and the model.
+    ///
+    /// Committed work is kept. A remote model whose provider fails is not an error: the report counts the passages that wait.
+    pub fn run(&self, context: &RunContext<'_>) -> Result<RunReport, IndexError> {
+        let RunContext { progress, .. } = context;
         let started = Instant::now();
         let mut report = RunReport::default();
         let mut unchanged = None;
-        while let Some(seen) = self.update_text(progress, cancel, watcher, journal, &mut report)? {
-            // To a later walk, what the run has added is unchanged as well.
+        while let Some(seen) = self.update_text(context, &mut report)? {
+            // A later walk also counts the files that this run has added. Keep the first count.
             progress.set_unchanged(*unchanged.get_or_insert(report.unchanged));
             progress.enter(Stage::Embedding);
             let embedding = Instant::now();
-            let threads = self.options.threads.max(1);
-            let pause = || watcher.is_some_and(Watcher::is_due);
-            let done = self.embed(threads, progress, cancel, &pause)?;
-            report.embedded += done.passages;
-            report.unembedded = done.unembedded;
-            if !done.paused {
-                // Every file was seen; passages that wait for a provider do so in the catalog.
+            let embedded = self.embed(context)?;
+            report.embedded += embedded.passages;
+            report.missing_embeddings = embedded.missing;
+            if !embedded.paused {
+                // Every file was seen. Passages without an embedding wait in the catalog.
                 self.store.finish_run(seen)?;
             }
             report.took_embed += embedding.elapsed();
-            if !done.paused {
+            if !embedded.paused {
                 break;
             }
         }
@@ -128,89 +141,94 @@ impl Indexer {
         Ok(report)
     }
 
-    /// Embeds what waits: with the store's model, then with the one that is to take its place.
-    pub(crate) fn embed(
-        &self,
-        threads: usize,
-        progress: &Progress,
-        cancel: &Cancel,
-        pause: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Embedded, IndexError> {
-        let mut done = Embedded::default();
-        if Self::is_of(&self.embedder, self.store.snapshot()?.model()) {
-            done = embed_pending(&self.store, &self.embedder, threads, progress, cancel, pause)?;
+    /// Embeds pending passages with the store's model, then with the model that is to replace it.
+    pub(crate) fn embed(&self, context: &RunContext<'_>) -> Result<EmbeddingOutcome, IndexError> {
+        let pass = |embedder: &Embedder, target| {
+            let threads = self.options.threads.max(1);
+            let store = &self.store;
+            EmbeddingPass {
+                store,
+                embedder,
+                target,
+                threads,
+                context,
+            }
+            .run()
+        };
+        let mut outcome = EmbeddingOutcome::default();
+        if is_model(&self.embedder, self.store.snapshot()?.model()) {
+            outcome = pass(&self.embedder, Target::Serving)?;
         }
-        let next = self.next.as_ref().filter(|_| !done.paused);
-        if let (Some(next), Some(wanted)) = (next, self.store.reembedding()?)
-            && Self::is_of(next, &wanted.model)
+        let next = self.next.as_ref().filter(|_| !outcome.paused);
+        if let (Some(next), Some(reembedding)) = (next, self.store.reembedding()?)
+            && is_model(next, &reembedding.model)
         {
-            let embedded = embed_for_next_model(&self.store, next, threads, progress, cancel, pause)?;
-            done.passages += embedded.passages;
-            done.paused = embedded.paused;
-            done.unembedded = done.unembedded.or(embedded.unembedded);
+            let embedded = pass(next, Target::Next)?;
+            outcome.passages += embedded.passages;
+            outcome.paused = embedded.paused;
+            outcome.missing = outcome.missing.or(embedded.missing);
         }
-        Ok(done)
+        Ok(outcome)
     }
 
-    /// Finds what has changed and makes it searchable by BM25. How many files there are; `None` where the store is as the
-    /// folders are already.
+    /// Finds changes and indexes them for keyword search. Returns the number of files, or `None` if nothing is left to do.
     fn update_text(
         &self,
-        progress: &Progress,
-        cancel: &Cancel,
-        watcher: Option<&Watcher>,
-        journal: &Journal,
+        context: &RunContext<'_>,
         report: &mut RunReport,
     ) -> Result<Option<u64>, IndexError> {
+        let RunContext {
+            progress, watcher, ..
+        } = context;
         let scanning = Instant::now();
-        progress.scan();
+        progress.begin_scan();
         if let Some(watcher) = watcher {
-            watcher.walking(progress.snapshot().stage == Stage::Checking);
+            watcher.begin_walk(progress.snapshot().stage == Stage::Checking);
         }
-        let listing = self.scan(progress, cancel, watcher)?;
+        let listing = self.scan(context)?;
         if let Some(watcher) = watcher {
-            watcher.walked(&listing.folders, scanning.elapsed());
+            watcher.end_walk(&listing.folders, scanning.elapsed());
         }
         let recipe = self.options.recipe();
         let known = self.store.known_files()?;
         if known.is_empty() {
             self.store.set_recipe(&recipe)?;
         }
-        let same_recipe = self.store.recipe()?.is_some_and(|kept| kept == recipe);
+        let same_recipe = self.store.recipe()?.is_some_and(|recorded| recorded == recipe);
         let mut changes = Changes::between(listing, known, same_recipe);
         if same_recipe {
-            self.look_again(&mut changes, cancel)?;
+            self.settle_racy_files(&mut changes, context.cancel)?;
         }
         report.unchanged = changes.unchanged;
         report.took_scan += scanning.elapsed();
         if same_recipe && changes.is_empty() && self.store.run_state()?.finished {
             let counts = self.store.snapshot()?.counts();
-            let only_vectors = counts.embedded < counts.passages || self.store.reembedding()?.is_some();
-            if only_vectors {
-                journal.begin()?;
+            let must_embed = counts.embedded < counts.passages || self.store.reembedding()?.is_some();
+            if must_embed {
+                context.begin_job()?;
             }
-            // Walks that nothing asked for come often; they leave no trace where there is nothing to do.
+            // Walks on a schedule are frequent. If there is nothing to do, they leave no trace in the store.
             if watcher.is_some() {
-                return Ok(only_vectors.then_some(changes.seen));
+                return Ok(must_embed.then_some(changes.seen));
             }
         } else {
-            journal.begin()?;
+            context.begin_job()?;
         }
 
         self.store.begin_run()?;
         progress.enter(Stage::Indexing);
         progress.set_files_to_index(changes.tasks.len());
         let indexing = Instant::now();
-        let indexed = self.index(changes.tasks, same_recipe, progress, cancel, report);
+        let indexed = self.index(changes.tasks, same_recipe, context, report);
         if let Some(parsers) = &self.parsers {
-            parsers.rest();
+            parsers.stop_idle();
         }
         indexed?;
         report.removed += changes.removed.len() as u64;
         for removals in changes.removed.chunks(BATCH_REMOVALS) {
             self.store.apply(&ChangeBatch {
                 removals: removals.to_vec(),
-                log: removals.iter().map(|key| removed(key)).collect(),
+                log: removals.iter().map(|key| removal_log_item(key)).collect(),
                 ..ChangeBatch::default()
             })?;
         }
@@ -220,122 +238,119 @@ impl Indexer {
         Ok(Some(changes.seen))
     }
 
-    fn scan(
-        &self,
-        progress: &Progress,
-        cancel: &Cancel,
-        watcher: Option<&Watcher>,
-    ) -> Result<Listing, IndexError> {
+    fn scan(&self, context: &RunContext<'_>) -> Result<Listing, IndexError> {
+        let walk = FolderWalk {
+            data_dir: self.store.dir(),
+            options: &self.options,
+            globs: &self.globs,
+            context,
+        };
         let mut listing = Listing::default();
         for source in self.store.sources() {
-            if watcher.is_some_and(|watcher| watcher.is_unmounted(&source.path)) {
+            if context
+                .watcher
+                .is_some_and(|watcher| watcher.is_unmounted(&source.path))
+            {
                 return Err(IndexError::Root {
                     path: source.path.clone(),
-                    reason: "it is empty, and the disk that it was on is no longer mounted there".into(),
+                    reason: "the folder is empty and its disk is no longer mounted".into(),
                 });
             }
-            list(
-                source,
-                self.store.dir(),
-                &self.options,
-                &self.globs,
-                progress,
-                cancel,
-                &mut listing,
-            )?;
+            walk.list(source, &mut listing)?;
         }
         Ok(listing)
     }
 
-    /// Parses on several threads and stores on this one.
+    /// Parses on several threads and writes to the store on this one.
     fn index(
         &self,
-        tasks: Vec<Task>,
+        tasks: Vec<FileTask>,
         same_recipe: bool,
-        progress: &Progress,
-        cancel: &Cancel,
+        context: &RunContext<'_>,
         report: &mut RunReport,
     ) -> Result<(), IndexError> {
         if tasks.is_empty() {
             return Ok(());
         }
-        let (give, take) = bounded::<Task>(WAITING);
-        let (done, parsed) = bounded::<Outcome>(WAITING);
+        let cancel = context.cancel;
+        let (send_task, receive_task) = bounded::<FileTask>(CHANNEL_CAPACITY);
+        let (send_outcome, receive_outcome) = bounded::<FileOutcome>(CHANNEL_CAPACITY);
         std::thread::scope(|scope| {
             for _ in 0..self.options.threads.max(1) {
-                let (take, done) = (take.clone(), done.clone());
-                scope.spawn(move || self.work(&take, &done, same_recipe, cancel));
+                let (tasks, outcomes) = (receive_task.clone(), send_outcome.clone());
+                scope.spawn(move || self.work(&tasks, &outcomes, same_recipe, cancel));
             }
-            drop((take, done));
+            drop((receive_task, send_outcome));
             scope.spawn(move || {
                 for task in tasks {
-                    // The receivers are gone only when the run is over.
-                    if give.send(task).is_err() || cancel.is_cancelled() {
+                    // Sending fails only after the run has ended and dropped the receivers.
+                    if send_task.send(task).is_err() || cancel.is_cancelled() {
                         break;
                     }
                 }
             });
-            // Dropping the receiver on an error ends the other threads.
-            self.collect(parsed, progress, cancel, report)
+            // On an error, dropping the receiver ends the other threads.
+            self.write(receive_outcome, context, report)
         })
     }
 
-    fn work(&self, tasks: &Receiver<Task>, done: &Sender<Outcome>, same_recipe: bool, cancel: &Cancel) {
+    fn work(
+        &self,
+        tasks: &Receiver<FileTask>,
+        outcomes: &Sender<FileOutcome>,
+        same_recipe: bool,
+        cancel: &Cancel,
+    ) {
         for task in tasks {
-            if cancel.is_cancelled() || done.send(self.process(task, same_recipe)).is_err() {
+            if cancel.is_cancelled() || outcomes.send(self.process(task, same_recipe)).is_err() {
                 break;
             }
         }
     }
 
-    /// Whether a model makes the vectors that a store expects.
-    fn is_of(embedder: &Embedder, model: &ModelIdentity) -> bool {
-        let own = embedder.model();
-        model.matches(&own.id, &own.version, own.dimensions)
-    }
-
-    fn collect(
+    /// Writes outcomes to the store in batches, and makes them searchable from time to time.
+    fn write(
         &self,
-        parsed: Receiver<Outcome>,
-        progress: &Progress,
-        cancel: &Cancel,
+        outcomes: Receiver<FileOutcome>,
+        context: &RunContext<'_>,
         report: &mut RunReport,
     ) -> Result<(), IndexError> {
         let (mut batch, mut bytes) = (ChangeBatch::default(), 0);
-        let mut begun = Instant::now();
+        let mut batch_started = Instant::now();
         let mut refreshed: Option<Instant> = None;
         loop {
-            let outcome = parsed.recv_timeout(BATCH_AGE);
-            cancel.check()?;
-            let open = !matches!(outcome, Err(RecvTimeoutError::Disconnected));
+            let outcome = outcomes.recv_timeout(BATCH_AGE);
+            context.cancel.check()?;
+            let is_open = !matches!(outcome, Err(RecvTimeoutError::Disconnected));
             if let Ok(outcome) = outcome {
                 if batch.is_empty() {
-                    begun = Instant::now();
+                    batch_started = Instant::now();
                 }
-                progress.finished_file();
+                context.progress.add_file_done();
                 match outcome {
-                    // To go on would take every other file for unreadable, and its text out of the index.
-                    Outcome::NoDescriptors => return Err(IndexError::NoDescriptors),
-                    Outcome::Same { key, stat } => {
+                    // Continuing would record every other file as unreadable and remove its text from the index.
+                    FileOutcome::TooManyOpenFiles => return Err(IndexError::TooManyOpenFiles),
+                    FileOutcome::Unchanged { key, stat } => {
                         report.unchanged += 1;
                         batch.touched.push((key, stat));
                     }
-                    Outcome::New {
+                    FileOutcome::Stored {
                         document,
-                        known,
-                        took,
+                        is_known,
+                        elapsed,
                         retry,
                     } => {
-                        count(report, &document, known);
+                        count(report, &document, is_known);
                         bytes += document.text.len();
-                        batch.log.push(logged(&document, known, took));
+                        batch.log.push(log_item(&document, is_known, elapsed));
                         batch.retries.extend(retry);
                         batch.upserts.push(*document);
                     }
                 }
             }
-            let full = batch.upserts.len() + batch.touched.len() >= BATCH_DOCUMENTS || bytes >= BATCH_BYTES;
-            if !batch.is_empty() && (full || !open || begun.elapsed() >= BATCH_AGE) {
+            let is_full =
+                batch.upserts.len() + batch.touched.len() >= BATCH_DOCUMENTS || bytes >= BATCH_BYTES;
+            if !batch.is_empty() && (is_full || !is_open || batch_started.elapsed() >= BATCH_AGE) {
                 self.store.apply(&batch)?;
                 (batch, bytes) = (ChangeBatch::default(), 0);
                 if refreshed.is_none_or(|at| at.elapsed() >= REFRESH_EVERY) {
@@ -343,17 +358,24 @@ impl Indexer {
                     refreshed = Some(Instant::now());
                 }
             }
-            if !open {
+            if !is_open {
                 return Ok(());
             }
         }
     }
 }
 
-fn count(report: &mut RunReport, document: &NewDocument, known: bool) {
-    match known {
-        true => report.changed += 1,
-        false => report.added += 1,
+/// Whether `embedder` computes the vectors of `model`.
+fn is_model(embedder: &Embedder, model: &ModelIdentity) -> bool {
+    let own = embedder.model();
+    (&own.id, &own.version, own.dimensions) == (&model.id, &model.version, model.dimensions)
+}
+
+fn count(report: &mut RunReport, document: &NewDocument, is_known: bool) {
+    if is_known {
+        report.changed += 1;
+    } else {
+        report.added += 1;
     }
     match document.status {
         ItemStatus::Completed => report.passages += document.passages.len() as u64,
@@ -362,10 +384,10 @@ fn count(report: &mut RunReport, document: &NewDocument, known: bool) {
     }
 }
 
-fn logged(document: &NewDocument, known: bool, took: Duration) -> NewJobItem {
+fn log_item(document: &NewDocument, is_known: bool, elapsed: Duration) -> NewJobItem {
     NewJobItem {
         key: document.key.clone(),
-        action: match (document.status, known) {
+        action: match (document.status, is_known) {
             (ItemStatus::Completed, false) => ItemAction::Added,
             (ItemStatus::Completed, true) => ItemAction::Changed,
             (ItemStatus::Error, _) => ItemAction::Failed,
@@ -373,13 +395,13 @@ fn logged(document: &NewDocument, known: bool, took: Duration) -> NewJobItem {
         },
         reason: document.reason.clone(),
         passages: document.passages.len() as u64,
-        milliseconds: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        milliseconds: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
     }
 }
 
-fn removed(key: &DocumentKey) -> NewJobItem {
+fn removal_log_item(key: &str) -> NewJobItem {
     NewJobItem {
-        key: key.clone(),
+        key: key.to_owned(),
         action: ItemAction::Removed,
         reason: None,
         passages: 0,

@@ -1,4 +1,4 @@
-//! How far a run is, and the wish that it stop.
+//! Progress of a run, and the request to stop it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -6,22 +6,22 @@ use std::time::{Duration, Instant};
 
 use crate::IndexError;
 
-/// What a run is at.
+/// Stage of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Finding files and comparing them with what is known.
+    /// Lists files and compares them with the catalog.
     Scanning,
-    /// Parsing files and making them searchable by BM25.
+    /// Parses files and indexes them for keyword search.
     Indexing,
-    /// Building vectors.
+    /// Embeds passages.
     Embedding,
-    /// Over.
+    /// Finished.
     Done,
-    /// Looking whether anything has changed, without a reason to think so.
+    /// Lists files on a schedule, with no sign of a change.
     Checking,
 }
 
-/// Counters of a run. Whoever watches reads them while the run writes.
+/// Counters of a run. The run writes them; any thread may read them meanwhile.
 #[derive(Debug, Default)]
 pub struct Progress {
     stage: AtomicU8,
@@ -34,17 +34,18 @@ pub struct Progress {
     clock: Clock,
 }
 
-/// When the stage began, in milliseconds since the counters were made.
+/// Measures how long the stage has lasted.
 #[derive(Debug)]
 struct Clock {
-    made: Instant,
+    created: Instant,
+    /// When the stage began, milliseconds since `created`.
     stage: AtomicU64,
 }
 
 impl Default for Clock {
     fn default() -> Clock {
         Clock {
-            made: Instant::now(),
+            created: Instant::now(),
             stage: AtomicU64::default(),
         }
     }
@@ -53,45 +54,45 @@ impl Default for Clock {
 /// The counters at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProgressSnapshot {
-    /// What the run is at.
+    /// Current stage.
     pub stage: Stage,
-    /// Files found.
+    /// Files listed so far.
     pub files_seen: u64,
-    /// Files that are new or have changed, so far as known.
+    /// New and changed files found so far.
     pub files_to_index: u64,
-    /// Of those, files that have been dealt with.
+    /// New and changed files that are processed.
     pub files_done: u64,
-    /// Passages that had no vector when embedding began.
+    /// Passages without an embedding when embedding began.
     pub to_embed: u64,
-    /// Of those, passages that have one now.
+    /// Passages embedded since then.
     pub embedded: u64,
-    /// Files as they were, so far as known.
+    /// Files found to be up to date so far.
     pub unchanged: u64,
-    /// How long the stage has lasted.
+    /// How long the current stage has lasted.
     pub in_stage: Duration,
 }
 
-/// Before so long, a rate says little.
-const LEAST_TIME: Duration = Duration::from_secs(1);
+/// Below this, the rate is too noisy for an estimate.
+const MIN_TIME: Duration = Duration::from_secs(1);
 
 impl ProgressSnapshot {
-    /// How long the stage still takes at the rate so far; `None` where there is no telling yet.
+    /// Time until the end of the stage at the rate so far; `None` while no rate is known.
     pub fn estimate(&self) -> Option<Duration> {
-        let (done, all) = match self.stage {
+        let (done, total) = match self.stage {
             Stage::Indexing => (self.files_done, self.files_to_index),
             Stage::Embedding => (self.embedded, self.to_embed),
             Stage::Scanning | Stage::Checking | Stage::Done => return None,
         };
-        if done == 0 || self.in_stage < LEAST_TIME {
+        if done == 0 || self.in_stage < MIN_TIME {
             return None;
         }
-        let left = all.saturating_sub(done) as f64 / done as f64;
+        let left = total.saturating_sub(done) as f64 / done as f64;
         Duration::try_from_secs_f64(self.in_stage.as_secs_f64() * left).ok()
     }
 }
 
 impl Progress {
-    /// Counters of a run that nothing has asked for: until it finds something to do, it is at [`Stage::Checking`].
+    /// Counters of a scheduled run. It stays at [`Stage::Checking`] until it finds work.
     pub fn routine() -> Progress {
         Progress {
             stage: AtomicU8::new(Stage::Checking as u8),
@@ -99,7 +100,7 @@ impl Progress {
         }
     }
 
-    /// The counters now.
+    /// The current counters.
     pub fn snapshot(&self) -> ProgressSnapshot {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         ProgressSnapshot {
@@ -125,8 +126,8 @@ impl Progress {
         self.clock.stage.store(self.clock.now(), Ordering::Relaxed);
     }
 
-    /// The run looks at every file, perhaps once more.
-    pub(crate) fn scan(&self) {
+    /// A walk over all files begins. A run may walk more than once.
+    pub(crate) fn begin_scan(&self) {
         if self.snapshot().stage != Stage::Checking {
             self.enter(Stage::Scanning);
         }
@@ -135,7 +136,7 @@ impl Progress {
         self.embedded.store(0, Ordering::Relaxed);
     }
 
-    pub(crate) fn found_file(&self) {
+    pub(crate) fn add_file_seen(&self) {
         self.files_seen.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -147,7 +148,7 @@ impl Progress {
         self.unchanged.store(count, Ordering::Relaxed);
     }
 
-    pub(crate) fn finished_file(&self) {
+    pub(crate) fn add_file_done(&self) {
         self.files_done.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -157,34 +158,34 @@ impl Progress {
         self.clock.stage.store(self.clock.now(), Ordering::Relaxed);
     }
 
-    pub(crate) fn embedded(&self, count: usize) {
+    pub(crate) fn add_embedded(&self, count: usize) {
         self.embedded.fetch_add(count as u64, Ordering::Relaxed);
     }
 }
 
 impl Clock {
     fn now(&self) -> u64 {
-        u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.created.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
-/// Why a run is to end early.
+/// Why a run has to end early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Halt {
-    /// The process ends.
+    /// The process is shutting down.
     Stop,
-    /// Someone has indexing rest.
+    /// Indexing is paused.
     Pause,
-    /// Someone wants this job to end.
+    /// The job is cancelled.
     Cancel,
 }
 
-/// A wish that a run stop, shared by whoever may have it and the run.
+/// A request to stop, shared between a run and the threads that may stop it. Clones share the request.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel {
     halt: Arc<AtomicU8>,
-    /// Whoever stops all runs.
-    of_all: Option<Arc<AtomicU8>>,
+    /// The request that stops all runs.
+    all_runs: Option<Arc<AtomicU8>>,
 }
 
 impl Cancel {
@@ -193,38 +194,41 @@ impl Cancel {
         self.halt(Halt::Stop);
     }
 
-    /// Asks the run to stop at its next safe point, for a reason.
-    pub fn halt(&self, why: Halt) {
-        self.halt.store(why as u8 + 1, Ordering::Relaxed);
+    /// Asks the run to stop at its next safe point, for this reason.
+    pub fn halt(&self, reason: Halt) {
+        self.halt.store(reason as u8 + 1, Ordering::Relaxed);
     }
 
-    /// A wish for one run alone, which stops too when all are to.
+    /// A request for one run alone. That run also stops when `self` asks all runs to stop.
     #[must_use]
     pub fn for_one_run(&self) -> Cancel {
         Cancel {
             halt: Arc::default(),
-            of_all: Some(Arc::clone(&self.halt)),
+            all_runs: Some(Arc::clone(&self.halt)),
         }
     }
 
-    /// Whether it was asked to.
+    /// Whether the run was asked to stop.
     pub fn is_cancelled(&self) -> bool {
-        self.why().is_some()
+        self.reason().is_some()
     }
 
-    fn why(&self) -> Option<Halt> {
+    fn reason(&self) -> Option<Halt> {
         let read = |halt: &AtomicU8| match halt.load(Ordering::Relaxed) {
             0 => None,
             1 => Some(Halt::Stop),
             2 => Some(Halt::Pause),
             _ => Some(Halt::Cancel),
         };
-        // The end of the process comes first: a run that is held may be ended, not the other way round.
-        self.of_all.as_deref().and_then(read).or_else(|| read(&self.halt))
+        // Shutdown of the process wins over pausing or cancelling one run.
+        self.all_runs
+            .as_deref()
+            .and_then(read)
+            .or_else(|| read(&self.halt))
     }
 
     pub(crate) fn check(&self) -> Result<(), IndexError> {
-        match self.why() {
+        match self.reason() {
             None => Ok(()),
             Some(Halt::Stop) => Err(IndexError::Cancelled),
             Some(Halt::Pause) => Err(IndexError::Paused),
@@ -249,16 +253,16 @@ mod tests {
     }
 
     #[test]
-    fn the_estimate_is_the_rate_so_far() {
+    fn the_estimate_extrapolates_the_rate() {
         assert_eq!(embedding(50, 200, 10), Some(Duration::from_secs(30)));
         assert_eq!(embedding(200, 200, 10), Some(Duration::ZERO));
-        assert_eq!(embedding(0, 200, 10), None, "there is no rate");
-        assert_eq!(embedding(50, 200, 0), None, "it says little");
+        assert_eq!(embedding(0, 200, 10), None, "no rate yet");
+        assert_eq!(embedding(50, 200, 0), None, "too early for a rate");
         assert_eq!(Progress::default().snapshot().estimate(), None);
     }
 
     #[test]
-    fn one_run_ends_for_its_own_reason_or_with_all() {
+    fn a_run_stops_for_its_own_reason_or_with_all_runs() {
         let all = Cancel::default();
         let (one, other) = (all.for_one_run(), all.for_one_run());
         one.halt(Halt::Pause);

@@ -1,101 +1,98 @@
-//! From one file to what the store keeps of it.
+//! Turns one file into what the store keeps of it.
 
 use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use autorag_store::{
-    ContentHash, DocumentKey, FileStat, ItemStatus, Kind, Metadata, NewDocument, NewPassage, Retry, UnixMs,
-};
+use autorag_store::{ContentHash, FileStat, ItemStatus, Metadata, NewDocument, NewPassage, Retry, unix_now};
 
-use crate::Indexer;
 use crate::chunk::Chunker;
-use crate::compare::{Task, half_read_hash, is_unread, unread_hash};
+use crate::compare::{FileTask, is_same_outcome, is_unopened};
 use crate::input::embedding_input;
-use crate::parse::{Parsed, Refusal, contained, is_risky, parse};
-use crate::racy::remembered;
-use crate::retry;
+use crate::parse::{Parsed, ReasonCode, Refusal, contained, is_risky, parse};
+use crate::racy::recorded_stat;
+use crate::{Indexer, descriptors, retry};
 
-/// What came of a file.
-pub(crate) enum Outcome {
-    /// The same bytes as before.
-    Same { key: DocumentKey, stat: FileStat },
-    /// Something to store.
-    New {
+/// The result of processing one file.
+pub(crate) enum FileOutcome {
+    /// The store already has this outcome; only the stat is recorded.
+    Unchanged { key: String, stat: FileStat },
+    /// A document or an item to store.
+    Stored {
         document: Box<NewDocument>,
-        known: bool,
-        took: Duration,
+        /// Whether the store already has an entry for the file.
+        is_known: bool,
+        elapsed: Duration,
         retry: Option<Retry>,
     },
-    /// No file can be opened any more, which says nothing of this one.
-    NoDescriptors,
+    /// The process can open no more files, so the result says nothing about this one.
+    TooManyOpenFiles,
 }
 
 impl Indexer {
-    /// Reads and parses one file. Whatever is wrong with it becomes an item.
-    pub(crate) fn process(&self, task: Task, same_recipe: bool) -> Outcome {
-        let begun = Instant::now();
-        let Task { key, found, known } = task;
-        let mut stat = found.stat;
+    /// Reads, parses and chunks one file. A file that gives no text becomes an item with a reason.
+    pub(crate) fn process(&self, task: FileTask, same_recipe: bool) -> FileOutcome {
+        let started = Instant::now();
+        let FileTask { key, file, known } = task;
+        let mut stat = file.stat;
         let is_known = known.is_some();
-        let refused = |key: DocumentKey, stat: FileStat, hash: ContentHash, refusal: Refusal| {
-            let as_before = known.as_ref().is_some_and(|known| {
-                known.source_hash == hash
-                    && known.status == refusal.status
-                    && known.reason.as_ref() == Some(&refusal.reason)
+        let refused = |key: String, stat: FileStat, hash: Option<ContentHash>, refusal: Refusal| {
+            let is_recorded = known.as_ref().is_some_and(|known| {
+                hash.is_none() && known.attempts == 0 && is_same_outcome(known, &refusal)
             });
-            if as_before && same_recipe && !refusal.may_pass {
-                return Outcome::Same { key, stat };
+            if is_recorded && same_recipe && !refusal.is_temporary {
+                return FileOutcome::Unchanged { key, stat };
             }
             let waits = &self.options.retry_after;
             let retry = refusal
-                .may_pass
-                .then(|| retry::next(&key, stat, known.as_ref(), waits, UnixMs::now()));
-            Outcome::New {
-                document: Box::new(without_text(key, stat, hash, refusal)),
-                known: is_known,
-                took: begun.elapsed(),
+                .is_temporary
+                .then(|| retry::next(&key, stat, known.as_ref(), waits, unix_now()));
+            FileOutcome::Stored {
+                document: Box::new(item_without_text(key, stat, hash, refusal)),
+                is_known,
+                elapsed: started.elapsed(),
                 retry,
             }
         };
-        if let Some(refusal) = found.refusal {
-            return refused(key, stat, unread_hash(), refusal);
+        if let Some(refusal) = file.refusal {
+            return refused(key, stat, None, refusal);
         }
         let bytes;
-        (bytes, stat) = match read(&found.path, self.options.max_file_size) {
+        (bytes, stat) = match read(&file.path, self.options.max_file_size) {
             Ok(read) => read,
-            Err(Unread::NoDescriptors) => return Outcome::NoDescriptors,
-            Err(Unread::Refused(hash, refusal)) => return refused(key, stat, hash, refusal),
+            Err(ReadError::TooManyOpenFiles) => return FileOutcome::TooManyOpenFiles,
+            Err(ReadError::Refused(refusal)) => return refused(key, stat, None, refusal),
         };
         let hash = ContentHash::of(&bytes);
-        let known_bytes = known
+        let is_same_content = known
             .as_ref()
-            .is_some_and(|known| known.source_hash == hash && !is_unread(known) && known.attempts == 0);
-        if same_recipe && known_bytes {
-            return Outcome::Same { key, stat };
+            .is_some_and(|known| known.source_hash == hash && !is_unopened(known) && known.attempts == 0);
+        if same_recipe && is_same_content {
+            return FileOutcome::Unchanged { key, stat };
         }
         let parsed = match &self.parsers {
-            Some(parsers) if is_risky(key.as_str(), &bytes) => parsers.parse(key.as_str(), &bytes),
-            _ => contained(|| parse(key.as_str(), &bytes)),
+            Some(parsers) if is_risky(&key, &bytes) => parsers.parse(&key, &bytes),
+            _ => contained(|| parse(&key, &bytes)),
         };
         drop(bytes);
-        let document = parsed.and_then(|parsed| contained(|| Ok(self.document(&key, stat, hash, parsed))));
+        let document =
+            parsed.and_then(|parsed| contained(|| Ok(self.new_document(&key, stat, hash, parsed))));
         match document {
-            Ok(document) => Outcome::New {
+            Ok(document) => FileOutcome::Stored {
                 document: Box::new(document),
-                known: is_known,
-                took: begun.elapsed(),
+                is_known,
+                elapsed: started.elapsed(),
                 retry: None,
             },
-            Err(refusal) => refused(key, stat, hash, refusal),
+            Err(refusal) => refused(key, stat, Some(hash), refusal),
         }
     }
 
-    /// What the store is to keep of a document whose text is known.
-    pub(crate) fn document(
+    /// Chunks a parsed document and computes the hash of each passage's embedding input.
+    pub(crate) fn new_document(
         &self,
-        key: &DocumentKey,
+        key: &str,
         stat: FileStat,
         hash: ContentHash,
         parsed: Parsed,
@@ -107,29 +104,29 @@ impl Indexer {
             self.options.chunk_tokens,
             self.options.chunk_overlap_percent,
         );
-        let passages = chunker.chunk(&parsed).into_iter().map(|piece| {
-            let text = &parsed.text[piece.span.start_byte..piece.span.end_byte];
+        let passages = chunker.chunk(&parsed).into_iter().map(|passage| {
+            let text = &parsed.text[passage.span.start_byte..passage.span.end_byte];
             let input = embedding_input(
                 parsed.title.as_deref(),
-                &piece.heading_path,
+                &passage.heading_path,
                 text,
                 tokenizer,
                 window,
             );
             NewPassage {
-                span: piece.span,
-                heading_path: piece.heading_path,
+                span: passage.span,
+                heading_path: passage.heading_path,
                 embed_hash: ContentHash::of(input.as_bytes()),
             }
         });
         let passages = passages.collect();
         NewDocument {
-            key: key.clone(),
+            key: key.to_owned(),
             stat,
             source_hash: hash,
             status: ItemStatus::Completed,
             reason: None,
-            kind: parsed.kind,
+            kind: parsed.kind.into_owned(),
             language: parsed.language.map(Cow::into_owned),
             title: parsed.title,
             metadata: parsed.metadata,
@@ -139,67 +136,67 @@ impl Indexer {
     }
 }
 
-/// Codes of the system, on Linux and macOS alike, where the machine or this process has too many files open.
-const ENFILE: i32 = 23;
-const EMFILE: i32 = 24;
-
-/// Why there are no bytes of a file.
-pub(crate) enum Unread {
-    /// Something is wrong with it. The hash stands for its bytes, and says how far it could be read.
-    Refused(ContentHash, Refusal),
-    /// No file can be opened.
-    NoDescriptors,
+/// Why a file's bytes could not be read.
+pub(crate) enum ReadError {
+    /// Something is wrong with this file.
+    Refused(Refusal),
+    /// The process can open no more files.
+    TooManyOpenFiles,
 }
 
-/// The bytes of a file, unless it has grown past `limit` since it was found, and what the system says of the file that they are of:
-/// by now it may be another than the walk found.
-pub(crate) fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, FileStat), Unread> {
-    let failed = |hash| {
-        move |error: std::io::Error| match error.raw_os_error() {
-            Some(ENFILE | EMFILE) => Unread::NoDescriptors,
-            _ => Unread::Refused(hash, Refusal::for_now(cause(&error))),
+/// Reads a file, and the stat of exactly the file that was read: since the walk, another file may have taken its place.
+///
+/// A file that has grown past `limit` bytes is refused.
+pub(crate) fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, FileStat), ReadError> {
+    let failed = |refusal: fn(&std::io::Error) -> Refusal| {
+        move |error: std::io::Error| {
+            if descriptors::are_exhausted(&error) {
+                ReadError::TooManyOpenFiles
+            } else {
+                ReadError::Refused(refusal(&error))
+            }
         }
     };
     #[expect(
         clippy::disallowed_methods,
-        reason = "the item has the path; an error with it would hide the code of the system"
+        reason = "the item has the path; an error with the path in it hides the system's error code"
     )]
-    let mut file = std::fs::File::open(path).map_err(failed(unread_hash()))?;
-    // From before: what is written while it is read then shows as a change, to the next walk.
-    let stat = FileStat::of(&file.metadata().map_err(failed(unread_hash()))?);
-    let stat = remembered(stat, SystemTime::now());
+    let mut file = std::fs::File::open(path).map_err(failed(Refusal::open_failed))?;
+    // Taken before reading: a write during the read then shows as a change in the next walk.
+    let stat = FileStat::of(&file.metadata().map_err(failed(Refusal::open_failed))?);
+    let stat = recorded_stat(stat, SystemTime::now());
     let mut bytes = Vec::new();
     file.by_ref()
         .take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
-        .map_err(failed(half_read_hash()))?;
+        .map_err(failed(Refusal::read_failed))?;
     if bytes.len() as u64 > limit {
-        let refusal = Refusal::error("it grew past index.max_file_size while it was being read");
-        return Err(Unread::Refused(unread_hash(), refusal));
+        return Err(ReadError::Refused(Refusal::new(
+            ReasonCode::GrewTooLarge,
+            format!("grew past index.max_file_size ({limit} bytes) while it was read"),
+        )));
     }
     Ok((bytes, stat))
 }
 
-fn without_text(key: DocumentKey, stat: FileStat, hash: ContentHash, refusal: Refusal) -> NewDocument {
+/// An item of a file that gives no text. Without a content hash, the hash of the reason code stands in.
+fn item_without_text(
+    key: String,
+    stat: FileStat,
+    hash: Option<ContentHash>,
+    refusal: Refusal,
+) -> NewDocument {
     NewDocument {
         key,
         stat,
-        source_hash: hash,
-        status: refusal.status,
+        source_hash: hash.unwrap_or_else(|| refusal.code.stand_in_hash()),
+        status: refusal.status(),
         reason: Some(refusal.reason),
-        kind: Kind::UNKNOWN,
+        kind: "unknown".into(),
         language: None,
         title: None,
         metadata: Metadata::new(),
         text: String::new(),
         passages: Vec::new(),
-    }
-}
-
-/// What the system said.
-fn cause(error: &std::io::Error) -> String {
-    match error.raw_os_error() {
-        Some(code) => std::io::Error::from_raw_os_error(code).to_string(),
-        None => error.kind().to_string(),
     }
 }

@@ -4,42 +4,42 @@ use std::time::Duration;
 
 use autorag_embedder::EmbedError;
 
-/// Passages that have no vector since the model's provider gave none. They are searchable by words, and wait for the next run.
+/// Passages without embeddings because the model's provider returned none. Keyword search finds them, and the next run retries.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unembedded {
-    /// How many.
+pub struct MissingEmbeddings {
+    /// Number of passages.
     pub passages: u64,
-    /// What the provider has against them, or what is wrong with it.
+    /// Why the provider refused a text, or how it failed.
     pub reason: EmbedError,
 }
 
 /// What a run did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunReport {
-    /// Files that were not known before.
+    /// New files.
     pub added: u64,
-    /// Files whose bytes had changed.
+    /// Files whose bytes have changed.
     pub changed: u64,
-    /// Files as they were.
+    /// Files that were already up to date.
     pub unchanged: u64,
     /// Documents whose file is gone.
     pub removed: u64,
-    /// Of the files added and changed, those that could not be read or parsed.
+    /// Added and changed files that could not be read or parsed.
     pub errors: u64,
-    /// Of the files added and changed, those left out on purpose.
+    /// Added and changed files that were skipped on purpose.
     pub skipped: u64,
-    /// Passages of the files added and changed.
+    /// Passages of the added and changed files.
     pub passages: u64,
-    /// Passages that got a vector; those whose text was embedded before need no work.
+    /// Passages that got an embedding. Text that was embedded before is reused and not counted.
     pub embedded: u64,
-    /// Passages that the model's provider gave no vectors for.
-    pub unembedded: Option<Unembedded>,
-    /// Time to find and compare files.
+    /// Passages that the model's provider returned no embeddings for.
+    pub missing_embeddings: Option<MissingEmbeddings>,
+    /// Time to list and compare files.
     pub took_scan: Duration,
-    /// Time to parse them and make them searchable by BM25.
+    /// Time to parse files and index them for keyword search.
     pub took_index: Duration,
-    /// Time to build vectors.
+    /// Time to embed passages.
     pub took_embed: Duration,
-    /// All of it.
+    /// Total time.
     pub took_total: Duration,
 }

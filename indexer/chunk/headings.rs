@@ -1,29 +1,29 @@
-//! Headings of Markdown: `# like this` and underlined, outside of code blocks.
+//! Markdown headings: `# Heading` and underlined, outside of code blocks.
 
 use std::ops::Range;
 
 use crate::parse::Heading;
 
-/// A part of a text under one heading.
+/// The text below one heading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Section {
     pub range: Range<usize>,
-    /// Headings above it, outermost first, its own last.
+    /// Headings of the section, outermost first. The last one is its own.
     pub path: Vec<String>,
 }
 
-/// The headings of `text` from byte `from` on.
+/// The headings of `text` after byte `from`.
 pub(crate) fn headings(text: &str, from: usize) -> Vec<Heading> {
-    let mut found: Vec<Heading> = Vec::new();
+    let mut headings: Vec<Heading> = Vec::new();
     let mut fence: Option<(char, usize)> = None;
-    let mut before: Option<(usize, &str)> = None;
+    let mut paragraph: Option<(usize, &str)> = None;
     let mut at = from;
     for line in text[from..].split_inclusive('\n') {
         let start = at;
         at += line.len();
         let indent = line.len() - line.trim_start_matches(' ').len();
         let content = line.trim();
-        let previous = before.take();
+        let previous = paragraph.take();
         if let Some((mark, length)) = fence_of(content).filter(|_| indent < 4) {
             match fence {
                 Some((open, opened)) if open == mark && length >= opened => fence = None,
@@ -35,28 +35,28 @@ pub(crate) fn headings(text: &str, from: usize) -> Vec<Heading> {
         if fence.is_some() || indent >= 4 || line.starts_with('\t') {
             continue;
         }
-        if let Some((level, text)) = marked(content) {
-            found.push(Heading {
+        if let Some((level, text)) = atx_heading(content) {
+            headings.push(Heading {
                 at: start,
                 end: at,
                 level,
                 text,
             });
-        } else if let (Some(level), Some((place, text))) = (underline(content), previous) {
-            found.push(Heading {
-                at: place,
+        } else if let (Some(level), Some((previous_start, text))) = (underline_level(content), previous) {
+            headings.push(Heading {
+                at: previous_start,
                 end: at,
                 level,
                 text: plain(text),
             });
         } else if !content.is_empty() && !content.starts_with(['>', '|', '-', '*', '+', '<']) {
-            before = Some((start, content));
+            paragraph = Some((start, content));
         }
     }
-    found
+    headings
 }
 
-/// The text from byte `from` on, cut before each of its `headings`.
+/// Cuts the text after byte `from` before each of its `headings`.
 pub(super) fn sections(text: &str, from: usize, headings: &[Heading]) -> Vec<Section> {
     let mut sections = Vec::with_capacity(headings.len() + 1);
     let mut above: Vec<(usize, String)> = Vec::new();
@@ -82,31 +82,32 @@ pub(super) fn sections(text: &str, from: usize, headings: &[Heading]) -> Vec<Sec
     sections
 }
 
-/// Where the headings and blank lines end that `part` of `text` begins with.
+/// The byte offset after the headings and blank lines at the beginning of `part`.
 pub(super) fn leading(text: &str, part: &Range<usize>, headings: &[Heading]) -> usize {
     let mut end = part.start;
     let from = headings.partition_point(|heading| heading.at < part.start);
     for heading in &headings[from..] {
-        let in_between = text.get(end..heading.at.min(part.end)).unwrap_or_default();
-        if heading.end > part.end || !in_between.trim().is_empty() {
+        let between = text.get(end..heading.at.min(part.end)).unwrap_or_default();
+        if heading.end > part.end || !between.trim().is_empty() {
             break;
         }
         end = end.max(heading.end);
     }
     let rest = &text[end..part.end];
     let blank = rest.len() - rest.trim_start().len();
-    // The indentation of the first line belongs to it.
+    // Indentation belongs to the first line of text.
     end + rest[..blank].rfind('\n').map_or(0, |line| line + 1)
 }
 
-/// The mark and length of a code fence.
+/// The character and length of a code fence.
 fn fence_of(line: &str) -> Option<(char, usize)> {
     let mark = line.chars().next().filter(|c| matches!(c, '`' | '~'))?;
     let length = line.chars().take_while(|c| *c == mark).count();
     (length >= 3).then_some((mark, length))
 }
 
-fn marked(line: &str) -> Option<(usize, String)> {
+/// A heading of the form `# Heading`: level and text.
+fn atx_heading(line: &str) -> Option<(usize, String)> {
     let level = line.bytes().take_while(|byte| *byte == b'#').count();
     let rest = line.get(level..)?;
     if !(1..=6).contains(&level) || !(rest.is_empty() || rest.starts_with([' ', '\t'])) {
@@ -123,16 +124,19 @@ fn marked(line: &str) -> Option<(usize, String)> {
     (!text.is_empty()).then_some((level, text))
 }
 
-fn underline(line: &str) -> Option<usize> {
+/// The level of a heading whose underline is `line`.
+fn underline_level(line: &str) -> Option<usize> {
     let all = |mark: char| !line.is_empty() && line.chars().all(|c| c == mark);
-    match () {
-        () if all('=') => Some(1),
-        () if all('-') && line.len() > 1 => Some(2),
-        () => None,
+    if all('=') {
+        Some(1)
+    } else if all('-') && line.len() > 1 {
+        Some(2)
+    } else {
+        None
     }
 }
 
-/// A heading's text as a reader sees it: without emphasis, code marks, link targets and anchors.
+/// The displayed text of a heading: without emphasis, code marks, link targets and anchors.
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let text = match text.rfind(" {#") {
@@ -165,7 +169,7 @@ fn plain(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn found(text: &str) -> Vec<(usize, String)> {
+    fn levels_and_texts(text: &str) -> Vec<(usize, String)> {
         headings(text, 0)
             .into_iter()
             .map(|heading| (heading.level, heading.text))
@@ -179,28 +183,31 @@ mod tests {
     }
 
     #[test]
-    fn both_styles() {
+    fn both_heading_styles_are_found() {
         let text = "# One\nText\n\nTwo\n===\n\nThree\n---\n####Not\n#### Four ####\n";
         assert_eq!(
-            found(text),
+            levels_and_texts(text),
             expected(&[(1, "One"), (1, "Two"), (2, "Three"), (4, "Four")])
         );
     }
 
     #[test]
-    fn marks_are_taken_off() {
+    fn markup_is_removed_from_headings() {
         let text = "## The `code` and *more* [link](http://x) {#anchor}\n# C#\n";
-        assert_eq!(found(text), expected(&[(2, "The code and more link"), (1, "C#")]));
+        assert_eq!(
+            levels_and_texts(text),
+            expected(&[(2, "The code and more link"), (1, "C#")])
+        );
     }
 
     #[test]
-    fn code_and_rules_are_no_headings() {
+    fn code_and_rules_are_not_headings() {
         let text = "```\n# no\n```\n~~~\n```\n# no\n~~~\n    # no\n\ntext\n\n---\n- item\n---\n# yes\n";
-        assert_eq!(found(text), expected(&[(1, "yes")]));
+        assert_eq!(levels_and_texts(text), expected(&[(1, "yes")]));
     }
 
     #[test]
-    fn sections_know_what_is_above() {
+    fn sections_have_the_path_of_their_headings() {
         let text = "intro\n# A\n## B\nb\n### C\nc\n## D\nd\n# E\n";
         let sections: Vec<(String, &str)> = sections(text, 0, &headings(text, 0))
             .into_iter()

@@ -1,8 +1,8 @@
-//! Chunking: cutting a document's text into passages by its structure, measured in the model's own tokens.
+//! Cuts a document's text into passages by its structure. Lengths are in tokens of the model.
 //!
-//! Text with headings is cut at its headings first; neighbouring sections that are short are taken together, under the headings
-//! they share. What is still too long is cut by Markdown's blocks, by the syntax of a programming language, or by paragraphs,
-//! sentences and words, with some overlap.
+//! Text with headings is first cut at its headings. Short neighbouring sections are merged, under the headings that they share.
+//! Sections that are too long are cut at Markdown blocks, by the syntax of a programming language, or at paragraphs, sentences and
+//! words, with some overlap.
 
 mod headings;
 mod lines;
@@ -22,57 +22,59 @@ use headings::Section;
 use lines::Lines;
 use tokens::TokenIndex;
 
-/// Sections shorter than this, in tokens, are taken together with the next.
+/// A section shorter than this many tokens is merged with the next one.
 const SHORT: usize = 64;
-/// Longest text given to a splitter at once, in bytes. For every passage they look at all that is left of it, at every level of
-/// structure, so that time grows with the square of this: a larger text goes in parts.
+/// Longest text passed to a splitter at once, bytes. For every passage, a splitter scans all remaining text at every level of
+/// structure, so its time grows with the square of this. Longer text is split into parts first.
 const PART: usize = 16 << 10;
 
-/// A passage to be.
+/// Position of a passage in its document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
-    /// Where it lies in the text.
+pub struct PassageSpan {
+    /// Bytes, lines and page.
     pub span: Span,
-    /// Headings above it, outermost first.
+    /// Headings above the passage, outermost first.
     pub heading_path: Vec<String>,
 }
 
-/// Cuts documents.
+/// Cuts documents into passages.
 #[derive(Debug, Clone, Copy)]
 pub struct Chunker<'a> {
     tokenizer: &'a Tokenizer,
-    tokens: usize,
+    max_tokens: usize,
     overlap: usize,
 }
 
 impl<'a> Chunker<'a> {
-    /// Passages of at most `tokens` tokens (without the model's special ones), each repeating `overlap_percent` of the one
-    /// before where a text is cut for its length alone.
-    pub fn new(tokenizer: &'a Tokenizer, tokens: usize, overlap_percent: u8) -> Chunker<'a> {
-        let tokens = tokens.max(1);
-        let overlap = (tokens * usize::from(overlap_percent) / 100).min(tokens - 1);
+    /// A chunker for passages of at most `max_tokens` tokens, without the model's special tokens.
+    ///
+    /// Where text is cut for its length alone, each passage repeats `overlap_percent` of the previous one.
+    pub fn new(tokenizer: &'a Tokenizer, max_tokens: usize, overlap_percent: u8) -> Chunker<'a> {
+        let max_tokens = max_tokens.max(1);
+        let overlap = (max_tokens * usize::from(overlap_percent) / 100).min(max_tokens - 1);
         Chunker {
             tokenizer,
-            tokens,
+            max_tokens,
             overlap,
         }
     }
 
-    /// Cuts a document. Every piece has something other than white space in it, none has more tokens than asked for, and together
-    /// they cover all of the text but white space.
-    pub fn chunk(&self, parsed: &Parsed) -> Vec<Piece> {
+    /// Cuts a document. No passage is blank or longer than the limit, and together the passages cover all text except white space.
+    ///
+    /// A passage exceeds the limit only if a single character does.
+    pub fn chunk(&self, parsed: &Parsed) -> Vec<PassageSpan> {
         let text = &parsed.text;
         let index = TokenIndex::new(text, self.tokenizer);
         let lines = Lines::new(text, &parsed.pages);
         let outline = outline(parsed);
-        let mut pieces = Vec::new();
+        let mut passages = Vec::new();
         for section in self.sections(parsed, &outline, &index) {
-            let from = pieces.len();
+            let first = passages.len();
             for part in parts(text, section.range.clone()) {
                 self.cut(parsed, part, &outline, &index, &mut |range| {
                     let range = trimmed(text, range);
                     if !range.is_empty() {
-                        pieces.push(Piece {
+                        passages.push(PassageSpan {
                             span: lines.span(range),
                             heading_path: section.path.clone(),
                         });
@@ -80,15 +82,15 @@ impl<'a> Chunker<'a> {
                 });
             }
             debug_assert!(
-                pieces[from..]
+                passages[first..]
                     .iter()
-                    .all(|piece| piece.span.end_byte <= section.range.end)
+                    .all(|passage| passage.span.end_byte <= section.range.end)
             );
         }
-        pieces
+        passages
     }
 
-    /// The text in sections by its headings, short neighbours together; all of it where it has none.
+    /// The sections between headings, with short neighbours merged. Text without headings is one section.
     fn sections(&self, parsed: &Parsed, outline: &[Heading], index: &TokenIndex<'_>) -> Vec<Section> {
         let sections = headings::sections(&parsed.text, parsed.body_start, outline);
         let mut merged: Vec<Section> = Vec::new();
@@ -96,7 +98,7 @@ impl<'a> Chunker<'a> {
             match merged.last_mut() {
                 Some(last)
                     if index.count(&last.range) < SHORT
-                        && index.count(&(last.range.start..section.range.end)) <= self.tokens =>
+                        && index.count(&(last.range.start..section.range.end)) <= self.max_tokens =>
                 {
                     let shared = last
                         .path
@@ -113,7 +115,7 @@ impl<'a> Chunker<'a> {
         merged
     }
 
-    /// Cuts one part and gives each range to `keep`. Headings that the part begins with stay with what follows them.
+    /// Cuts one part and passes each range to `keep`. Leading headings stay with the text that follows them.
     fn cut(
         &self,
         parsed: &Parsed,
@@ -122,15 +124,15 @@ impl<'a> Chunker<'a> {
         index: &TokenIndex<'_>,
         keep: &mut impl FnMut(Range<usize>),
     ) {
-        if index.count(&part) <= self.tokens {
+        if index.count(&part) <= self.max_tokens {
             return self.keep_exactly(&parsed.text, part, keep);
         }
         let mut body = part.start;
-        let mut room = self.tokens;
+        let mut room = self.max_tokens;
         let lead = part.start..headings::leading(&parsed.text, &part, outline);
         let tokens = index.count(&lead);
-        // Headings of many words would leave what follows too little.
-        if tokens <= self.tokens / 4 {
+        // Long headings would leave too little room for the text after them.
+        if tokens <= self.max_tokens / 4 {
             body = lead.end;
             room -= tokens;
         }
@@ -138,21 +140,21 @@ impl<'a> Chunker<'a> {
         if let Some(first) = ranges.first_mut() {
             first.start = part.start;
         }
-        // A word too long for the model's vocabulary is one token to the index, and may be all of an overlap; of one that was cut in
-        // pieces, what is repeated begins with the last.
+        // A word too long for the model's vocabulary is a single token to the index, so it may make up a whole overlap. If
+        // `keep_exactly` has cut such a word, only its last piece is repeated.
         let mut last = part.start;
         for range in ranges {
             let range = range.start.max(last)..range.end;
             if range.start < range.end {
-                self.keep_exactly(&parsed.text, range, &mut |piece: Range<usize>| {
-                    last = piece.start;
-                    keep(piece);
+                self.keep_exactly(&parsed.text, range, &mut |range: Range<usize>| {
+                    last = range.start;
+                    keep(range);
                 });
             }
         }
     }
 
-    /// Cuts a range by its structure into ranges of at most `tokens` tokens.
+    /// Cuts a range by its structure into ranges of at most `tokens` tokens, as the index counts them.
     fn split(
         &self,
         parsed: &Parsed,
@@ -163,12 +165,12 @@ impl<'a> Chunker<'a> {
         let text = &parsed.text[range.clone()];
         let config = || {
             let sized = ChunkConfig::new(tokens).with_sizer(index);
-            // The overlap is below the size, which is the only thing that can be wrong with it.
+            // Fails only if the overlap is not smaller than the size.
             sized
                 .with_overlap(self.overlap.min(tokens - 1))
                 .unwrap_or_else(|_| ChunkConfig::new(tokens).with_sizer(index))
         };
-        match (has_marks(parsed), parsed.language.as_deref().and_then(grammar)) {
+        match (is_markdown(parsed), parsed.language.as_deref().and_then(grammar)) {
             (true, _) => ranges(range.start, MarkdownSplitter::new(config()).chunk_indices(text)),
             (_, Some(grammar)) => match CodeSplitter::new(grammar, config()) {
                 Ok(splitter) => ranges(range.start, splitter.chunk_indices(text)),
@@ -178,13 +180,15 @@ impl<'a> Chunker<'a> {
         }
     }
 
-    /// Keeps a range if it is as short as it must be by an exact count, else its halves. The index counts by where tokens
-    /// begin in the whole text; cut in the middle of a word, a piece may have a token or two more by itself.
+    /// Passes a range to `keep`, or its halves if an exact count shows that it is too long.
+    ///
+    /// The index counts the tokens of the whole text that begin in a range. A range that begins or ends within a word may have a token
+    /// or two more on its own.
     fn keep_exactly(&self, text: &str, range: Range<usize>, keep: &mut impl FnMut(Range<usize>)) {
         let mut open = vec![range];
         while let Some(range) = open.pop() {
             let piece = &text[range.clone()];
-            if self.tokenizer.count(piece) <= self.tokens || piece.chars().nth(1).is_none() {
+            if self.tokenizer.count(piece) <= self.max_tokens || piece.chars().nth(1).is_none() {
                 keep(range);
                 continue;
             }
@@ -195,8 +199,8 @@ impl<'a> Chunker<'a> {
     }
 }
 
-/// Whether the text is cut by Markdown's marks.
-fn has_marks(parsed: &Parsed) -> bool {
+/// Whether the text is cut by Markdown syntax.
+fn is_markdown(parsed: &Parsed) -> bool {
     parsed.structure != Structure::Plain
 }
 
@@ -215,7 +219,7 @@ fn ranges<'t>(offset: usize, chunks: impl Iterator<Item = (usize, &'t str)>) -> 
         .collect()
 }
 
-/// A place to cut `piece` in two: a white space near the middle, or any character.
+/// Where to cut `piece` in two: at white space near the middle, or else between two characters.
 fn halfway(piece: &str) -> usize {
     let middle = piece.floor_char_boundary(piece.len() / 2);
     let space = piece[middle..].find(char::is_whitespace).map(|at| middle + at);
@@ -229,7 +233,7 @@ fn halfway(piece: &str) -> usize {
     }
 }
 
-/// `range` without white space at its ends, but with the indentation of its first line, which in code and lists has a meaning.
+/// `range` without white space at its ends. The indentation of the first line is kept, because it is significant in code and lists.
 fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
     let piece = &text[range.clone()];
     let end = range.start + piece.trim_end().len();
@@ -241,7 +245,7 @@ fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
     range.start + start..end
 }
 
-/// `range` in parts of at most [`PART`] bytes, cut at blank lines, lines or white space where there are any.
+/// Splits `range` into parts of at most [`PART`] bytes, at blank lines, line ends or white space if possible.
 fn parts(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
     let mut parts = Vec::new();
     let mut start = range.start;
@@ -280,41 +284,44 @@ mod tests {
         }
     }
 
-    fn chunk(tokens: usize, parsed: &Parsed) -> Vec<Piece> {
+    fn chunk(tokens: usize, parsed: &Parsed) -> Vec<PassageSpan> {
         Chunker::new(EMBEDDER.tokenizer(), tokens, 10).chunk(parsed)
     }
 
-    fn texts<'t>(text: &'t str, pieces: &[Piece]) -> Vec<&'t str> {
-        pieces
+    fn texts<'t>(text: &'t str, passages: &[PassageSpan]) -> Vec<&'t str> {
+        passages
             .iter()
-            .map(|piece| &text[piece.span.start_byte..piece.span.end_byte])
+            .map(|passage| &text[passage.span.start_byte..passage.span.end_byte])
             .collect()
     }
 
     #[test]
-    fn sections_are_cut_at_headings_and_short_ones_stay_together() {
+    fn sections_are_cut_at_headings_and_short_ones_are_merged() {
         let long = "The quick brown fox jumps over the lazy dog and runs away. ".repeat(8);
         let text = format!(
             "# Guide\n\n## A\n\n{long}\n\n## B\n\n{long}\n\n### B one\n\nshort\n\n### B two\n\nshort too\n"
         );
         let document = parsed("markdown", None, &text);
-        let pieces = chunk(200, &document);
-        let paths: Vec<String> = pieces.iter().map(|piece| piece.heading_path.join("/")).collect();
+        let passages = chunk(200, &document);
+        let paths: Vec<String> = passages
+            .iter()
+            .map(|passage| passage.heading_path.join("/"))
+            .collect();
         assert_eq!(paths, ["Guide", "Guide/B", "Guide/B"]);
-        assert!(texts(&text, &pieces)[0].starts_with("# Guide\n\n## A"));
-        assert!(texts(&text, &pieces)[2].ends_with("short too"));
-        assert_eq!(pieces[1].span.start_line, 7);
+        assert!(texts(&text, &passages)[0].starts_with("# Guide\n\n## A"));
+        assert!(texts(&text, &passages)[2].ends_with("short too"));
+        assert_eq!(passages[1].span.start_line, 7);
     }
 
     #[test]
-    fn a_heading_stays_with_what_follows() {
+    fn a_heading_stays_with_the_text_after_it() {
         let rows = "| some cell | another cell |\n".repeat(60);
         let text = format!("## Codes\n\n| a | b |\n|---|---|\n{rows}");
         let document = parsed("markdown", None, &text);
-        let pieces = chunk(120, &document);
-        assert!(pieces.len() > 2);
-        assert!(texts(&text, &pieces)[0].starts_with("## Codes\n\n| a | b |\n"));
-        assert!(texts(&text, &pieces)[0].len() > 200);
+        let passages = chunk(120, &document);
+        assert!(passages.len() > 2);
+        assert!(texts(&text, &passages)[0].starts_with("## Codes\n\n| a | b |\n"));
+        assert!(texts(&text, &passages)[0].len() > 200);
     }
 
     #[test]
@@ -323,17 +330,19 @@ mod tests {
             format!("fn {name}() {{\n    let value = 1 + 2 + 3;\n    println!(\"{{value}}\");\n}}\n\n")
         };
         let text = ["one", "two", "three"].map(function).concat();
-        let pieces = chunk(60, &parsed("code", Some("rust"), &text));
-        assert!(pieces.len() > 1);
+        let passages = chunk(60, &parsed("code", Some("rust"), &text));
+        assert!(passages.len() > 1);
         assert!(
-            texts(&text, &pieces).iter().all(|piece| piece.starts_with("fn ")),
+            texts(&text, &passages)
+                .iter()
+                .all(|passage| passage.starts_with("fn ")),
             "{:?}",
-            texts(&text, &pieces)
+            texts(&text, &passages)
         );
     }
 
     #[test]
-    fn a_line_of_megabytes_is_cut_in_time() {
+    fn a_line_of_a_megabyte_is_cut_quickly() {
         let text = "lorem ipsum dolor ".repeat(60_000);
         assert!(chunk(220, &parsed("text", None, &text)).len() > 1000);
         let text = "x".repeat(1 << 20);
@@ -341,8 +350,8 @@ mod tests {
     }
 
     #[test]
-    fn a_word_cut_in_pieces_is_not_repeated_whole() {
-        // Longer than any word that the model knows, and so one token, until a cut makes it shorter.
+    fn an_overlap_does_not_repeat_a_whole_cut_word() {
+        // Too long for the vocabulary and therefore one token, until a cut makes it shorter.
         let word = "\u{443}";
         let text = format!(
             "c\u{25a0}\u{b7}\u{2584}\u{2591} [^A:{}\u{255e}\u{42c}{}\n    def \u{435}\u{42a}\u{42a}\u{42a}lf):\n  {}      return 0\n",
@@ -350,17 +359,17 @@ mod tests {
             word.repeat(40),
             word.repeat(38)
         );
-        let pieces = chunk(12, &parsed("code", Some("python"), &text));
-        let starts: Vec<usize> = pieces.iter().map(|piece| piece.span.start_byte).collect();
+        let passages = chunk(12, &parsed("code", Some("python"), &text));
+        let starts: Vec<usize> = passages.iter().map(|passage| passage.span.start_byte).collect();
         assert!(starts.len() > 4 && starts.is_sorted(), "{starts:?}");
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        /// Pieces slice back on whole characters, keep to their size, come in order and leave nothing out.
+        /// Passages lie on character boundaries, are within the limit and in order, and leave out only white space.
         #[test]
-        fn pieces_cover_the_text(
+        fn passages_cover_the_text(
             words in proptest::collection::vec(
                 prop::sample::select(vec![
                     "word ", "# heading\n", "## sub\n", "\n", "\n\n", "- item\n", "```\n", "ünïcödé ", "漢字かな交じり文", "fn x() {\n}\n",
@@ -373,12 +382,12 @@ mod tests {
         ) {
             let text = words.concat();
             let document = parsed(kind.0, kind.1, &text);
-            let pieces = chunk(tokens, &document);
+            let passages = chunk(tokens, &document);
             let mut covered = 0;
             let mut last = 0;
-            for piece in &pieces {
-                let span = piece.span;
-                let slice = text.get(span.start_byte..span.end_byte).expect("whole characters");
+            for passage in &passages {
+                let span = passage.span;
+                let slice = text.get(span.start_byte..span.end_byte).expect("on character boundaries");
                 prop_assert!(!slice.trim().is_empty());
                 prop_assert!(EMBEDDER.tokenizer().count(slice) <= tokens);
                 prop_assert!(span.start_byte >= last);

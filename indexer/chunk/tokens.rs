@@ -1,11 +1,12 @@
-//! Counting tokens of any part of a text without tokenizing it again.
+//! Counts the tokens of any part of a text without tokenizing that part.
 
 use std::ops::Range;
 
 use autorag_embedder::Tokenizer;
 use text_splitter::ChunkSizer;
 
-/// Where each token of a text begins. Splitters ask for the size of many overlapping parts; each answer is two binary searches.
+/// Byte offsets where the tokens of a text begin. Splitters ask for the size of many overlapping parts; each answer takes two binary
+/// searches.
 pub(super) struct TokenIndex<'t> {
     text: &'t str,
     starts: Vec<u32>,
@@ -26,7 +27,7 @@ impl<'t> TokenIndex<'t> {
         }
     }
 
-    /// Tokens that begin in a range of bytes.
+    /// Number of tokens that begin in a range of bytes.
     pub(super) fn count(&self, range: &Range<usize>) -> usize {
         let before = |byte: usize| self.starts.partition_point(|&start| (start as usize) < byte);
         before(range.end) - before(range.start)
@@ -35,7 +36,7 @@ impl<'t> TokenIndex<'t> {
 
 impl ChunkSizer for &TokenIndex<'_> {
     fn size(&self, chunk: &str) -> usize {
-        // Splitters hand out slices of the text they were given; where in it, the addresses tell.
+        // Splitters pass slices of the text, so pointer addresses give the offset.
         let start = (chunk.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize);
         match start.filter(|start| start + chunk.len() <= self.text.len()) {
             Some(start) => self.count(&(start..start + chunk.len())),

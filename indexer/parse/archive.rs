@@ -1,4 +1,6 @@
-//! Archives: one document an archive, a heading a member; and single files that are compressed, which are that file.
+//! Archives and compressed files.
+//!
+//! An archive is one document with a heading per member. A compressed file is parsed as the file inside.
 
 use std::io::Read;
 
@@ -8,14 +10,14 @@ use lzma_rust2::XzReader;
 use ruzstd::decoding::StreamingDecoder;
 
 use super::composer::Composer;
-use super::nested::Budget;
+use super::nested::{Budget, too_deep};
 use super::package::{Package, read_limited};
-use super::{Parsed, Refusal, parse_within};
+use super::{Parsed, ReasonCode, Refusal, parse_within};
 
-/// Memory that an xz file may ask for, KiB.
+/// Most memory that decompressing an xz file may use, KiB.
 const XZ_MEMORY: u32 = 128 << 10;
 
-/// How a file is compressed.
+/// Compression format of a single file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compression {
     Gzip,
@@ -25,8 +27,8 @@ pub(super) enum Compression {
 }
 
 impl Compression {
-    /// Endings of names that say so, and what they are without.
-    fn endings(self) -> &'static [(&'static str, &'static str)] {
+    /// File extensions of this compression, with their replacement when it is removed.
+    fn extensions(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Compression::Gzip => &[(".tgz", ".tar"), (".svgz", ".svg"), (".gz", ""), (".z", "")],
             Compression::Bzip2 => &[(".tbz2", ".tar"), (".tbz", ".tar"), (".bz2", "")],
@@ -36,12 +38,12 @@ impl Compression {
     }
 }
 
-/// Whether `bytes` are a tar archive: its mark is in the first header.
+/// Whether `bytes` are a tar archive: the magic is in the first header.
 pub(super) fn is_tar(bytes: &[u8]) -> bool {
     bytes.get(257..262) == Some(b"ustar")
 }
 
-/// Parses the file that a compressed one holds.
+/// Parses the file inside a compressed one.
 pub(super) fn parse_compressed(
     path: &str,
     bytes: &[u8],
@@ -55,23 +57,23 @@ pub(super) fn parse_compressed(
         Compression::Xz => read_limited(XzReader::new_mem_limit(bytes, true, XZ_MEMORY), limit),
         Compression::Zstd => match StreamingDecoder::new(bytes) {
             Ok(stream) => read_limited(stream, limit),
-            Err(error) => Err(Refusal::error(format!("it cannot be unpacked: {error}"))),
+            Err(error) => Err(Refusal::malformed("Zstandard file", error)),
         },
     }?;
-    budget.unpacked(inner.len());
+    budget.spend(inner.len());
     if !budget.enter() {
-        return Err(Refusal::skipped("a file too deep within others"));
+        return Err(too_deep());
     }
-    let parsed = parse_within(&bare_name(path, compression), &inner, budget);
+    let parsed = parse_within(&uncompressed_name(path, compression), &inner, budget);
     budget.leave();
     parsed
 }
 
-fn bare_name(path: &str, compression: Compression) -> String {
+fn uncompressed_name(path: &str, compression: Compression) -> String {
     let lower = path.to_ascii_lowercase();
-    for (ending, without) in compression.endings() {
-        if lower.ends_with(ending) {
-            return format!("{}{without}", &path[..path.len() - ending.len()]);
+    for (extension, replacement) in compression.extensions() {
+        if lower.ends_with(extension) {
+            return format!("{}{replacement}", &path[..path.len() - extension.len()]);
         }
     }
     path.to_owned()
@@ -85,7 +87,7 @@ pub(super) fn parse_zip(mut package: Package<'_>, budget: &mut Budget) -> Result
             continue;
         }
         let bytes = package.read_at(index)?;
-        budget.unpacked(bytes.len());
+        budget.spend(bytes.len());
         contents.add(&name, &bytes, budget)?;
     }
     contents.finish("zip")
@@ -93,28 +95,29 @@ pub(super) fn parse_zip(mut package: Package<'_>, budget: &mut Budget) -> Result
 
 /// Parses a tar archive.
 pub(super) fn parse_tar(bytes: &[u8], budget: &mut Budget) -> Result<Parsed, Refusal> {
-    let broken = |error: std::io::Error| Refusal::error(format!("broken tar archive: {error}"));
+    let malformed = |error: std::io::Error| Refusal::malformed("tar archive", error);
     let mut archive = tar::Archive::new(bytes);
     let mut contents = Contents::default();
-    for entry in archive.entries().map_err(broken)? {
-        let mut entry = entry.map_err(broken)?;
+    for entry in archive.entries().map_err(malformed)? {
+        let mut entry = entry.map_err(malformed)?;
         if !entry.header().entry_type().is_file() {
             continue;
         }
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let bytes = read_limited(&mut entry as &mut dyn Read, budget.bytes())?;
-        budget.unpacked(bytes.len());
+        budget.spend(bytes.len());
         contents.add(&name, &bytes, budget)?;
     }
     contents.finish("tar")
 }
 
-/// What an archive holds.
+/// The document made of an archive.
 #[derive(Default)]
 struct Contents {
     composer: Composer,
     members: usize,
-    read: usize,
+    /// Members with text.
+    parsed: usize,
 }
 
 impl Contents {
@@ -122,38 +125,41 @@ impl Contents {
         self.members += 1;
         match budget.parse(name, bytes) {
             Ok(parsed) => {
-                self.read += 1;
+                self.parsed += 1;
                 self.composer.heading(1, name);
                 self.composer.embed(1, &parsed);
                 Ok(())
             }
-            // Its name is findable all the same.
+            // The member's name stays searchable. The code goes with it, and not the reason: rewording a reason must not change the
+            // text of archives.
             Err(refusal) => {
-                budget_is_left(budget)?;
+                check_budget(budget)?;
                 self.composer
-                    .item(0, None, &format!("{name} ({})", refusal.reason));
+                    .item(0, None, &format!("{name} ({})", refusal.code.as_str()));
                 Ok(())
             }
         }
     }
 
     fn finish(self, kind: &'static str) -> Result<Parsed, Refusal> {
-        if self.read == 0 {
-            let members = self.members;
-            return Err(match members {
-                0 => Refusal::skipped("an empty archive"),
-                _ => Refusal::skipped(format!("an archive of {members} files, none of which has text")),
-            });
+        if self.members == 0 {
+            return Err(Refusal::new(ReasonCode::Empty, "empty archive"));
         }
-        self.composer.finish(kind, "an archive without text")
+        if self.parsed == 0 {
+            return Err(Refusal::no_text(&format!("archive of {} files", self.members)));
+        }
+        self.composer.finish(kind, "archive")
     }
 }
 
-/// A member that was refused for what all of them take together refuses the archive.
-fn budget_is_left(budget: &Budget) -> Result<(), Refusal> {
-    match budget.is_spent() {
-        true => Err(Refusal::error("it holds more than may be unpacked; unpack it")),
-        false => Ok(()),
+/// Refuses the whole archive if a member was refused because the shared budget is spent.
+fn check_budget(budget: &Budget) -> Result<(), Refusal> {
+    if budget.is_spent() {
+        Err(Refusal::over_limit(
+            "unpacks to too many or too large files; unpack it yourself",
+        ))
+    } else {
+        Ok(())
     }
 }
 
@@ -180,18 +186,18 @@ mod tests {
     }
 
     #[test]
-    fn a_compressed_file_is_that_file() {
+    fn a_compressed_file_is_parsed_as_the_file_inside() {
         let parsed = super::super::parse("a/guide.md.gz", &gzip(b"# Guide\n\ntext\n")).unwrap();
         assert_eq!(
             (parsed.kind.as_str(), parsed.title.as_deref()),
             ("markdown", Some("Guide"))
         );
-        assert_eq!(bare_name("x.tgz", Compression::Gzip), "x.tar");
-        assert_eq!(bare_name("page", Compression::Gzip), "page");
+        assert_eq!(uncompressed_name("x.tgz", Compression::Gzip), "x.tar");
+        assert_eq!(uncompressed_name("page", Compression::Gzip), "page");
     }
 
     #[test]
-    fn members_stand_under_their_names() {
+    fn archive_members_get_a_heading_each() {
         let inner = tar(&[("docs/a.md", b"# A\n\nkiwi\n"), ("b.bin", &[0, 1, 2, 3])]);
         let parsed = super::super::parse("x.tar.gz", &gzip(&inner)).unwrap();
         assert_eq!(parsed.kind, "tar");
@@ -199,15 +205,15 @@ mod tests {
     }
 
     #[test]
-    fn what_unfolds_too_far_is_refused() {
+    fn archive_bombs_and_deep_nesting_are_refused() {
         let bomb = gzip(&gzip(&vec![b'x'; 129 << 20]));
         let refusal = super::super::parse("bomb.gz", &bomb).unwrap_err();
-        assert!(refusal.reason.contains("more than 128 MB"), "{refusal:?}");
+        assert_eq!(refusal.code, ReasonCode::LimitExceeded);
         let mut nested = b"text".to_vec();
         for _ in 0..8 {
             nested = gzip(&nested);
         }
         let refusal = super::super::parse("deep.gz", &nested).unwrap_err();
-        assert!(refusal.reason.contains("deep"), "{refusal:?}");
+        assert_eq!(refusal.code, ReasonCode::NestedTooDeep);
     }
 }

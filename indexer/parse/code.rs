@@ -1,6 +1,6 @@
-//! Source code: which language a file is in, and the grammars that chunking cuts by.
+//! Source code: detects the language of a file, and provides the grammars that the chunker uses.
 
-/// Languages by extension.
+/// Languages by file extension.
 const BY_EXTENSION: &[(&str, &[&str])] = &[
     ("rust", &["rs"]),
     ("python", &["py", "pyi", "pyw"]),
@@ -49,7 +49,7 @@ const BY_EXTENSION: &[(&str, &[&str])] = &[
     ("cmake", &["cmake"]),
 ];
 
-/// Languages by the whole name.
+/// Languages by file name.
 const BY_NAME: &[(&str, &str)] = &[
     ("Makefile", "make"),
     ("Dockerfile", "dockerfile"),
@@ -58,7 +58,7 @@ const BY_NAME: &[(&str, &str)] = &[
     ("Gemfile", "ruby"),
 ];
 
-/// Languages by what a script names as its interpreter.
+/// Languages by the interpreter in a `#!` line.
 const BY_INTERPRETER: &[(&str, &str)] = &[
     ("python", "python"),
     ("bash", "bash"),
@@ -72,7 +72,7 @@ const BY_INTERPRETER: &[(&str, &str)] = &[
     ("Rscript", "r"),
 ];
 
-/// The programming language of a file, where it is in one.
+/// The programming language of a file, or `None` if it is not code.
 pub(super) fn language(filename: &str, extension: &str, text: &str) -> Option<&'static str> {
     if let Some((_, language)) = BY_NAME.iter().find(|(name, _)| *name == filename) {
         return Some(language);
@@ -95,7 +95,7 @@ pub(super) fn language(filename: &str, extension: &str, text: &str) -> Option<&'
         .map(|(_, language)| *language)
 }
 
-/// The grammar of a language, for those that chunking knows the structure of.
+/// The grammar of a language, if the chunker can cut the language by its syntax.
 pub(crate) fn grammar(language: &str) -> Option<tree_sitter::Language> {
     let grammar = match language {
         "rust" => tree_sitter_rust::LANGUAGE.into(),
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn languages() {
+    fn languages_are_detected_by_name_extension_and_interpreter() {
         assert_eq!(language("main.rs", "rs", ""), Some("rust"));
         assert_eq!(language("Makefile", "", "all:"), Some("make"));
         assert_eq!(language("run", "", "#!/usr/bin/env -S python3.11\n"), None);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn every_grammar_loads() {
+    fn every_grammar_can_be_loaded() {
         for (language, _) in BY_EXTENSION {
             if let Some(grammar) = grammar(language) {
                 tree_sitter::Parser::new()

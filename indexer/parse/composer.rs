@@ -1,13 +1,13 @@
-//! Composes the text of a document with Markdown's marks, and notes where its headings and pages are.
+//! Writes the text of a document as Markdown, and records where headings and pages begin.
 
 use super::structure::{Heading, Structure};
 use super::{Parsed, Refusal};
 use crate::chunk::headings;
 
-/// Longest text of one document, bytes. A file of the largest size can unfold to a hundred times of it.
-pub(super) const LONGEST_TEXT: usize = 32 << 20;
+/// Longest text of one document, bytes. A compressed file can unpack to a hundred times its size.
+pub(super) const MAX_TEXT: usize = 32 << 20;
 
-/// What was written last: items of a list stand on lines of their own, everything else is a blank line apart.
+/// The last thing written. List items follow one another line by line; other blocks are separated by a blank line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Last {
     Item,
@@ -15,29 +15,29 @@ enum Last {
     Block,
 }
 
-/// A text that grows block by block.
+/// Builds a text block by block.
 #[derive(Debug, Default)]
 pub(super) struct Composer {
     out: String,
     headings: Vec<Heading>,
     pages: Vec<usize>,
     last: Last,
-    /// Whether there was more than [`LONGEST_TEXT`].
+    /// Whether the text exceeded [`MAX_TEXT`].
     overflow: bool,
 }
 
 impl Composer {
-    /// The next page, slide, sheet or cell begins here.
+    /// Begins the next page, slide, sheet or cell.
     pub(super) fn page(&mut self) {
         self.pages.push(self.out.len());
     }
 
-    /// Whether nothing has been written.
+    /// Whether there is no text yet.
     pub(super) fn is_empty(&self) -> bool {
         self.out.trim().is_empty()
     }
 
-    /// A heading, the outermost of level 1.
+    /// Writes a heading. The outermost level is 1.
     pub(super) fn heading(&mut self, level: usize, text: &str) {
         let text = one_line(text);
         if text.is_empty() {
@@ -57,19 +57,19 @@ impl Composer {
         });
     }
 
-    /// What stands above the text that follows without being a line of it, such as the columns of a long table.
+    /// Adds a heading that is not a line of the text, such as the column names of a long table.
     pub(super) fn label(&mut self, level: usize, text: &str) {
         let text = one_line(text);
         if text.is_empty() {
             return;
         }
         self.gap();
-        // A heading just written and its label stay together.
-        let fresh = |heading: &&Heading| self.out[heading.end..].trim().is_empty();
+        // A label right after a heading starts where the heading starts, so that both stay in one passage.
+        let is_last = |heading: &&Heading| self.out[heading.end..].trim().is_empty();
         let at = self
             .headings
             .last()
-            .filter(fresh)
+            .filter(is_last)
             .map_or(self.out.len(), |heading| heading.at);
         self.headings.push(Heading {
             at,
@@ -79,7 +79,7 @@ impl Composer {
         });
     }
 
-    /// What follows no longer stands under the label of this level.
+    /// Ends the label of this level: following text is no longer below it.
     pub(super) fn end_label(&mut self, level: usize) {
         let at = self.out.len();
         self.headings.push(Heading {
@@ -90,7 +90,7 @@ impl Composer {
         });
     }
 
-    /// A paragraph, whose line breaks stay.
+    /// Writes a paragraph and keeps its line breaks.
     pub(super) fn paragraph(&mut self, text: &str) {
         let text = text.trim();
         if text.is_empty() {
@@ -101,7 +101,7 @@ impl Composer {
         self.push("\n");
     }
 
-    /// An item of a list, the outermost of depth 0, with a number where it has one.
+    /// Writes a list item. The outermost depth is 0. An item without a number gets a bullet.
     pub(super) fn item(&mut self, depth: usize, number: Option<u64>, text: &str) {
         let text = text.trim();
         if text.is_empty() {
@@ -120,7 +120,7 @@ impl Composer {
         self.last = Last::Item;
     }
 
-    /// A table, its first row the head. Rows without any text are left out.
+    /// Writes a table whose first row is the header. Rows without text are left out.
     pub(super) fn table(&mut self, rows: &[Vec<String>]) {
         let width = rows.iter().map(Vec::len).max().unwrap_or_default();
         let mut rows = rows
@@ -151,7 +151,7 @@ impl Composer {
         self.push("\n");
     }
 
-    /// A block whose white space counts.
+    /// Writes a code block, in which white space is significant.
     pub(super) fn code(&mut self, language: &str, text: &str) {
         if text.trim().is_empty() {
             return;
@@ -167,7 +167,7 @@ impl Composer {
         ));
     }
 
-    /// The text of another document, its headings below one of `level`.
+    /// Embeds another document. Its headings become subheadings of `level`.
     pub(super) fn embed(&mut self, level: usize, inner: &Parsed) {
         let body = &inner.text[inner.body_start..];
         if body.trim().is_empty() {
@@ -175,41 +175,41 @@ impl Composer {
         }
         self.gap();
         let at = self.out.len();
-        let found = match &inner.structure {
+        let headings = match &inner.structure {
             Structure::Plain => Vec::new(),
             Structure::Markdown => headings(&inner.text, inner.body_start),
             Structure::Headings(headings) => headings.clone(),
         };
-        let fenced = matches!(inner.structure, Structure::Plain) && inner.language.is_some();
-        if fenced {
+        let is_code = matches!(inner.structure, Structure::Plain) && inner.language.is_some();
+        if is_code {
             return self.code(inner.language.as_deref().unwrap_or_default(), body);
         }
         self.push(body.trim_end());
         self.push("\n");
         if !self.overflow {
-            let place = |byte: usize| (at + byte).saturating_sub(inner.body_start).min(self.out.len());
-            self.headings.extend(found.into_iter().map(|heading| Heading {
-                at: place(heading.at),
-                end: place(heading.end),
+            let offset = |byte: usize| (at + byte).saturating_sub(inner.body_start).min(self.out.len());
+            self.headings.extend(headings.into_iter().map(|heading| Heading {
+                at: offset(heading.at),
+                end: offset(heading.end),
                 level: level + heading.level,
                 text: heading.text,
             }));
         }
     }
 
-    /// The document, of a format that its reader calls `kind`.
+    /// Finishes a document of `kind`. People call it a `noun`, such as "presentation".
     ///
     /// # Errors
-    /// [`Refusal`] where there is no text, for the reason `empty`, or too much.
-    pub(super) fn finish(self, kind: &'static str, empty: &str) -> Result<Parsed, Refusal> {
+    /// [`Refusal`] if there is no text, or too much.
+    pub(super) fn finish(self, kind: &'static str, noun: &str) -> Result<Parsed, Refusal> {
         if self.overflow {
-            return Err(Refusal::error(format!(
-                "it has more than {} MB of text; split it",
-                LONGEST_TEXT >> 20
+            return Err(Refusal::over_limit(format!(
+                "more than {} MB of text; split it",
+                MAX_TEXT >> 20
             )));
         }
         if self.out.trim().is_empty() {
-            return Err(Refusal::skipped(empty));
+            return Err(Refusal::no_text(noun));
         }
         Ok(Parsed {
             structure: Structure::Headings(self.headings),
@@ -226,31 +226,33 @@ impl Composer {
     }
 
     fn push(&mut self, text: &str) {
-        if self.out.len() + text.len() > LONGEST_TEXT {
+        if self.out.len() + text.len() > MAX_TEXT {
             self.overflow = true;
         }
         if self.overflow {
             return;
         }
-        // NUL is no text, and some readers downstream stop at one.
-        match text.contains('\0') {
-            true => self.out.push_str(&text.replace('\0', "")),
-            false => self.out.push_str(text),
+        // NUL is not text, and some readers stop at it.
+        if text.contains('\0') {
+            self.out.push_str(&text.replace('\0', ""));
+        } else {
+            self.out.push_str(text);
         }
     }
 }
 
-/// `text` on one line, with single spaces.
+/// Joins the words of `text` with single spaces.
 pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::ReasonCode;
     use super::*;
 
     #[test]
-    fn blocks_headings_and_pages() {
+    fn blocks_are_written_as_markdown_with_headings_and_pages() {
         let mut composer = Composer::default();
         composer.page();
         composer.heading(1, "One\n two");
@@ -265,7 +267,7 @@ mod tests {
         composer.item(1, Some(2), "second");
         composer.paragraph("# no heading");
         composer.code("sh", "a ``` b\n");
-        let parsed = composer.finish("test", "empty").unwrap();
+        let parsed = composer.finish("test", "document").unwrap();
         let expected = "# One two\n\n| a | b | |\n|---|---|---|\n| x\\|y | | z z |\n\n- first\n  2. second\n\n# no heading\n\n\
                         ````sh\na ``` b\n````\n";
         assert_eq!(parsed.text, expected);
@@ -281,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn another_document_keeps_its_headings() {
+    fn an_embedded_document_keeps_its_headings() {
         let inner = Parsed {
             structure: Structure::Markdown,
             body_start: 4,
@@ -290,7 +292,7 @@ mod tests {
         let mut composer = Composer::default();
         composer.heading(1, "file.md");
         composer.embed(1, &inner);
-        let parsed = composer.finish("zip", "empty").unwrap();
+        let parsed = composer.finish("zip", "archive").unwrap();
         let Structure::Headings(headings) = &parsed.structure else {
             panic!()
         };
@@ -302,14 +304,15 @@ mod tests {
     }
 
     #[test]
-    fn too_much_text_is_refused_not_cut() {
+    fn too_much_text_is_refused_rather_than_cut() {
         let mut composer = Composer::default();
         for _ in 0..40 {
             composer.paragraph(&"x".repeat(1 << 20));
         }
-        let refusal = composer.finish("test", "empty").unwrap_err();
+        let refusal = composer.finish("test", "document").unwrap_err();
+        assert_eq!(refusal.code, ReasonCode::LimitExceeded);
         assert!(refusal.reason.contains("32 MB"), "{refusal:?}");
-        let nothing = Composer::default().finish("test", "nothing in it");
-        assert_eq!(nothing, Err(Refusal::skipped("nothing in it")));
+        let empty = Composer::default().finish("test", "document");
+        assert_eq!(empty, Err(Refusal::no_text("document")));
     }
 }

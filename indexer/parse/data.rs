@@ -1,4 +1,4 @@
-//! JSON, YAML, TOML and XML: data, whose keys and titles are the headings.
+//! Data formats: JSON, YAML, TOML and XML. Keys and titles are the headings.
 
 use roxmltree::Node;
 use serde_json::Value;
@@ -6,16 +6,16 @@ use serde_json::Value;
 use super::composer::{Composer, one_line};
 use super::{Heading, Parsed, Refusal, Structure, properties, xml};
 
-/// Lines longer than this, in bytes, are broken up where the format allows.
+/// JSON with a line longer than this many bytes is pretty-printed.
 const LONG_LINE: usize = 1000;
-/// Elements that name what they stand in.
+/// Elements that hold the title of their parent.
 const TITLES: &[&str] = &["title", "head", "heading", "invention-title", "article-title"];
-/// Deepest nesting of XML that is followed.
-const DEEPEST: usize = 200;
+/// Deepest nesting of XML elements that is followed.
+const MAX_DEPTH: usize = 200;
 
-/// JSON as it is; what is on one long line is laid out anew.
+/// Parses JSON. The text stays the same unless it has long lines, which are pretty-printed.
 pub(super) fn json(text: String) -> Parsed {
-    let long = text.lines().any(|line| line.len() > LONG_LINE);
+    let has_long_lines = text.lines().any(|line| line.len() > LONG_LINE);
     let value = serde_json::from_str::<Value>(&text).ok();
     let title = value.as_ref().and_then(|value| {
         let named = ["title", "name"]
@@ -23,17 +23,17 @@ pub(super) fn json(text: String) -> Parsed {
             .find_map(|name| value.get(name)?.as_str());
         named.map(one_line).filter(|title| !title.is_empty())
     });
-    let laid_out = value
+    let pretty = value
         .as_ref()
-        .filter(|_| long)
+        .filter(|_| has_long_lines)
         .and_then(|value| serde_json::to_string_pretty(value).ok());
     Parsed {
         title,
-        ..Parsed::plain("json", laid_out.unwrap_or(text))
+        ..Parsed::plain("json", pretty.unwrap_or(text))
     }
 }
 
-/// YAML as it is, its outermost keys the headings.
+/// Parses YAML. Its top-level keys are the headings; the text stays the same.
 pub(super) fn yaml(text: String) -> Parsed {
     let mut headings = Vec::new();
     let mut at = 0;
@@ -50,7 +50,7 @@ pub(super) fn yaml(text: String) -> Parsed {
     with_keys("yaml", text, headings)
 }
 
-/// TOML as it is, its tables the headings.
+/// Parses TOML. Its tables are the headings; the text stays the same.
 pub(super) fn toml(text: String) -> Parsed {
     let mut headings = Vec::new();
     let mut at = 0;
@@ -87,26 +87,26 @@ fn with_keys(kind: &'static str, text: String, headings: Vec<Heading>) -> Parsed
     }
 }
 
-/// XML as text: titles as headings, elements of mixed content as paragraphs, others as `name: text`. Where it cannot be read, the
-/// file's own text.
+/// Converts XML to text: titles become headings, elements with mixed content become paragraphs, other elements become `name: text`.
+/// Malformed XML is kept as plain text.
 pub(super) fn xml(text: &str) -> Result<Parsed, Refusal> {
     let bare;
-    let tree = match xml::tree(text, "it") {
+    let tree = match xml::tree(text, "the file") {
         Ok(tree) => tree,
         Err(_) => {
             bare = without_declarations(text);
-            match xml::tree(&bare, "it") {
+            match xml::tree(&bare, "the file") {
                 Ok(tree) => tree,
                 Err(_) => return Ok(Parsed::plain("xml", text.to_owned())),
             }
         }
     };
     let mut composer = Composer::default();
-    element(tree.root_element(), 1, 0, &mut composer);
+    write_element(tree.root_element(), 1, 0, &mut composer);
     if composer.is_empty() {
         return Ok(Parsed::plain("xml", text.to_owned()));
     }
-    let mut parsed = composer.finish("xml", "without text")?;
+    let mut parsed = composer.finish("xml", "XML file")?;
     parsed.title = tree
         .descendants()
         .filter(|node| TITLES.contains(&node.tag_name().name()))
@@ -118,7 +118,7 @@ pub(super) fn xml(text: &str) -> Result<Parsed, Refusal> {
     Ok(parsed)
 }
 
-/// The document without its type and without entities that only the type declares: their files are not here.
+/// The document without its DOCTYPE and without the entities that the DOCTYPE declares, which may be in external files.
 fn without_declarations(text: &str) -> String {
     let body = match text.split_once("<!DOCTYPE") {
         Some((_, rest)) => {
@@ -152,17 +152,18 @@ fn without_declarations(text: &str) -> String {
     out
 }
 
-fn element(node: Node<'_, '_>, level: usize, depth: usize, composer: &mut Composer) {
+fn write_element(node: Node<'_, '_>, level: usize, depth: usize, composer: &mut Composer) {
     let name = node.tag_name().name();
     let has_text = node
         .children()
         .any(|child| child.is_text() && child.text().is_some_and(|text| !text.trim().is_empty()));
     let is_title = |child: &Node<'_, '_>| TITLES.contains(&child.tag_name().name());
-    if has_text || depth > DEEPEST {
+    if has_text || depth > MAX_DEPTH {
         let text = one_line(&xml::text(node));
-        match is_prose(node, &text) {
-            true => composer.paragraph(&text),
-            false => composer.item(0, None, &format!("{name}: {text}")),
+        if is_prose(node, &text) {
+            composer.paragraph(&text);
+        } else {
+            composer.item(0, None, &format!("{name}: {text}"));
         }
         return;
     }
@@ -190,7 +191,7 @@ fn element(node: Node<'_, '_>, level: usize, depth: usize, composer: &mut Compos
             String::new()
         };
         if text.is_empty() {
-            element(child, inner, depth + 1, composer);
+            write_element(child, inner, depth + 1, composer);
         } else {
             composer.heading(level, &text);
             inner = level + 1;
@@ -198,7 +199,7 @@ fn element(node: Node<'_, '_>, level: usize, depth: usize, composer: &mut Compos
     }
 }
 
-/// Whether an element is a paragraph, not a field: by its name, or because it has others within its text or is long.
+/// Whether an element is a paragraph and not a field: by its name, because it contains elements, or because it is long.
 fn is_prose(node: Node<'_, '_>, text: &str) -> bool {
     matches!(
         node.tag_name().name(),
@@ -216,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_lines_of_json_are_laid_out() {
+    fn json_with_long_lines_is_pretty_printed() {
         let short = json("{\"name\": \"A\", \"b\": 1}".to_owned());
         assert_eq!(
             (short.text.as_str(), short.title.as_deref()),
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_headings() {
+    fn keys_and_tables_are_headings() {
         let names = |parsed: Parsed| match parsed.structure {
             Structure::Headings(headings) => headings
                 .into_iter()
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn titles_and_fields() {
+    fn xml_titles_are_headings_and_fields_are_items() {
         let text = "<r><title>T</title><sec><title>S</title><p>one <b>two</b></p><row><c>1</c><c>2</c></row></sec><id>7</id><e a='1'/></r>";
         let parsed = xml(text).unwrap();
         assert_eq!(
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn entities_that_unfold_without_end_are_no_tree() {
+    fn exponential_entities_are_not_expanded() {
         let mut text = "<!DOCTYPE r [<!ENTITY a0 \"kiwi kiwi kiwi\">".to_owned();
         for level in 1..12 {
             text += &format!(
@@ -264,7 +265,7 @@ mod tests {
             );
         }
         text += "]><r>&a11;</r>";
-        // The word is not in it a thousand million times, and whatever is in it is little.
+        // Fully expanded, the text would have 300 billion words.
         assert!(xml(&text).unwrap().text.len() < 10_000);
     }
 }

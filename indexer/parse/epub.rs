@@ -1,10 +1,10 @@
-//! EPUB books: their chapters in reading order, each a page of HTML.
+//! EPUB books: the chapters in reading order. Each chapter is an HTML page.
 
 use std::collections::{HashMap, HashSet};
 
 use super::composer::Composer;
 use super::package::{Package, resolve};
-use super::{Parsed, Refusal, decode, html, properties, xml};
+use super::{Parsed, ReasonCode, Refusal, decode, html, properties, xml};
 
 pub(super) fn parse(mut package: Package<'_>) -> Result<Parsed, Refusal> {
     let container = package.text("META-INF/container.xml")?;
@@ -17,10 +17,10 @@ pub(super) fn parse(mut package: Package<'_>) -> Result<Parsed, Refusal> {
     let names = package.names();
     let opf = declared.or_else(|| names.into_iter().find(|name| name.ends_with(".opf")));
     let Some(opf) = opf else {
-        return Err(Refusal::error("broken EPUB: it names no package document"));
+        return Err(Refusal::malformed("EPUB", "no package document"));
     };
     let Some(text) = package.text(&opf)? else {
-        return Err(Refusal::error(format!("broken EPUB: {opf} is missing")));
+        return Err(Refusal::malformed("EPUB", format!("{opf} is missing")));
     };
     let tree = xml::tree(&text, &opf)?;
     let encrypted = package.text("META-INF/encryption.xml")?.unwrap_or_default();
@@ -36,19 +36,19 @@ pub(super) fn parse(mut package: Package<'_>) -> Result<Parsed, Refusal> {
     let mut composer = Composer::default();
     let mut seen = HashSet::new();
     let mut missing = Vec::new();
-    let mut locked = false;
+    let mut is_protected = false;
     for reference in tree.descendants().filter(|node| xml::is(node, "itemref")) {
         let item = xml::attribute(reference, "idref").and_then(|id| items.get(id));
         let Some((path, is_contents)) = item else { continue };
         if !seen.insert(path.clone()) {
             continue;
         }
-        // A table of contents repeats all headings.
+        // The table of contents only repeats headings.
         if *is_contents {
             continue;
         }
         if encrypted.contains(path.as_str()) {
-            locked = true;
+            is_protected = true;
             continue;
         }
         match package.read(path)? {
@@ -63,21 +63,24 @@ pub(super) fn parse(mut package: Package<'_>) -> Result<Parsed, Refusal> {
         }
     }
     if composer.is_empty() {
-        return Err(match (locked, missing.first()) {
-            (true, _) => Refusal::error("encrypted (protected by its seller)"),
-            (_, Some(path)) => Refusal::error(format!("broken EPUB: {path} is missing")),
-            _ => Refusal::skipped("a book without text"),
+        return Err(match missing.first() {
+            _ if is_protected => Refusal::new(
+                ReasonCode::Encrypted,
+                "encrypted by its seller (DRM); use a copy without protection",
+            ),
+            Some(path) => Refusal::malformed("EPUB", format!("{path} is missing")),
+            None => Refusal::no_text("book"),
         });
     }
     let (title, metadata) =
         xml::find(tree.root(), "metadata").map_or_else(Default::default, properties::read);
-    let mut parsed = composer.finish("epub", "a book without text")?;
+    let mut parsed = composer.finish("epub", "book")?;
     parsed.title = title;
     parsed.metadata = metadata;
     Ok(parsed)
 }
 
-/// A path in which `%20` and the like are characters again.
+/// Decodes percent escapes, such as `%20`, in a path.
 fn percent_decoded(path: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
@@ -105,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_may_be_escaped() {
+    fn percent_escapes_in_paths_are_decoded() {
         assert_eq!(percent_decoded("a%20b/%C3%BC%zz%"), "a b/ü%zz%");
     }
 }

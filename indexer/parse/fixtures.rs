@@ -1,11 +1,11 @@
-//! Small files of many formats, for tests here and end to end.
+//! Small files of many formats, for unit tests, end-to-end tests and fuzzers.
 
 use std::io::{Cursor, Write};
 
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-/// A ZIP of these files.
+/// A ZIP with these files: name and text.
 pub fn package(files: &[(&str, &str)]) -> Vec<u8> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, text) in files {
@@ -15,7 +15,7 @@ pub fn package(files: &[(&str, &str)]) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-/// Relations of a part: id, last word of the type, target.
+/// Relationships of a part: id, last component of the type, target.
 fn relations(list: &[(&str, &str, &str)]) -> String {
     let entries: String = list
         .iter()
@@ -128,7 +128,7 @@ pub fn xlsx() -> Vec<u8> {
             "<row r='{row}'><c r='B{row}'><v>{row}</v></c><c r='D{row}'><v>0.30000000000000004</v></c></row>"
         );
     }
-    // A cell far out must not make a grid of all that lies between.
+    // A cell far out, which must not allocate a full grid.
     rows += "<row r='1048576'><c r='XFD1048576' t='inlineStr'><is><t>corner</t></is></c></row>";
     let sheet = |rows: &str| {
         format!(
@@ -217,7 +217,7 @@ pub fn epub() -> Vec<u8> {
     ])
 }
 
-/// A PDF, a page for each of `pages`, a line for each of their lines.
+/// A PDF with one page per entry of `pages` and one line of text per line. A line beginning with `# ` is set in a large font.
 pub fn pdf(pages: &[&str]) -> Vec<u8> {
     let mut objects = vec!["<< /Type /Catalog /Pages 2 0 R >>".to_owned()];
     let kids: String = (0..pages.len())
@@ -246,15 +246,15 @@ pub fn pdf(pages: &[&str]) -> Vec<u8> {
         ));
     }
     let mut file = "%PDF-1.4\n".to_owned();
-    let mut places = Vec::new();
+    let mut offsets = Vec::new();
     for (index, object) in objects.iter().enumerate() {
-        places.push(file.len());
+        offsets.push(file.len());
         file += &format!("{} 0 obj\n{object}\nendobj\n", index + 1);
     }
     let table = file.len();
     file += &format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
-    for place in places {
-        file += &format!("{place:010} 00000 n \n");
+    for offset in offsets {
+        file += &format!("{offset:010} 00000 n \n");
     }
     let size = objects.len() + 1;
     file += &format!("trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{table}\n%%EOF\n");

@@ -1,12 +1,12 @@
-//! Metadata at the head of a Markdown file: YAML between lines of `---`, TOML between lines of `+++`.
+//! Front matter of Markdown files: YAML between `---` lines or TOML between `+++` lines.
 
 use autorag_store::Metadata;
 use serde_json::Value;
 
-/// Longest front matter that is read as such.
-const LONGEST: usize = 64 << 10;
+/// Longest front matter, bytes.
+const MAX_LENGTH: usize = 64 << 10;
 
-/// The front matter of `text` and where the rest begins; none where there is none that reads as YAML or TOML.
+/// The front matter of `text`, and the byte offset after it. `None` if there is no valid YAML or TOML.
 pub(super) fn split(text: &str) -> Option<(Metadata, usize)> {
     let mut lines = text.split_inclusive('\n');
     let fence = lines
@@ -21,7 +21,7 @@ pub(super) fn split(text: &str) -> Option<(Metadata, usize)> {
             return Some((read(fence, &text[start..end])?, after));
         }
         end = after;
-        if end - start > LONGEST {
+        if end - start > MAX_LENGTH {
             return None;
         }
     }
@@ -35,7 +35,7 @@ fn read(fence: &str, text: &str) -> Option<Metadata> {
     let value = match fence {
         "+++" => serde_json::to_value(text.parse::<toml::Table>().ok()?)
             .ok()
-            .map(plain_times)?,
+            .map(unwrap_dates)?,
         _ => serde_norway::from_str::<Value>(text).ok()?,
     };
     match value {
@@ -44,19 +44,19 @@ fn read(fence: &str, text: &str) -> Option<Metadata> {
     }
 }
 
-/// TOML's times come wrapped in an object of one odd key; what users filter by is the text.
-fn plain_times(value: Value) -> Value {
+/// Unwraps TOML dates, which serde represents as an object with one private key. Filters compare the text of the date.
+fn unwrap_dates(value: Value) -> Value {
     match value {
         Value::Object(mut fields) => match fields.remove("$__toml_private_datetime") {
             Some(time) => time,
             None => Value::Object(
                 fields
                     .into_iter()
-                    .map(|(name, value)| (name, plain_times(value)))
+                    .map(|(name, value)| (name, unwrap_dates(value)))
                     .collect(),
             ),
         },
-        Value::Array(values) => Value::Array(values.into_iter().map(plain_times).collect()),
+        Value::Array(values) => Value::Array(values.into_iter().map(unwrap_dates).collect()),
         other => other,
     }
 }
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn yaml_and_toml() {
+    fn yaml_and_toml_front_matter_is_split_off() {
         let yaml = "---\ntitle: A \"b\"\ntags: [x, y]\ndate: 2026-01-31\ndraft: false\n---\n# Text\n";
         let expected = json!({"title": "A \"b\"", "tags": ["x", "y"], "date": "2026-01-31", "draft": false});
         assert_eq!(metadata(yaml), Some((expected, "# Text\n")));
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_it() {
+    fn invalid_front_matter_stays_in_the_text() {
         assert_eq!(metadata("---\nno end"), None);
         assert_eq!(metadata("---\njust a line\n---\nText"), None);
         assert_eq!(metadata("# Title\n---\na: b\n---\n"), None);

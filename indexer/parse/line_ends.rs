@@ -1,27 +1,27 @@
-//! Words that the end of a printed line has parted, and letters that print as one.
+//! Rejoins words that were hyphenated at line ends, and expands ligatures.
 
 use std::collections::HashSet;
 
-/// Words with a hyphen of their own that are remembered.
-const MOST_COMPOUNDS: usize = 20_000;
-/// What follows a hyphen that stands for a part said later, as in "pre- and post-war", in the languages that do so.
-const JOINING: &[&str] = &[
+/// Most hyphenated words to remember per document.
+const MAX_COMPOUNDS: usize = 20_000;
+/// Words after a suspended hyphen, as in "pre- and post-war", in several languages.
+const CONJUNCTIONS: &[&str] = &[
     "and", "or", "nor", "to", "und", "oder", "bzw", "bis", "sowie", "et", "ou", "y", "o", "e", "en", "of",
     "och", "eller", "og",
 ];
 
-/// Puts parted words together again, document by document.
+/// Rejoins the words of one document.
 ///
-/// A hyphen before the end of a line is either the printer's, and goes, or belongs to the word ("well-known"). It stays where the
-/// document has written the word with it before.
+/// A hyphen at a line end either only breaks the word, and is removed, or belongs to the word ("well-known"). It is kept if the
+/// document has already used the word with a hyphen.
 #[derive(Debug, Default)]
 pub(super) struct LineEnds {
     compounds: HashSet<String>,
 }
 
 impl LineEnds {
-    /// `text`, in which a line ended where now there is one space or newline, with whole words.
-    pub(super) fn mend(&mut self, text: &str) -> String {
+    /// Rejoins the words of `text`, in which each line end is a single space or newline.
+    pub(super) fn rejoin(&mut self, text: &str) -> String {
         self.learn(text);
         let mut whole = String::with_capacity(text.len());
         let mut rest = text;
@@ -31,7 +31,7 @@ impl LineEnds {
             whole.push_str(before);
             let first = letters_at_end(&whole);
             match second_part(&after[hyphen..]) {
-                Some((second, next)) if first.chars().nth(1).is_some() && !JOINING.contains(&second) => {
+                Some((second, next)) if first.chars().nth(1).is_some() && !CONJUNCTIONS.contains(&second) => {
                     if self.compounds.contains(&compound(first, second)) {
                         whole.push('-');
                     }
@@ -53,7 +53,7 @@ impl LineEnds {
                 letters_at_end(&text[..at]),
                 letters_at_start(&text[at + hyphen.len()..]),
             );
-            if !first.is_empty() && !second.is_empty() && self.compounds.len() < MOST_COMPOUNDS {
+            if !first.is_empty() && !second.is_empty() && self.compounds.len() < MAX_COMPOUNDS {
                 self.compounds.insert(compound(first, second));
             }
         }
@@ -68,7 +68,7 @@ fn is_hyphen(c: char) -> bool {
     matches!(c, '-' | '\u{2010}')
 }
 
-/// What goes on after the end of a line, where it does so with a small letter: its letters, and all from there on.
+/// The continuation of a word after a line end, if it begins with a lower-case letter: its letters, and all text from there.
 fn second_part(after: &str) -> Option<(&str, &str)> {
     let next = after.strip_prefix([' ', '\n'])?;
     let second = letters_at_start(next);
@@ -85,8 +85,8 @@ fn letters_at_end(text: &str) -> &str {
     &text[letters.len()..]
 }
 
-/// `text` with the letters of ligatures that are characters of their own. To a model that has not seen them, "ﬁle" is no word.
-pub(super) fn spelled(text: String) -> String {
+/// Replaces ligature characters by their letters. Models do not recognize words with ligatures, such as "ﬁle".
+pub(super) fn expand_ligatures(text: String) -> String {
     const LIGATURES: [(char, &str); 7] = [
         ('\u{fb00}', "ff"),
         ('\u{fb01}', "fi"),
@@ -96,12 +96,13 @@ pub(super) fn spelled(text: String) -> String {
         ('\u{fb05}', "st"),
         ('\u{fb06}', "st"),
     ];
-    LIGATURES
-        .iter()
-        .fold(text, |text, (ligature, letters)| match text.contains(*ligature) {
-            true => text.replace(*ligature, letters),
-            false => text,
-        })
+    LIGATURES.iter().fold(text, |text, (ligature, letters)| {
+        if text.contains(*ligature) {
+            text.replace(*ligature, letters)
+        } else {
+            text
+        }
+    })
 }
 
 #[cfg(test)]
@@ -109,30 +110,30 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn mended(text: &str) -> String {
-        LineEnds::default().mend(text)
+    fn rejoined(text: &str) -> String {
+        LineEnds::default().rejoin(text)
     }
 
     #[test]
-    fn the_hyphens_of_the_printer_go() {
+    fn hyphens_at_line_ends_are_removed() {
         assert_eq!(
-            mended("the docu- mentation of pro\u{2010}\ngrammers"),
+            rejoined("the docu- mentation of pro\u{2010}\ngrammers"),
             "the documentation of programmers"
         );
-        assert_eq!(mended("Über- setzung"), "Übersetzung");
+        assert_eq!(rejoined("Über- setzung"), "Übersetzung");
     }
 
     #[test]
-    fn ligatures_are_spelled_out() {
+    fn ligatures_are_expanded() {
         assert_eq!(
-            spelled("\u{fb01}rst, a\u{fb04}uent, \u{fb06}ag".into()),
+            expand_ligatures("\u{fb01}rst, a\u{fb04}uent, \u{fb06}ag".into()),
             "first, affluent, stag"
         );
-        assert_eq!(spelled("Straße, cæsar".into()), "Straße, cæsar");
+        assert_eq!(expand_ligatures("Straße, cæsar".into()), "Straße, cæsar");
     }
 
     #[test]
-    fn other_hyphens_stay() {
+    fn other_hyphens_are_kept() {
         for text in [
             "pre- and post-war, Vor- und Nachteile",
             "a - b, -c, x- y, - item",
@@ -142,27 +143,27 @@ mod tests {
             "trailing-",
             "trailing- ",
         ] {
-            assert_eq!(mended(text), text);
+            assert_eq!(rejoined(text), text);
         }
     }
 
     #[test]
-    fn a_word_that_has_a_hyphen_keeps_it() {
+    fn a_hyphenated_word_keeps_its_hyphen() {
         let mut ends = LineEnds::default();
-        assert_eq!(ends.mend("It is well-known."), "It is well-known.");
-        assert_eq!(ends.mend("Well- known since"), "Well-known since");
+        assert_eq!(ends.rejoin("It is well-known."), "It is well-known.");
+        assert_eq!(ends.rejoin("Well- known since"), "Well-known since");
         assert_eq!(
-            ends.mend("A low- level, low-level call"),
+            ends.rejoin("A low- level, low-level call"),
             "A low-level, low-level call"
         );
     }
 
     proptest! {
-        /// Nothing is lost but hyphens and the ends of lines behind them.
+        /// Only hyphens and the line ends after them are removed.
         #[test]
-        fn letters_stay(text in "([a-zé]{1,3}[-\u{2010} \nA]{1,2}){0,12}") {
+        fn no_letter_is_lost(text in "([a-zé]{1,3}[-\u{2010} \nA]{1,2}){0,12}") {
             let letters = |text: &str| text.chars().filter(|c| c.is_alphabetic()).collect::<String>();
-            prop_assert_eq!(letters(&mended(&text)), letters(&text));
+            prop_assert_eq!(letters(&rejoined(&text)), letters(&text));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Mail: single messages, mailboxes of many, and web archives, which have the same form.
+//! Mail: messages, mailboxes, and web archives (MHTML), which have the form of a message.
 
 use autorag_store::Metadata;
 use mail_parser::{Address, Message, MessageParser, MimeHeaders};
@@ -7,8 +7,8 @@ use super::composer::{Composer, one_line};
 use super::nested::Budget;
 use super::{Parsed, Refusal, html};
 
-/// Header fields that tell a message from other text, in small letters.
-const TELLING: &[&str] = &[
+/// Header fields that distinguish a message from other text, in lower case.
+const KNOWN_FIELDS: &[&str] = &[
     "from",
     "to",
     "subject",
@@ -23,32 +23,32 @@ const TELLING: &[&str] = &[
     "x-mailer",
     "sender",
 ];
-/// How much of a file is looked at, bytes.
-const LOOKED_AT: usize = 4096;
-/// What begins each message of a mailbox.
+/// How much of a file is inspected to detect mail, bytes.
+const SAMPLE: usize = 4096;
+/// Beginning of the line that precedes each message in a mailbox.
 const SEPARATOR: &[u8] = b"From ";
 
-/// What mail is in.
+/// The kind of a mail file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MailKind {
     Message,
     Mailbox,
 }
 
-/// Whether `bytes` are mail. A file that is named as such needs less to be believed.
+/// Detects mail. A file with a mail extension needs fewer known header fields.
 pub(super) fn kind(bytes: &[u8], is_named: bool) -> Option<MailKind> {
-    let least = if is_named { 1 } else { 3 };
+    let required = if is_named { 1 } else { 3 };
     if let Some(after) = bytes.strip_prefix(SEPARATOR) {
         let line = after.iter().position(|byte| *byte == b'\n')?;
-        return (telling_fields(&after[line + 1..])? >= least).then_some(MailKind::Mailbox);
+        return (count_known_fields(&after[line + 1..])? >= required).then_some(MailKind::Mailbox);
     }
-    (telling_fields(bytes)? >= least).then_some(MailKind::Message)
+    (count_known_fields(bytes)? >= required).then_some(MailKind::Message)
 }
 
-/// How many telling fields `bytes` begin with; `None` where they begin with something else.
-fn telling_fields(bytes: &[u8]) -> Option<usize> {
-    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(LOOKED_AT)]);
-    let mut telling = 0;
+/// Number of known header fields at the beginning of `bytes`, or `None` if they do not begin with a header.
+fn count_known_fields(bytes: &[u8]) -> Option<usize> {
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(SAMPLE)]);
+    let mut known = 0;
     for (index, line) in head.lines().enumerate() {
         if line.is_empty() && index > 0 {
             break;
@@ -58,19 +58,19 @@ fn telling_fields(bytes: &[u8]) -> Option<usize> {
         }
         let name = line.split_once(':').map(|(name, _)| name.trim_end());
         match name.filter(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())) {
-            Some(name) => telling += usize::from(TELLING.contains(&name.to_ascii_lowercase().as_str())),
-            // The last line may be cut.
-            None if head.len() >= LOOKED_AT && telling > 2 => break,
+            Some(name) => known += usize::from(KNOWN_FIELDS.contains(&name.to_ascii_lowercase().as_str())),
+            // The sample may end within a line.
+            None if head.len() >= SAMPLE && known > 2 => break,
             None => return None,
         }
     }
-    Some(telling)
+    Some(known)
 }
 
-/// Parses one message, or a web archive, which has the same form.
+/// Parses a message or a web archive.
 pub(super) fn parse_message(bytes: &[u8], budget: &mut Budget) -> Result<Parsed, Refusal> {
     let Some(message) = MessageParser::default().parse(bytes) else {
-        return Err(Refusal::error("broken message: it has no header"));
+        return Err(Refusal::malformed("message", "no header"));
     };
     let mut composer = Composer::default();
     let is_page = message.content_type().is_some_and(|kind| {
@@ -86,7 +86,7 @@ pub(super) fn parse_message(bytes: &[u8], budget: &mut Budget) -> Result<Parsed,
         page.title = page.title.or_else(|| message.subject().map(one_line));
         return Ok(page);
     }
-    body(&message, 1, &mut composer, budget);
+    write_body(&message, 1, &mut composer, budget);
     let subject = message
         .subject()
         .map(one_line)
@@ -96,13 +96,13 @@ pub(super) fn parse_message(bytes: &[u8], budget: &mut Budget) -> Result<Parsed,
     {
         composer.paragraph(subject);
     }
-    let mut parsed = composer.finish("email", "a message without text")?;
+    let mut parsed = composer.finish("email", "message")?;
     parsed.title = subject;
     parsed.metadata = metadata(&message);
     Ok(parsed)
 }
 
-/// Parses a mailbox: a message a heading.
+/// Parses a mailbox. Each message is a page with its subject as heading.
 pub(super) fn parse_mailbox(bytes: &[u8], budget: &mut Budget) -> Result<Parsed, Refusal> {
     let mut composer = Composer::default();
     for raw in messages(bytes) {
@@ -113,17 +113,17 @@ pub(super) fn parse_mailbox(bytes: &[u8], budget: &mut Budget) -> Result<Parsed,
         composer.page();
         composer.heading(1, message.subject().unwrap_or("(no subject)"));
         let fields = metadata(&message);
-        let said: Vec<String> = ["from", "to", "date"]
+        let header: Vec<String> = ["from", "to", "date"]
             .iter()
             .filter_map(|name| Some(format!("{name}: {}", fields.get(*name)?.as_str()?)))
             .collect();
-        composer.paragraph(&said.join("\n"));
-        body(&message, 2, &mut composer, budget);
+        composer.paragraph(&header.join("\n"));
+        write_body(&message, 2, &mut composer, budget);
     }
-    composer.finish("mbox", "a mailbox without text")
+    composer.finish("mbox", "mailbox")
 }
 
-/// The messages of a mailbox, each without the line that begins it.
+/// The messages of a mailbox, without their separator lines.
 fn messages(bytes: &[u8]) -> Vec<&[u8]> {
     let mut starts = vec![0];
     let breaks = bytes
@@ -147,8 +147,8 @@ fn messages(bytes: &[u8]) -> Vec<&[u8]> {
         .collect()
 }
 
-/// What a message says, and what is attached to it.
-fn body(message: &Message<'_>, level: usize, composer: &mut Composer, budget: &mut Budget) {
+/// Writes the text of a message, then its attachments.
+fn write_body(message: &Message<'_>, level: usize, composer: &mut Composer, budget: &mut Budget) {
     let plain: String = (0..message.text_body_count())
         .filter(|index| {
             message
@@ -173,17 +173,17 @@ fn body(message: &Message<'_>, level: usize, composer: &mut Composer, budget: &m
         if let Some(inner) = attachment.message() {
             composer.heading(level, inner.subject().unwrap_or("Forwarded message"));
             if budget.enter() {
-                body(inner, level + 1, composer, budget);
+                write_body(inner, level + 1, composer, budget);
                 budget.leave();
             }
             continue;
         }
         let name = attachment.attachment_name().unwrap_or_default();
-        let is_shown = attachment
+        let is_file = attachment
             .content_disposition()
             .is_some_and(|disposition| disposition.is_attachment())
             || !name.is_empty();
-        if is_shown && let Ok(inner) = budget.parse(name, attachment.contents()) {
+        if is_file && let Ok(inner) = budget.parse(name, attachment.contents()) {
             composer.heading(level, &format!("Attachment {name}"));
             composer.embed(level, &inner);
         }
@@ -228,7 +228,7 @@ mod tests {
         \r\n# Plan\r\n\r\nwalk\r\n--b--\r\n";
 
     #[test]
-    fn a_message_with_an_attachment() {
+    fn a_message_includes_its_attachments() {
         assert_eq!(kind(MESSAGE.as_bytes(), false), Some(MailKind::Message));
         let parsed = parse_message(MESSAGE.as_bytes(), &mut Budget::default()).unwrap();
         assert_eq!(parsed.title.as_deref(), Some("Grüße"));
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mailbox_of_two() {
+    fn each_message_of_a_mailbox_is_a_page() {
         let mailbox = format!("From x\n{MESSAGE}\n\nFrom y\nFrom: c@d\nSubject: two\n\nsecond\n");
         assert_eq!(kind(mailbox.as_bytes(), true), Some(MailKind::Mailbox));
         let parsed = parse_mailbox(mailbox.as_bytes(), &mut Budget::default()).unwrap();
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn prose_is_no_mail() {
+    fn prose_is_not_detected_as_mail() {
         assert_eq!(kind(b"Note: this is prose.\nSubject: none\n\nmore", false), None);
         assert_eq!(kind(b"From here on, it is prose.\nReally.\n", false), None);
         assert_eq!(kind(b"Just prose.\n", true), None);

@@ -1,4 +1,4 @@
-//! Manual pages: roff's macros as headings, paragraphs and items.
+//! Manual pages: roff macros become headings, paragraphs and list items.
 
 use autorag_store::Metadata;
 
@@ -9,14 +9,14 @@ use super::{Parsed, Refusal};
 const BREAKS: &[&str] = &[
     "PP", "P", "LP", "Pp", "sp", "HP", "RS", "RE", "br", "Bl", "El", "Bd", "Ed", "IP", "TP", "It", "TQ",
 ];
-/// Macros whose arguments are text.
-const FONTS: &[&str] = &[
+/// Macros whose arguments are text, in some font or role.
+const TEXT_MACROS: &[&str] = &[
     "B", "I", "BR", "RB", "IR", "RI", "BI", "IB", "SM", "SB", "Nm", "Nd", "Fl", "Ar", "Op", "Cm", "Pa", "Ic",
     "Xr", "Sy", "Em", "Ql", "Dq", "Sq", "Li", "Va", "Fn", "Ev", "Qq", "Pq", "Dl", "D1", "Aq", "Sx", "MT",
     "UR", "OP",
 ];
 
-/// Whether `text` is a manual page: it begins with comments and a title macro.
+/// Whether `text` is a manual page: its first line after comments is a macro, and it has a title macro.
 pub(super) fn looks_like(text: &str) -> bool {
     let lines = text.lines().take(200);
     let first = lines
@@ -31,16 +31,16 @@ pub(super) fn looks_like(text: &str) -> bool {
 
 pub(super) fn parse(text: &str) -> Result<Parsed, Refusal> {
     let mut reader = Reader::default();
-    // Definitions of macros and strings last until a line of two dots.
-    let mut defining = false;
+    // A definition or ignored block ends at a line with two dots.
+    let mut in_definition = false;
     for line in text.lines() {
-        if defining {
-            defining = line.trim_end() != "..";
+        if in_definition {
+            in_definition = line.trim_end() != "..";
             continue;
         }
         match line.strip_prefix('.').or_else(|| line.strip_prefix('\'')) {
             Some(request) => {
-                defining = request.starts_with("de ") || request.starts_with("ig");
+                in_definition = request.starts_with("de ") || request.starts_with("ig");
                 reader.request(request);
             }
             None if line.trim().is_empty() => reader.flush(),
@@ -48,7 +48,7 @@ pub(super) fn parse(text: &str) -> Result<Parsed, Refusal> {
         }
     }
     reader.flush();
-    let mut parsed = reader.composer.finish("man", "a manual page without text")?;
+    let mut parsed = reader.composer.finish("man", "manual page")?;
     parsed.title = reader.title;
     parsed.metadata = reader.metadata;
     Ok(parsed)
@@ -60,7 +60,7 @@ struct Reader {
     title: Option<String>,
     metadata: Metadata,
     paragraph: String,
-    /// Whether the next line is the name of an item.
+    /// Whether the next line is the tag of an item.
     tag: bool,
     verbatim: bool,
 }
@@ -100,7 +100,7 @@ impl Reader {
             }
             "IP" | "It" => {
                 self.flush();
-                // A bullet says nothing; a word is what the paragraph is about.
+                // A bullet carries no meaning. A word is the subject of the paragraph.
                 let word = match name {
                     "IP" => arguments.first().map(String::as_str).unwrap_or_default(),
                     _ => &joined,
@@ -110,15 +110,18 @@ impl Reader {
                 }
             }
             name if BREAKS.contains(&name) => self.flush(),
-            name if FONTS.contains(&name) => {
-                // Fonts that alternate are of one word.
+            name if TEXT_MACROS.contains(&name) => {
+                // Macros that alternate fonts join their arguments into one word.
                 let alternating =
                     name.len() == 2 && name.bytes().all(|byte| matches!(byte, b'B' | b'R' | b'I'));
-                match (alternating, joined.is_empty()) {
-                    (_, true) => {}
-                    (true, _) => self.line(&arguments.concat()),
-                    (false, _) if name == "Fl" => self.line(&format!("-{joined}")),
-                    (false, _) => self.line(&joined),
+                if joined.is_empty() {
+                    // Sets the font of the following text.
+                } else if alternating {
+                    self.line(&arguments.concat());
+                } else if name == "Fl" {
+                    self.line(&format!("-{joined}"));
+                } else {
+                    self.line(&joined);
                 }
             }
             _ => {}
@@ -147,14 +150,15 @@ impl Reader {
 
     fn flush(&mut self) {
         let paragraph = std::mem::take(&mut self.paragraph);
-        match self.verbatim {
-            true => self.composer.code("", &paragraph),
-            false => self.composer.paragraph(&paragraph.replace("\n ", "\n")),
+        if self.verbatim {
+            self.composer.code("", &paragraph);
+        } else {
+            self.composer.paragraph(&paragraph.replace("\n ", "\n"));
         }
     }
 }
 
-/// Words of a request; what is in quotes is one.
+/// The arguments of a request. A quoted string is one argument.
 fn arguments(rest: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = rest.trim();
@@ -177,7 +181,7 @@ fn arguments(rest: &str) -> Vec<String> {
     found
 }
 
-/// Text without roff's escapes.
+/// Replaces roff escapes by the characters that they stand for.
 fn unescaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -194,12 +198,12 @@ fn unescaped(text: &str) -> String {
             Some('~' | ' ' | '0' | 't') => out.push(' '),
             Some('(') => {
                 let name: String = rest.chars().take(2).collect();
-                out.push_str(character(&name));
+                out.push_str(special_character(&name));
                 rest = rest.get(name.len()..).unwrap_or_default();
             }
             Some('[') => {
                 let (name, after) = rest.split_once(']').unwrap_or((rest, ""));
-                out.push_str(character(name));
+                out.push_str(special_character(name));
                 rest = after;
             }
             Some('&' | '|' | '^' | '/' | ',' | ':' | '%' | 'c' | '\n') | None => {}
@@ -210,7 +214,7 @@ fn unescaped(text: &str) -> String {
     out
 }
 
-/// What follows the name of a font, a size or a string.
+/// The text after the name of a font, size or string.
 fn after_name(rest: &str) -> &str {
     let skip = |count: usize| rest.char_indices().nth(count).map_or("", |(at, _)| &rest[at..]);
     match rest.chars().next() {
@@ -222,7 +226,7 @@ fn after_name(rest: &str) -> &str {
     }
 }
 
-fn character(name: &str) -> &str {
+fn special_character(name: &str) -> &str {
     match name {
         "bu" => "•",
         "em" => "—",
@@ -250,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn macros_become_structure() {
+    fn macros_become_headings_items_and_code() {
         let page = ".\\\" comment\n.TH GREP 1 2026-01-02 \"GNU\"\n.SH NAME\ngrep \\- print\n.SH OPTIONS\n.TP\n.BR \\-e \" \" \\fIx\\fR\nUse\n\
                     .I x\nnow.\n.nf\n  a  b\n.fi\n.de XX\nno\n..\nend\\(em\n";
         assert!(looks_like(page));

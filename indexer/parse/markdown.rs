@@ -1,15 +1,15 @@
-//! Markdown. Its text is the file's; only front matter and title are taken out of it.
+//! Markdown. The text stays the same; front matter and title are extracted.
 
 use super::{Parsed, Structure, front_matter};
 use crate::chunk::headings;
 
 pub(super) fn parse(text: String) -> Parsed {
     let (metadata, body_start) = front_matter::split(&text).unwrap_or_default();
-    let named = metadata
+    let declared = metadata
         .get("title")
         .and_then(|title| title.as_str())
         .map(str::to_owned);
-    let title = named.filter(|title| !title.trim().is_empty()).or_else(|| {
+    let title = declared.filter(|title| !title.trim().is_empty()).or_else(|| {
         let headings = headings(&text, body_start);
         headings
             .iter()
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_title_is_said_or_the_first_heading() {
+    fn the_title_comes_from_front_matter_or_the_first_heading() {
         let title = |text: &str| parse(text.to_owned()).title;
         assert_eq!(
             title("---\ntitle: Said\n---\n# Heading\n").as_deref(),

@@ -1,4 +1,6 @@
-//! From bytes to text with structure. The content decides what a file is; the name only which kind of text.
+//! Extracts text with structure from the bytes of a file.
+//!
+//! The content decides which format a file has. The name only distinguishes kinds of text, such as Markdown and Python.
 
 mod archive;
 mod code;
@@ -22,6 +24,7 @@ mod office;
 mod package;
 mod pdf;
 mod properties;
+mod refusal;
 mod rtf;
 mod sheets;
 mod structure;
@@ -33,7 +36,7 @@ use std::borrow::Cow;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use autorag_store::{ItemStatus, Kind, Metadata};
+use autorag_store::Metadata;
 use cfb::CompoundFile;
 use serde::{Deserialize, Serialize};
 
@@ -43,35 +46,36 @@ use nested::Budget;
 use package::Package;
 
 pub(crate) use code::grammar;
+pub use refusal::{ReasonCode, Refusal};
 pub use structure::{Heading, Structure};
 
-/// Text and what is known of it.
+/// The text of a file, with its structure and metadata.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Parsed {
-    /// `markdown`, `html`, `pdf`, `code`, `text` …
-    pub kind: Kind,
-    /// Programming language of code.
+    /// Kind of document: `markdown`, `html`, `pdf`, `code`, `text` …
+    pub kind: Cow<'static, str>,
+    /// Programming language, for code.
     pub language: Option<Cow<'static, str>>,
-    /// Title, where there is one.
+    /// Title, if the document has one.
     pub title: Option<String>,
-    /// Front matter, meta tags, properties of an Office file.
+    /// Metadata, from front matter, meta tags or the properties of an Office file.
     pub metadata: Metadata,
-    /// The text that spans count in. Of Markdown, code and plain text it is the whole file's, so that lines in a citation are
-    /// lines in the editor.
+    /// The text that spans index into. For Markdown, code and plain text it is the whole file, so lines in a citation are lines in
+    /// an editor.
     pub text: String,
-    /// Where passages begin: after the front matter.
+    /// Byte offset where passages begin: after the front matter.
     pub body_start: usize,
-    /// Where it may be cut.
+    /// Where the text may be cut.
     pub structure: Structure,
-    /// Where its pages, slides, sheets or cells begin, in bytes; empty in formats that have none.
+    /// Byte offsets where pages, slides, sheets or cells begin. Empty for formats without them.
     pub pages: Vec<usize>,
 }
 
 impl Parsed {
-    /// Text without structure, of which nothing else is known.
+    /// Text without title, metadata and structure.
     pub fn plain(kind: &'static str, text: String) -> Parsed {
         Parsed {
-            kind: Kind::from_static(kind),
+            kind: Cow::Borrowed(kind),
             language: None,
             title: None,
             metadata: Metadata::new(),
@@ -83,75 +87,41 @@ impl Parsed {
     }
 }
 
-/// Why a file gives no text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
-    /// Whether it failed or is left out on purpose.
-    pub status: ItemStatus,
-    /// Why, for a reader.
-    pub reason: String,
-    /// Whether the same bytes may give text another time.
-    #[serde(skip)]
-    pub may_pass: bool,
-}
-
-impl Refusal {
-    /// It should have given text and did not.
-    pub fn error(reason: impl Into<String>) -> Refusal {
-        Refusal {
-            status: ItemStatus::Error,
-            reason: reason.into(),
-            may_pass: false,
-        }
-    }
-
-    /// It is left out on purpose.
-    pub fn skipped(reason: impl Into<String>) -> Refusal {
-        Refusal {
-            status: ItemStatus::Skipped,
-            reason: reason.into(),
-            may_pass: false,
-        }
-    }
-
-    /// It should have given text, and may another time.
-    pub(crate) fn for_now(reason: impl Into<String>) -> Refusal {
-        Refusal {
-            may_pass: true,
-            ..Refusal::error(reason)
-        }
-    }
-}
-
-/// What `parser` gives. A panic of it costs the file, not the run: it has no state that could be left half done.
+/// Runs `parser`. A panic refuses the file and does not end the run. Parsers keep no state that a panic could leave inconsistent.
 ///
 /// # Errors
-/// [`Refusal`] as `parser` says, and where it panics.
+/// The parser's [`Refusal`], or [`ReasonCode::ParserCrashed`] if it panics.
 pub(crate) fn contained<T>(parser: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
-    catch_unwind(AssertUnwindSafe(parser))
-        .unwrap_or_else(|_| Err(Refusal::error("the parser met a bug on this file")))
+    catch_unwind(AssertUnwindSafe(parser)).unwrap_or_else(|_| {
+        Err(Refusal::new(
+            ReasonCode::ParserCrashed,
+            "the parser has a bug and panicked on this file",
+        ))
+    })
 }
 
-/// Whether the file is of a format whose parsers other people's bytes have broken before: those run in a process of their own
-/// where there is one. What is left is decoded and looked through by code that is linear in its length.
+/// Whether to parse the file in a separate process, if there is one.
+///
+/// True for every format whose parser has crashed, looped or exhausted memory on some input. The others (Markdown, HTML, code and
+/// plain text) take time linear in the length of the file. A parser of a new format belongs on this list too.
 pub(crate) fn is_risky(path: &str, bytes: &[u8]) -> bool {
-    format::of(bytes) != Format::Other
+    format::detect(bytes) != Format::Other
         || mail_kind(path, bytes).is_some()
         || matches!(extension(path).as_str(), "ipynb" | "xml" | "csv" | "tsv" | "json")
         || bytes.starts_with(b"<?xml")
 }
 
-/// Parses the bytes of the file at `path`, of which only the name counts.
+/// Extracts the text of a file from its `bytes`. Of `path`, only the name matters.
 ///
 /// # Errors
-/// [`Refusal`] where there is no text to be had.
+/// [`Refusal`] if the file gives no text.
 pub fn parse(path: &str, bytes: &[u8]) -> Result<Parsed, Refusal> {
     parse_within(path, bytes, &mut Budget::default())
 }
 
-/// Parses a file that may be within others, which share one budget.
+/// Parses a file that may be inside others. They share one budget.
 fn parse_within(path: &str, bytes: &[u8], budget: &mut Budget) -> Result<Parsed, Refusal> {
-    match format::of(bytes) {
+    match format::detect(bytes) {
         Format::Pdf => pdf::parse(bytes),
         Format::Zip => parse_package(bytes, budget),
         Format::Compound => parse_compound(bytes, budget),
@@ -168,7 +138,7 @@ fn parse_within(path: &str, bytes: &[u8], budget: &mut Budget) -> Result<Parsed,
 
 fn parse_package(bytes: &[u8], budget: &mut Budget) -> Result<Parsed, Refusal> {
     let mut package = Package::open(bytes)?;
-    match format::of_package(&mut package)? {
+    match format::detect_package(&mut package)? {
         PackageKind::Word => office::docx::parse(package),
         PackageKind::PowerPoint => office::pptx::parse(package),
         PackageKind::Workbook("ods") => {
@@ -182,31 +152,29 @@ fn parse_package(bytes: &[u8], budget: &mut Budget) -> Result<Parsed, Refusal> {
         }
         PackageKind::OpenDocument(kind) => odf::parse(package, kind),
         PackageKind::Epub => epub::parse(package),
-        PackageKind::Unsupported(what) => Err(Refusal::skipped(format!("{what}: not supported"))),
+        PackageKind::Unsupported(format) => Err(Refusal::unsupported(format)),
         PackageKind::Archive => archive::parse_zip(package, budget),
     }
 }
 
 fn parse_compound(bytes: &[u8], budget: &mut Budget) -> Result<Parsed, Refusal> {
-    let file = CompoundFile::open(Cursor::new(bytes))
-        .map_err(|error| Refusal::error(format!("broken compound file: {error}")))?;
-    match format::of_compound(&file) {
+    let file =
+        CompoundFile::open(Cursor::new(bytes)).map_err(|error| Refusal::malformed("compound file", error))?;
+    match format::detect_compound(&file) {
         CompoundKind::Workbook => sheets::parse(bytes, "xls", Default::default()),
-        CompoundKind::Word => Err(Refusal::skipped("a Word document of before 2007: not supported")),
-        CompoundKind::PowerPoint => Err(Refusal::skipped("a presentation of before 2007: not supported")),
+        CompoundKind::Word => Err(Refusal::unsupported("Word 97-2003; save it as .docx")),
+        CompoundKind::PowerPoint => Err(Refusal::unsupported("PowerPoint 97-2003; save it as .pptx")),
         CompoundKind::Message => msg::parse(file, budget),
-        CompoundKind::Encrypted => Err(Refusal::error("encrypted with a password")),
-        CompoundKind::Unknown => Err(Refusal::skipped(
-            "a compound file of an unknown kind: not supported",
-        )),
+        CompoundKind::Encrypted => Err(Refusal::encrypted()),
+        CompoundKind::Unknown => Err(Refusal::unsupported("unknown kind of compound file")),
     }
 }
 
-/// Mail by its name and its first lines.
+/// Recognizes mail by its name and its first lines.
 fn mail_kind(path: &str, bytes: &[u8]) -> Option<MailKind> {
     let is_named = match extension(path).as_str() {
         "eml" | "mht" | "mhtml" | "mbox" | "mbx" => true,
-        // Files of a Maildir have names of their own, and mailboxes often none of a kind.
+        // Files in a Maildir have names without an extension, and so do many mailboxes.
         "txt" | "" => false,
         _ if path.contains(":2,") => false,
         _ => return None,
@@ -216,7 +184,7 @@ fn mail_kind(path: &str, bytes: &[u8]) -> Option<MailKind> {
 
 fn parse_text(path: &str, text: String) -> Result<Parsed, Refusal> {
     if text.trim().is_empty() {
-        return Err(Refusal::skipped("empty"));
+        return Err(Refusal::new(ReasonCode::Empty, "empty file"));
     }
     let extension = extension(path);
     match extension.as_str() {
@@ -273,7 +241,7 @@ fn filename(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// The ending of a file's name, in small letters, without its dot.
+/// The extension of a file's name, in lower case, without the dot.
 fn extension(path: &str) -> String {
     filename(path)
         .rsplit_once('.')

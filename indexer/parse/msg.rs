@@ -1,4 +1,4 @@
-//! Outlook's messages: properties in the streams of a compound file.
+//! Outlook messages: properties in the streams of a compound file (MS-OXMSG).
 
 use std::io::{Cursor, Read};
 
@@ -9,10 +9,10 @@ use super::composer::{Composer, one_line};
 use super::nested::Budget;
 use super::{Parsed, Refusal, decode, html};
 
-/// Largest stream that is read, bytes.
-const LARGEST: u64 = 64 << 20;
+/// Most bytes read of one stream.
+const MAX_STREAM: u64 = 64 << 20;
 
-/// Properties of a message, by their numbers in the names of streams.
+// Ids of message properties, as they occur in stream names.
 const SUBJECT: &str = "0037";
 const BODY: &str = "1000";
 const HTML: &str = "1013";
@@ -81,13 +81,13 @@ pub(super) fn parse(mut file: CompoundFile<Cursor<&[u8]>>, budget: &mut Budget) 
     {
         composer.paragraph(subject);
     }
-    let mut parsed = composer.finish("email", "a message without text")?;
+    let mut parsed = composer.finish("email", "message")?;
     parsed.title = subject;
     parsed.metadata = metadata;
     Ok(parsed)
 }
 
-/// A property that is text, in UTF-16 or the sender's code page.
+/// A text property, in UTF-16 or in the sender's code page.
 fn text(file: &mut CompoundFile<Cursor<&[u8]>>, folder: &str, property: &str) -> Option<String> {
     let wide = stream(file, folder, property, "001F").map(|bytes| {
         encoding_rs::UTF_16LE
@@ -114,6 +114,6 @@ fn stream(
     let path = format!("/{folder}/__substg1.0_{property}{kind}").replace("//", "/");
     let stream = file.open_stream(path).ok()?;
     let mut bytes = Vec::new();
-    stream.take(LARGEST).read_to_end(&mut bytes).ok()?;
+    stream.take(MAX_STREAM).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }

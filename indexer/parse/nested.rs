@@ -1,12 +1,12 @@
-//! Files within files: members of archives and attachments of mail, with limits on how many, how deep and how large.
+//! Files inside files: archive members and mail attachments. Limits their number, depth and size.
 
-use super::package::{MOST_MEMBERS, MOST_UNPACKED};
-use super::{Parsed, Refusal, parse_within};
+use super::package::{MAX_MEMBERS, MAX_UNPACKED};
+use super::{Parsed, ReasonCode, Refusal, parse_within};
 
-/// Deepest nesting of files within files.
-const DEEPEST: usize = 3;
+/// Deepest nesting of files inside files.
+const MAX_DEPTH: usize = 3;
 
-/// What one file may still unfold to.
+/// What may still be unpacked from one file.
 #[derive(Debug)]
 pub(super) struct Budget {
     depth: usize,
@@ -18,8 +18,8 @@ impl Default for Budget {
     fn default() -> Budget {
         Budget {
             depth: 0,
-            members: MOST_MEMBERS,
-            bytes: MOST_UNPACKED,
+            members: MAX_MEMBERS,
+            bytes: MAX_UNPACKED,
         }
     }
 }
@@ -28,22 +28,24 @@ impl Budget {
     /// Counts one more file.
     ///
     /// # Errors
-    /// [`Refusal`] where there are too many.
+    /// [`Refusal`] if there are too many.
     pub(super) fn count(&mut self) -> Result<(), Refusal> {
         if self.members == 0 {
-            return Err(Refusal::error(format!("it holds more than {MOST_MEMBERS} files")));
+            return Err(Refusal::over_limit(format!(
+                "contains more than {MAX_MEMBERS} files"
+            )));
         }
         self.members -= 1;
         Ok(())
     }
 
-    /// Bytes that may still be unpacked.
+    /// Number of bytes that may still be unpacked.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Takes note that so much was unpacked.
-    pub(super) fn unpacked(&mut self, bytes: usize) {
+    /// Deducts unpacked bytes.
+    pub(super) fn spend(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_sub(bytes as u64);
     }
 
@@ -52,33 +54,39 @@ impl Budget {
         self.bytes == 0 || self.members == 0
     }
 
-    /// Goes one file deeper; whether that is still allowed.
+    /// Enters a file inside the current one. Returns false if that would be too deep.
     pub(super) fn enter(&mut self) -> bool {
-        if self.depth >= DEEPEST {
+        if self.depth >= MAX_DEPTH {
             return false;
         }
         self.depth += 1;
         true
     }
 
-    /// Comes back from it.
+    /// Leaves the file that was entered last.
     pub(super) fn leave(&mut self) {
         self.depth -= 1;
     }
 
-    /// Parses the file `name` within this one.
+    /// Parses the file `name` inside the current one.
     ///
     /// # Errors
-    /// [`Refusal`] as for any file, and where it is too deep.
+    /// [`Refusal`] as for any file, or if it is nested too deep.
     pub(super) fn parse(&mut self, name: &str, bytes: &[u8]) -> Result<Parsed, Refusal> {
         self.count()?;
         if !self.enter() {
-            return Err(Refusal::skipped(format!(
-                "a file more than {DEEPEST} deep within others"
-            )));
+            return Err(too_deep());
         }
         let parsed = parse_within(name, bytes, self);
         self.leave();
         parsed
     }
+}
+
+/// Refuses a file that is nested deeper than the limit.
+pub(super) fn too_deep() -> Refusal {
+    Refusal::new(
+        ReasonCode::NestedTooDeep,
+        format!("nested more than {MAX_DEPTH} deep in other files; unpack it"),
+    )
 }

@@ -1,14 +1,14 @@
-//! Jupyter notebooks: a page a cell, texts as they are, code and what it printed as code.
+//! Jupyter notebooks. Each cell is a page; code and its output are code blocks.
 
 use serde_json::Value;
 
 use super::composer::Composer;
 use super::{Parsed, Refusal, Structure};
 
-/// Longest output that is kept of a cell, bytes: a progress bar can fill megabytes.
-const LONGEST_OUTPUT: usize = 16 << 10;
+/// Longest output kept of a cell, bytes. A progress bar can fill megabytes.
+const MAX_OUTPUT: usize = 16 << 10;
 
-/// The notebook in `text`, if there is one.
+/// Reads a notebook from JSON. Returns `None` if the JSON is not a notebook.
 pub(super) fn read(text: &str) -> Option<Value> {
     let value: Value = serde_json::from_str(text).ok()?;
     let is_notebook = value.get("nbformat").is_some_and(Value::is_number)
@@ -22,7 +22,7 @@ pub(super) fn parse(notebook: &Value) -> Result<Parsed, Refusal> {
         .as_str()
         .or(metadata["language_info"]["name"].as_str())
         .unwrap_or("python");
-    // Before version 4, cells stood in worksheets.
+    // Format versions before 4 have cells in worksheets.
     let worksheets = notebook["worksheets"].as_array();
     let sheets = worksheets.into_iter().flatten().map(|sheet| &sheet["cells"]);
     let cells = sheets
@@ -33,8 +33,8 @@ pub(super) fn parse(notebook: &Value) -> Result<Parsed, Refusal> {
     let mut title = None;
     for cell in cells {
         composer.page();
-        let source = joined(&cell["source"])
-            .or_else(|| joined(&cell["input"]))
+        let source = multiline(&cell["source"])
+            .or_else(|| multiline(&cell["input"]))
             .unwrap_or_default();
         match cell["cell_type"].as_str().unwrap_or_default() {
             "markdown" => {
@@ -54,13 +54,13 @@ pub(super) fn parse(notebook: &Value) -> Result<Parsed, Refusal> {
             "code" => {
                 composer.code(language, &source);
                 for output in cell["outputs"].as_array().into_iter().flatten() {
-                    composer.code("", &printed(output));
+                    composer.code("", &output_text(output));
                 }
             }
             _ => composer.paragraph(&source),
         }
     }
-    let mut parsed = composer.finish("notebook", "a notebook without text")?;
+    let mut parsed = composer.finish("notebook", "notebook")?;
     parsed.title = metadata["title"].as_str().map(str::to_owned).or(title);
     parsed.metadata.insert("kernel_language".into(), language.into());
     let authors: Vec<&str> = metadata["authors"]
@@ -75,33 +75,30 @@ pub(super) fn parse(notebook: &Value) -> Result<Parsed, Refusal> {
     Ok(parsed)
 }
 
-/// What a cell printed, without the colours of terminals. Where it is long, its head and its end.
-fn printed(output: &Value) -> String {
-    let text = joined(&output["text"])
-        .or_else(|| joined(&output["data"]["text/plain"]))
-        .or_else(|| joined(&output["traceback"]))
+/// The output of a cell without terminal escapes. Of a long output, its beginning and its end.
+fn output_text(output: &Value) -> String {
+    let text = multiline(&output["text"])
+        .or_else(|| multiline(&output["data"]["text/plain"]))
+        .or_else(|| multiline(&output["traceback"]))
         .unwrap_or_default();
     let text = without_escapes(&text);
-    if text.len() <= LONGEST_OUTPUT {
+    if text.len() <= MAX_OUTPUT {
         return text;
     }
-    let head = &text[..text.floor_char_boundary(LONGEST_OUTPUT / 2)];
-    let end = &text[text.ceil_char_boundary(text.len() - LONGEST_OUTPUT / 2)..];
+    let head = &text[..text.floor_char_boundary(MAX_OUTPUT / 2)];
+    let end = &text[text.ceil_char_boundary(text.len() - MAX_OUTPUT / 2)..];
     let left_out = text.len() - head.len() - end.len();
     format!("{head}\n[{left_out} bytes of output left out]\n{end}")
 }
 
-/// A text that may be a list of lines.
-fn joined(value: &Value) -> Option<String> {
+/// A multi-line string, which may be a list of lines.
+fn multiline(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Array(lines) => {
             let lines: Vec<&str> = lines.iter().filter_map(Value::as_str).collect();
-            let end = match lines.iter().any(|line| line.ends_with('\n')) {
-                true => "",
-                false => "\n",
-            };
-            Some(lines.join(end))
+            let has_line_ends = lines.iter().any(|line| line.ends_with('\n'));
+            Some(lines.join(if has_line_ends { "" } else { "\n" }))
         }
         _ => None,
     }
@@ -142,8 +139,8 @@ mod tests {
     }
 
     #[test]
-    fn long_output_says_what_is_left_out() {
-        let text = printed(&json!({"text": "x".repeat(100_000)}));
+    fn long_output_says_how_much_is_left_out() {
+        let text = output_text(&json!({"text": "x".repeat(100_000)}));
         assert!(
             text.len() < 17_000 && text.contains("83616 bytes of output left out"),
             "{}",

@@ -1,4 +1,4 @@
-//! OpenDocument texts and presentations.
+//! OpenDocument texts, presentations and drawings.
 
 use std::collections::HashMap;
 
@@ -10,28 +10,29 @@ use super::package::Package;
 use super::{Parsed, Refusal, properties, xml};
 
 /// Deepest nesting of lists, sections and frames that is followed.
-const DEEPEST: usize = 40;
-/// Most cells that one may stand for.
-const MOST_REPEATED: usize = 256;
+const MAX_DEPTH: usize = 40;
+/// Most repetitions of a cell or space that are written.
+const MAX_REPEATED: usize = 256;
 
-/// Refuses what only a password opens.
+/// Refuses an encrypted package.
 pub(super) fn check_encryption(package: &mut Package<'_>) -> Result<(), Refusal> {
     let manifest = package.text("META-INF/manifest.xml")?.unwrap_or_default();
-    match manifest.contains("encryption-data") || manifest.contains("encrypted-key") {
-        true => Err(Refusal::error("encrypted with a password")),
-        false => Ok(()),
+    if manifest.contains("encryption-data") || manifest.contains("encrypted-key") {
+        Err(Refusal::encrypted())
+    } else {
+        Ok(())
     }
 }
 
-/// Parses a text or a presentation, named `kind`.
+/// Parses a text, presentation or drawing of document kind `kind`.
 pub(super) fn parse(mut package: Package<'_>, kind: &'static str) -> Result<Parsed, Refusal> {
     check_encryption(&mut package)?;
     let Some(text) = package.text("content.xml")? else {
-        return Err(Refusal::error("broken OpenDocument file: content.xml is missing"));
+        return Err(Refusal::malformed("OpenDocument file", "content.xml is missing"));
     };
     let tree = xml::tree(&text, "content.xml")?;
     let Some(body) = xml::find(tree.root(), "body") else {
-        return Err(Refusal::error("broken OpenDocument file: it has no body"));
+        return Err(Refusal::malformed("OpenDocument file", "no body"));
     };
     let mut reader = Reader::default();
     reader.read_lists(tree.root());
@@ -45,14 +46,14 @@ pub(super) fn parse(mut package: Package<'_>, kind: &'static str) -> Result<Pars
     }
     reader.blocks(body, 0);
     reader.write_notes();
-    let mut parsed = reader.composer.finish(kind, "a document without text")?;
+    let mut parsed = reader.composer.finish(kind, "document")?;
     let (title, metadata) = metadata(&mut package);
     parsed.title = title.or(reader.title);
     parsed.metadata = metadata;
     Ok(parsed)
 }
 
-/// Title and metadata of a package. One whose properties are broken has none.
+/// Title and metadata of a package; none if its properties are malformed.
 pub(super) fn metadata(package: &mut Package<'_>) -> (Option<String>, Metadata) {
     let Ok(Some(text)) = package.text("meta.xml") else {
         return (None, Metadata::new());
@@ -65,7 +66,7 @@ pub(super) fn metadata(package: &mut Package<'_>) -> (Option<String>, Metadata) 
 struct Reader {
     composer: Composer,
     title: Option<String>,
-    /// Levels of list styles that are numbered.
+    /// Start number of each numbered level of a list style. Levels begin at 1.
     numbered: HashMap<(String, usize), u64>,
     notes: Vec<String>,
     has_pages: bool,
@@ -90,7 +91,7 @@ impl Reader {
     }
 
     fn blocks(&mut self, parent: Node<'_, '_>, depth: usize) {
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return;
         }
         for node in parent.children().filter(Node::is_element) {
@@ -104,9 +105,10 @@ impl Reader {
                 "p" => {
                     let inline = self.inline(node);
                     let is_title = xml::attribute(node, "style-name") == Some("Title");
-                    match is_title {
-                        true => self.heading(1, &inline.text),
-                        false => self.composer.paragraph(&inline.text),
+                    if is_title {
+                        self.heading(1, &inline.text);
+                    } else {
+                        self.composer.paragraph(&inline.text);
                     }
                     self.frames(inline, depth);
                 }
@@ -116,19 +118,10 @@ impl Reader {
                 }
                 "table" => self.table(node),
                 "page" => self.slide(node, depth),
-                "soft-page-break" => self.turn_page(),
-                // Records of changes hold what was deleted.
+                "soft-page-break" => self.begin_page(),
+                // Tracked changes hold deleted text.
                 "tracked-changes" | "forms" | "settings" | "variable-decls" | "sequence-decls" => {}
-                "notes" => {
-                    let mut text = String::new();
-                    for paragraph in node.descendants().filter(|node| xml::is(node, "p")) {
-                        text.push_str(&self.inline(paragraph).text);
-                        text.push('\n');
-                    }
-                    if !text.trim().is_empty() {
-                        self.composer.paragraph(&format!("Notes: {}", text.trim()));
-                    }
-                }
+                "notes" => self.speaker_notes(node),
                 _ => self.blocks(node, depth + 1),
             }
         }
@@ -141,24 +134,24 @@ impl Reader {
         }
     }
 
-    fn turn_page(&mut self) {
+    fn begin_page(&mut self) {
         if self.has_pages {
             self.composer.page();
         }
     }
 
-    /// What floats at a paragraph: text boxes, and pages that ended in it.
+    /// Writes the text boxes of a paragraph, and the page breaks inside it.
     fn frames(&mut self, inline: Inline<'_, '_>, depth: usize) {
         for frame in inline.frames {
             self.blocks(frame, depth + 1);
         }
         for _ in 0..inline.breaks {
-            self.turn_page();
+            self.begin_page();
         }
     }
 
     fn list(&mut self, list: Node<'_, '_>, style: &str, level: usize, depth: usize) {
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return;
         }
         let mut number = self.numbered.get(&(style.to_owned(), level + 1)).copied();
@@ -168,18 +161,17 @@ impl Reader {
                 if xml::is(&node, "list") {
                     self.list(node, style, level + 1, depth + 1);
                 } else if xml::is(&node, "h") {
-                    // Chapters that are numbered stand in lists.
+                    // Numbered chapter headings are inside lists.
                     let level = xml::attribute(node, "outline-level").and_then(|level| level.parse().ok());
                     let text = self.inline(node).text;
                     self.heading(level.unwrap_or(1), &text);
                 } else if xml::is(&node, "p") {
                     let inline = self.inline(node);
-                    match std::mem::replace(&mut first, false) {
-                        true => {
-                            self.composer.item(level, number, &inline.text);
-                            number = number.map(|number| number.saturating_add(1));
-                        }
-                        false => self.composer.paragraph(&inline.text),
+                    if std::mem::replace(&mut first, false) {
+                        self.composer.item(level, number, &inline.text);
+                        number = number.map(|number| number.saturating_add(1));
+                    } else {
+                        self.composer.paragraph(&inline.text);
                     }
                     self.frames(inline, depth);
                 }
@@ -206,7 +198,7 @@ impl Reader {
                 }
                 let times =
                     xml::attribute(cell, "number-columns-repeated").and_then(|times| times.parse().ok());
-                for _ in 0..times.unwrap_or(1).min(MOST_REPEATED) {
+                for _ in 0..times.unwrap_or(1).min(MAX_REPEATED) {
                     line.push(text.clone());
                 }
             }
@@ -233,30 +225,30 @@ impl Reader {
             self.heading(1, &paragraphs.join(" "));
         }
         for node in page.children().filter(|node| Some(*node) != title) {
-            // Numbers, dates and footers say the same on every slide.
+            // Page numbers, dates and footers repeat on every slide.
             let repeats = matches!(
                 xml::attribute(node, "class"),
                 Some("page-number" | "date-time" | "footer" | "header")
             );
-            if !repeats {
-                self.single(node, depth + 1);
+            if repeats {
+                continue;
+            }
+            if xml::is(&node, "notes") {
+                self.speaker_notes(node);
+            } else {
+                self.blocks(node, depth + 1);
             }
         }
     }
 
-    fn single(&mut self, node: Node<'_, '_>, depth: usize) {
-        match node.tag_name().name() {
-            "notes" => {
-                let mut text = String::new();
-                for paragraph in node.descendants().filter(|node| xml::is(node, "p")) {
-                    text.push_str(&self.inline(paragraph).text);
-                    text.push('\n');
-                }
-                if !text.trim().is_empty() {
-                    self.composer.paragraph(&format!("Notes: {}", text.trim()));
-                }
-            }
-            _ => self.blocks(node, depth),
+    fn speaker_notes(&mut self, node: Node<'_, '_>) {
+        let mut text = String::new();
+        for paragraph in node.descendants().filter(|node| xml::is(node, "p")) {
+            text.push_str(&self.inline(paragraph).text);
+            text.push('\n');
+        }
+        if !text.trim().is_empty() {
+            self.composer.paragraph(&format!("Notes: {}", text.trim()));
         }
     }
 
@@ -277,7 +269,7 @@ impl Reader {
     }
 }
 
-/// The text of a paragraph.
+/// The text of a paragraph, with its frames and page breaks.
 #[derive(Default)]
 struct Inline<'a, 't> {
     text: String,
@@ -287,19 +279,19 @@ struct Inline<'a, 't> {
 
 impl<'a, 't> Inline<'a, 't> {
     fn read(&mut self, parent: Node<'a, 't>, notes: &mut Vec<String>, depth: usize) {
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return;
         }
         for node in parent.children() {
             if node.is_text() {
-                self.words(node.text().unwrap_or_default());
+                self.add_text(node.text().unwrap_or_default());
                 continue;
             }
             match node.tag_name().name() {
                 "s" => {
                     let count = xml::attribute(node, "c").and_then(|count| count.parse().ok());
                     let count: usize = count.unwrap_or(1);
-                    self.text.push_str(&" ".repeat(count.min(MOST_REPEATED)));
+                    self.text.push_str(&" ".repeat(count.min(MAX_REPEATED)));
                 }
                 "tab" => self.text.push(' '),
                 "line-break" => self.text.push('\n'),
@@ -326,8 +318,8 @@ impl<'a, 't> Inline<'a, 't> {
         }
     }
 
-    /// White space of the file is one space, as in HTML.
-    fn words(&mut self, text: &str) {
+    /// Adds text. Consecutive white space becomes one space, as in HTML.
+    fn add_text(&mut self, text: &str) {
         let gap = |out: &mut String| {
             if !out.is_empty() && !out.ends_with([' ', '\n']) {
                 out.push(' ');

@@ -1,4 +1,4 @@
-//! PDF: the text of each page in reading order, with the headings, lists and tables that its layout shows.
+//! PDF: the text of each page in reading order, with headings, lists and tables derived from the layout.
 
 use std::ops::ControlFlow;
 
@@ -10,100 +10,104 @@ use unpdf::{
 };
 
 use super::composer::{Composer, one_line};
-use super::line_ends::{LineEnds, spelled};
-use super::{Parsed, Refusal, Structure};
+use super::line_ends::{LineEnds, expand_ligatures};
+use super::{Parsed, ReasonCode, Refusal, Structure};
 
-/// Most pages that are read. Page trees can say anything.
-const MOST_PAGES: u32 = 20_000;
-/// Deepest list.
-const DEEPEST_LIST: u8 = 8;
+/// Most pages of a document. The page count is untrusted input.
+const MAX_PAGES: u32 = 20_000;
+/// Deepest nesting of lists that is kept.
+const MAX_LIST_DEPTH: u8 = 8;
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Refusal> {
     let parser = PdfParser::from_bytes_with_options(bytes, ParseOptions::new().lenient()).map_err(refusal)?;
     let options = PageStreamOptions {
-        // Files are parsed side by side already.
+        // The indexer already parses files in parallel.
         parallel: false,
         ..PageStreamOptions::default()
     };
-    let mut reading = Reading::default();
-    // Page by page: a manual of a thousand pages takes hundreds of megabytes when all of them are held.
+    let mut reader = Reader::default();
+    // Page by page: keeping all pages of a 1000-page manual takes hundreds of megabytes.
     parser
-        .for_each_page(options, |event| reading.take(event))
+        .for_each_page(options, |event| reader.handle(event))
         .map_err(refusal)?;
-    reading.finish()
+    reader.finish()
 }
 
 fn refusal(error: Error) -> Refusal {
     match error {
-        Error::Encrypted | Error::InvalidPassword => Refusal::error("encrypted with a password"),
-        error => Refusal::error(format!("broken PDF: {}", one_line(&error.to_string()))),
+        Error::Encrypted | Error::InvalidPassword => Refusal::encrypted(),
+        error => Refusal::malformed("PDF", one_line(&error.to_string())),
     }
 }
 
-/// What has been read of a document.
+/// Reads a document page by page.
 #[derive(Default)]
-struct Reading {
+struct Reader {
     composer: Composer,
     line_ends: LineEnds,
-    said: unpdf::model::Metadata,
-    /// Number of the last page that was read.
-    last: u32,
-    read: u32,
-    without_text: u32,
-    unreadable: u32,
+    information: unpdf::model::Metadata,
+    /// Number of the last page read.
+    last_page: u32,
+    pages_read: u32,
+    pages_without_text: u32,
+    pages_unreadable: u32,
     images: u64,
 }
 
-impl Reading {
-    /// Takes in what comes next; `Break` where there are too many pages.
-    fn take(&mut self, event: ParseEvent) -> ControlFlow<()> {
+impl Reader {
+    /// Handles the next event. Breaks if there are too many pages.
+    fn handle(&mut self, event: ParseEvent) -> ControlFlow<()> {
         match event {
             ParseEvent::DocumentStart { metadata, .. } => {
-                self.said = metadata;
-                if self.said.page_count > MOST_PAGES {
+                self.information = metadata;
+                if self.information.page_count > MAX_PAGES {
                     return ControlFlow::Break(());
                 }
             }
             ParseEvent::PageParsed(page) => self.page(&page),
-            ParseEvent::PageFailed { .. } => self.unreadable += 1,
+            ParseEvent::PageFailed { .. } => self.pages_unreadable += 1,
             _ => {}
         }
         ControlFlow::Continue(())
     }
 
     fn page(&mut self, page: &Page) {
-        // A page that could not be read is left out, and the next one keeps its number.
-        for _ in self.last..page.number {
+        // Unreadable pages are skipped. The pages after them keep their numbers.
+        for _ in self.last_page..page.number {
             self.composer.page();
         }
-        self.last = page.number;
-        self.read += 1;
+        self.last_page = page.number;
+        self.pages_read += 1;
         self.images += u64::from(page.image_op_count);
-        self.unreadable += u32::from(page.undecodable_content_streams > 0);
-        self.without_text += u32::from(!write_page(page, &mut self.line_ends, &mut self.composer));
+        self.pages_unreadable += u32::from(page.undecodable_content_streams > 0);
+        self.pages_without_text += u32::from(!write_page(page, &mut self.line_ends, &mut self.composer));
     }
 
     fn finish(self) -> Result<Parsed, Refusal> {
-        if self.said.page_count > MOST_PAGES {
-            return Err(Refusal::error(format!(
-                "it has more than {MOST_PAGES} pages; split it"
+        if self.information.page_count > MAX_PAGES {
+            return Err(Refusal::over_limit(format!(
+                "more than {MAX_PAGES} pages; split it"
             )));
         }
-        let empty = match (self.images, self.read) {
-            (_, 0) => return Err(Refusal::error("broken PDF: none of its pages can be read")),
-            (0, _) => "no text layer, and no images either",
-            _ => "no text layer (a scan?)",
-        };
-        let mut parsed = self.composer.finish("pdf", empty)?;
+        if self.pages_read == 0 {
+            return Err(Refusal::malformed("PDF", "no page can be read"));
+        }
+        if self.composer.is_empty() && self.images > 0 {
+            return Err(Refusal::new(
+                ReasonCode::NoText,
+                "no text layer (a scan?); run OCR first",
+            ));
+        }
+        let mut parsed = self.composer.finish("pdf", "PDF")?;
         let first_heading = match &parsed.structure {
             Structure::Headings(headings) => headings.first().map(|heading| heading.text.clone()),
             _ => None,
         };
-        let (title, mut metadata) = information(&self.said);
-        metadata.insert("pages".into(), self.said.page_count.into());
+        let (title, mut metadata) = title_and_metadata(&self.information);
+        metadata.insert("pages".into(), self.information.page_count.into());
         for (name, pages) in [
-            ("pages_without_text", self.without_text),
-            ("pages_unreadable", self.unreadable),
+            ("pages_without_text", self.pages_without_text),
+            ("pages_unreadable", self.pages_unreadable),
         ] {
             if pages > 0 {
                 metadata.insert(name.into(), pages.into());
@@ -115,13 +119,13 @@ impl Reading {
     }
 }
 
-/// Writes a page; whether it had text.
+/// Writes a page. Returns whether it has text.
 fn write_page(page: &Page, line_ends: &mut LineEnds, composer: &mut Composer) -> bool {
     let mut wrote = false;
     for block in &page.elements {
         match block {
             Block::Paragraph(paragraph) => {
-                let text = line_ends.mend(&text_of(paragraph));
+                let text = line_ends.rejoin(&text_of(paragraph));
                 wrote |= !text.trim().is_empty();
                 write_paragraph(paragraph, &text, composer);
             }
@@ -151,13 +155,13 @@ fn write_paragraph(paragraph: &Paragraph, text: &str, composer: &mut Composer) {
             ListStyle::Ordered { .. } => Some(u64::from(list.item_number.unwrap_or(1))),
             ListStyle::Unordered { .. } => None,
         };
-        composer.item(usize::from(list.level.min(DEEPEST_LIST)), number, text);
+        composer.item(usize::from(list.level.min(MAX_LIST_DEPTH)), number, text);
     } else {
         composer.paragraph(text);
     }
 }
 
-/// The text of a paragraph, without the marker that a list item has.
+/// The text of a paragraph, without the marker of a list item.
 fn text_of(paragraph: &Paragraph) -> String {
     let mut text = String::new();
     for part in &paragraph.content {
@@ -168,23 +172,23 @@ fn text_of(paragraph: &Paragraph) -> String {
             InlineContent::Image { .. } => {}
         }
     }
-    // Marks of direction and soft hyphens stand between letters without being any.
+    // Soft hyphens, zero-width characters and direction marks are invisible but would split words.
     let is_invisible = |c: char| matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.retain(|c| !is_invisible(c));
-    spelled(text)
+    expand_ligatures(text)
 }
 
-/// The cells of a table at their columns.
+/// The rows of a table, with every cell at its column.
 fn rows(table: &Table) -> Vec<Vec<String>> {
     let width = table.column_count();
-    let places = table.cell_columns();
+    let cell_columns = table.cell_columns();
     let mut rows = Vec::with_capacity(table.rows.len());
-    for (row, columns) in table.rows.iter().zip(places) {
+    for (row, columns) in table.rows.iter().zip(cell_columns) {
         let mut line = vec![String::new(); width];
         for (cell, column) in row.cells.iter().zip(columns) {
             let text: Vec<String> = cell.content.iter().map(text_of).collect();
-            if let Some(place) = line.get_mut(column) {
-                *place = one_line(&text.join(" "));
+            if let Some(target) = line.get_mut(column) {
+                *target = one_line(&text.join(" "));
             }
         }
         rows.push(line);
@@ -192,15 +196,16 @@ fn rows(table: &Table) -> Vec<Vec<String>> {
     rows
 }
 
-/// Title and metadata that the file says it has.
-fn information(said: &unpdf::model::Metadata) -> (Option<String>, Metadata) {
+/// Title and metadata from the document information.
+fn title_and_metadata(information: &unpdf::model::Metadata) -> (Option<String>, Metadata) {
     let mut metadata = Metadata::new();
-    let dates = [&said.created, &said.modified].map(|date| date.as_ref().map(|date| date.to_rfc3339()));
+    let dates =
+        [&information.created, &information.modified].map(|date| date.as_ref().map(|date| date.to_rfc3339()));
     let [created, modified] = dates;
     for (name, value) in [
-        ("author", said.author.clone()),
-        ("subject", said.subject.clone()),
-        ("keywords", said.keywords.clone()),
+        ("author", information.author.clone()),
+        ("subject", information.subject.clone()),
+        ("keywords", information.keywords.clone()),
         ("created", created),
         ("modified", modified),
     ] {
@@ -211,12 +216,12 @@ fn information(said: &unpdf::model::Metadata) -> (Option<String>, Metadata) {
             metadata.insert(name.into(), value.into());
         }
     }
-    let title = said.title.as_deref().map(one_line);
-    let title = title.filter(|title| !title.is_empty() && !is_made_up(title));
+    let title = information.title.as_deref().map(one_line);
+    let title = title.filter(|title| !title.is_empty() && !is_generated(title));
     (title, metadata)
 }
 
-/// What programs write where no one gave an author, subject or title, in brackets or without.
+/// Whether a program wrote this because the author left the field empty. Such values may stand in brackets.
 fn is_placeholder(value: &str) -> bool {
     let bare = value.trim_start_matches('(').trim_end_matches(')');
     ["anonymous", "unspecified", "untitled"]
@@ -224,8 +229,8 @@ fn is_placeholder(value: &str) -> bool {
         .any(|word| bare.eq_ignore_ascii_case(word))
 }
 
-/// Titles that programs put in when no one gave one: names of files, mostly.
-fn is_made_up(title: &str) -> bool {
+/// Whether a program made up this title, mostly from a file name.
+fn is_generated(title: &str) -> bool {
     const ENDINGS: &[&str] = &[
         ".doc", ".docx", ".dvi", ".pdf", ".tex", ".indd", ".qxd", ".ppt", ".pptx", ".xls", ".xlsx", ".odt",
         ".html", ".htm",
@@ -242,9 +247,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn titles_that_no_one_gave() {
-        assert!(is_made_up("Report.DOCX") && is_made_up("Untitled") && is_made_up("Microsoft Word - a"));
-        assert!(is_made_up("(anonymous)") && is_made_up("PowerPoint Presentation"));
-        assert!(!is_made_up("Report") && !is_made_up("Anonymous letters"));
+    fn generated_titles_are_recognized() {
+        assert!(
+            is_generated("Report.DOCX") && is_generated("Untitled") && is_generated("Microsoft Word - a")
+        );
+        assert!(is_generated("(anonymous)") && is_generated("PowerPoint Presentation"));
+        assert!(!is_generated("Report") && !is_generated("Anonymous letters"));
     }
 }

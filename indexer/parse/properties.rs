@@ -1,4 +1,4 @@
-//! Titles, authors and dates that Office, OpenDocument and EPUB files carry: all of them speak Dublin Core.
+//! Document properties of Office, OpenDocument and EPUB files, which all use Dublin Core.
 
 use autorag_store::Metadata;
 use roxmltree::Node;
@@ -6,7 +6,7 @@ use roxmltree::Node;
 use super::composer::one_line;
 use super::xml;
 
-/// Elements worth keeping, and the names they are kept by. Of several the first counts.
+/// Elements to keep, and their metadata names. If several elements have the same name, the first one wins.
 const KEPT: &[(&str, &str)] = &[
     ("creator", "author"),
     ("initial-creator", "author"),
@@ -23,7 +23,7 @@ const KEPT: &[(&str, &str)] = &[
     ("identifier", "identifier"),
 ];
 
-/// Title and metadata below `node`.
+/// Reads title and metadata below `node`.
 pub(super) fn read(node: Node<'_, '_>) -> (Option<String>, Metadata) {
     let (mut title, mut metadata) = (None, Metadata::new());
     for element in node.descendants().filter(Node::is_element) {
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dublin_core() {
+    fn dublin_core_elements_become_metadata() {
         let text = "<p xmlns:dc='d'><dc:title> A  b</dc:title><dc:creator>C</dc:creator><x><modified>2026</modified></x>\
                     <dc:language/></p>";
         let tree = xml::tree(text, "test").unwrap();

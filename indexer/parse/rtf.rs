@@ -1,4 +1,4 @@
-//! RTF: paragraphs, headings by outline level, tables, and text in whatever code page it is in.
+//! RTF: paragraphs, headings by outline level, and tables, in any code page.
 
 use autorag_store::Metadata;
 use encoding_rs::Encoding;
@@ -6,10 +6,10 @@ use encoding_rs::Encoding;
 use super::composer::{Composer, one_line};
 use super::{Parsed, Refusal};
 
-/// Deepest nesting of groups; none that a program writes comes near.
-const DEEPEST: usize = 1000;
-/// Groups that hold no text of the document.
-const LEFT_OUT: &[&str] = &[
+/// Deepest nesting of groups. Files written by programs stay far below this.
+const MAX_DEPTH: usize = 1000;
+/// Groups without text of the document.
+const SKIPPED_GROUPS: &[&str] = &[
     "fonttbl",
     "colortbl",
     "stylesheet",
@@ -45,21 +45,21 @@ const LEFT_OUT: &[&str] = &[
     "wgrffmtfilter",
 ];
 
-/// What a group inherits from the one around it.
+/// State that a group inherits from its parent group.
 #[derive(Clone, Copy)]
 struct State {
-    /// Where text goes.
-    to: Destination,
-    /// How many characters stand in for a `\u` that a reader knows.
+    /// Where the text of the group is written.
+    destination: Destination,
+    /// Number of fallback characters to skip after a `\u`.
     fallback: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Destination {
     Body,
-    /// A field of the document's properties.
+    /// A document property, by name.
     Property(&'static str),
-    /// The group of properties itself.
+    /// The group of document properties.
     Properties,
     Nowhere,
 }
@@ -83,7 +83,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Refusal> {
     reader.read(bytes)?;
     reader.end_paragraph();
     reader.end_table();
-    let mut parsed = reader.composer.finish("rtf", "a document without text")?;
+    let mut parsed = reader.composer.finish("rtf", "document")?;
     parsed.title = reader.title;
     parsed.metadata = reader.metadata;
     Ok(parsed)
@@ -94,18 +94,18 @@ struct Reader {
     composer: Composer,
     title: Option<String>,
     metadata: Metadata,
-    /// Bytes in the code page, until what follows is something else.
+    /// Bytes in the code page that are not decoded yet.
     pending: Vec<u8>,
     text: String,
     property: String,
-    /// Outline level of the paragraph.
+    /// Outline level of the current paragraph.
     level: Option<usize>,
     in_table: bool,
     cells: Vec<String>,
     rows: Vec<Vec<String>>,
-    /// Characters still to be passed over.
+    /// Number of characters still to skip.
     skip: usize,
-    /// The first half of a character beyond the 16 bits of `\u`.
+    /// High surrogate of a character that does not fit into one `\u`.
     surrogate: Option<u16>,
 }
 
@@ -113,7 +113,7 @@ impl Reader {
     fn read(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         let mut groups: Vec<State> = Vec::new();
         let mut state = State {
-            to: Destination::Body,
+            destination: Destination::Body,
             fallback: 1,
         };
         let mut at = 0;
@@ -121,21 +121,21 @@ impl Reader {
             at += 1;
             match byte {
                 b'{' => {
-                    if groups.len() >= DEEPEST {
-                        return Err(Refusal::error(format!(
-                            "its groups are nested more than {DEEPEST} deep"
+                    if groups.len() >= MAX_DEPTH {
+                        return Err(Refusal::over_limit(format!(
+                            "groups are nested more than {MAX_DEPTH} deep"
                         )));
                     }
-                    self.flush(state.to);
+                    self.flush(state.destination);
                     self.skip = 0;
                     groups.push(state);
                 }
                 b'}' => {
-                    self.flush(state.to);
+                    self.flush(state.destination);
                     self.skip = 0;
                     let Some(outer) = groups.pop() else { break };
-                    if let Destination::Property(name) = state.to
-                        && outer.to != state.to
+                    if let Destination::Property(name) = state.destination
+                        && outer.destination != state.destination
                     {
                         self.end_property(name);
                     }
@@ -145,15 +145,15 @@ impl Reader {
                 b'\r' | b'\n' => {}
                 byte => self.byte(byte),
             }
-            if byte != b'\\' && state.to == Destination::Nowhere {
+            if byte != b'\\' && state.destination == Destination::Nowhere {
                 self.pending.clear();
             }
         }
-        self.flush(state.to);
+        self.flush(state.destination);
         Ok(())
     }
 
-    /// Reads a control word or symbol at `at`; where it ends.
+    /// Reads the control word or symbol at byte `at`. Returns its end.
     fn control(&mut self, bytes: &[u8], at: usize, state: &mut State) -> usize {
         let Some(&first) = bytes.get(at) else { return at };
         if !first.is_ascii_alphabetic() {
@@ -180,7 +180,7 @@ impl Reader {
         if bytes.get(end) == Some(&b' ') {
             end += 1;
         }
-        self.flush(state.to);
+        self.flush(state.destination);
         self.word(&word, number, state);
         if word == "bin" {
             end = end.saturating_add(
@@ -203,13 +203,13 @@ impl Reader {
                 }
                 return (at + 3).min(bytes.len());
             }
-            b'*' => state.to = Destination::Nowhere,
+            b'*' => state.destination = Destination::Nowhere,
             b'~' => self.byte(b' '),
             b'_' => self.byte(b'-'),
             b'\\' | b'{' | b'}' => self.byte(first),
             b'\r' | b'\n' => {
-                self.flush(state.to);
-                if state.to == Destination::Body {
+                self.flush(state.destination);
+                if state.destination == Destination::Body {
                     self.end_paragraph();
                 }
             }
@@ -221,8 +221,8 @@ impl Reader {
     fn word(&mut self, word: &str, number: Option<i64>, state: &mut State) {
         match word {
             "ansicpg" => {
-                let named = number.and_then(|page| Encoding::for_label(label(page).as_bytes()));
-                self.encoding = named.unwrap_or(self.encoding);
+                let encoding = number.and_then(|page| Encoding::for_label(label(page).as_bytes()));
+                self.encoding = encoding.unwrap_or(self.encoding);
             }
             "uc" => {
                 state.fallback = number
@@ -231,16 +231,16 @@ impl Reader {
                     .min(8)
             }
             "u" => {
-                // Negative numbers are those above 32767.
+                // Code units above 32767 are written as negative numbers.
                 let unit = (number.unwrap_or_default() & 0xffff) as u16;
-                self.unit(unit, state.to);
+                self.unit(unit, state.destination);
                 self.skip = state.fallback;
             }
-            "info" => state.to = Destination::Properties,
+            "info" => state.destination = Destination::Properties,
             "title" | "author" | "subject" | "keywords" | "doccomm"
-                if state.to == Destination::Properties =>
+                if state.destination == Destination::Properties =>
             {
-                state.to = Destination::Property(match word {
+                state.destination = Destination::Property(match word {
                     "title" => "title",
                     "author" => "author",
                     "subject" => "subject",
@@ -248,18 +248,16 @@ impl Reader {
                     _ => "description",
                 });
             }
-            word if LEFT_OUT.contains(&word) => state.to = Destination::Nowhere,
-            _ if state.to == Destination::Body => self.body_word(word, number),
+            word if SKIPPED_GROUPS.contains(&word) => state.destination = Destination::Nowhere,
+            _ if state.destination == Destination::Body => self.body_word(word, number),
             _ => {}
         }
     }
 
     fn body_word(&mut self, word: &str, number: Option<i64>) {
         match word {
-            "par" | "sect" => match self.in_table {
-                true => self.text.push(' '),
-                false => self.end_paragraph(),
-            },
+            "par" | "sect" if self.in_table => self.text.push(' '),
+            "par" | "sect" => self.end_paragraph(),
             "page" => self.end_paragraph(),
             "line" => self.text.push('\n'),
             "tab" => self.text.push(' '),
@@ -296,8 +294,8 @@ impl Reader {
         }
     }
 
-    /// One unit of UTF-16.
-    fn unit(&mut self, unit: u16, to: Destination) {
+    /// Writes one UTF-16 code unit.
+    fn unit(&mut self, unit: u16, destination: Destination) {
         let units: Vec<u16> = self.surrogate.take().into_iter().chain([unit]).collect();
         if units.len() == 1 && (0xd800..0xdc00).contains(&unit) {
             self.surrogate = Some(unit);
@@ -306,20 +304,20 @@ impl Reader {
         let decoded: String = char::decode_utf16(units)
             .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
             .collect();
-        self.put(&decoded, to);
+        self.put(&decoded, destination);
     }
 
-    fn flush(&mut self, to: Destination) {
+    fn flush(&mut self, destination: Destination) {
         if self.pending.is_empty() {
             return;
         }
         let bytes = std::mem::take(&mut self.pending);
         let text = self.encoding.decode_without_bom_handling(&bytes).0.into_owned();
-        self.put(&text, to);
+        self.put(&text, destination);
     }
 
-    fn put(&mut self, text: &str, to: Destination) {
-        match to {
+    fn put(&mut self, text: &str, destination: Destination) {
+        match destination {
             Destination::Body => self.text.push_str(text),
             Destination::Property(_) => self.property.push_str(text),
             Destination::Properties | Destination::Nowhere => {}
@@ -355,7 +353,7 @@ impl Reader {
     }
 }
 
-/// The name of a Windows code page.
+/// The encoding label of a Windows code page.
 fn label(page: i64) -> String {
     match page {
         65001 => "utf-8".into(),
@@ -370,10 +368,11 @@ fn label(page: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ReasonCode;
     use super::*;
 
     #[test]
-    fn text_headings_tables_and_properties() {
+    fn text_headings_tables_and_properties_are_read() {
         let text = r"{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Arial;}}{\info{\title A {\b title}}{\author Ann}}
 \pard\outlinelevel0 Top\par\pard Gr\'fc\u223?e {\*\gone x}\u-10179?\u-8704? end\par
 \trowd\pard\intbl a\cell b\cell\row\pard\intbl 1\cell 2\cell\row\pard after\line more}";
@@ -387,9 +386,9 @@ mod tests {
     }
 
     #[test]
-    fn depth_has_an_end() {
+    fn deep_nesting_is_refused() {
         let refusal = parse(format!("{{\\rtf1{}", "{".repeat(5000)).as_bytes()).unwrap_err();
-        assert!(refusal.reason.contains("nested"), "{refusal:?}");
+        assert_eq!(refusal.code, ReasonCode::LimitExceeded);
         assert!(parse(b"{\\rtf1 \\bin99999999999 x").is_err());
     }
 }

@@ -1,57 +1,69 @@
-//! Spreadsheets: a page a sheet, its name the heading, its filled areas as tables.
+//! Spreadsheets. Each sheet is a page with its name as heading and its filled areas as tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 
 use autorag_store::Metadata;
-use calamine::{Data, Ods, Reader, Sheets, Xls, Xlsb, Xlsx};
+use calamine::{Data, Error, Ods, OdsError, Reader, Sheets, Xls, XlsError, Xlsb, XlsbError, Xlsx, XlsxError};
 
-use super::composer::{Composer, LONGEST_TEXT};
+use super::composer::{Composer, MAX_TEXT};
+use super::package::needs_password;
 use super::{Parsed, Refusal};
 
-/// Rows from which on the names of the columns stand above every passage.
+/// A table with more rows than this gets its column names as a label above every passage.
 const LONG_TABLE: usize = 8;
-/// Longest line of names of columns, characters.
-const LONGEST_NAMES: usize = 160;
+/// Longest label of column names, characters.
+const MAX_LABEL: usize = 160;
 
-/// A row: its cells that hold something, by column.
-pub(super) type Row = BTreeMap<u32, String>;
+/// The filled cells of a row, by column.
+type Row = BTreeMap<u32, String>;
 
-/// Parses a workbook, named `kind`, of which title and metadata are known already.
+/// Parses a workbook of document kind `kind`, whose title and metadata were read before.
 pub(super) fn parse(
     bytes: &[u8],
     kind: &'static str,
     (title, metadata): (Option<String>, Metadata),
 ) -> Result<Parsed, Refusal> {
-    let failed = |error: calamine::Error| {
-        let said = error.to_string();
-        match said.to_lowercase().contains("password") {
-            true => Refusal::error("encrypted with a password"),
-            false => Refusal::error(format!("broken spreadsheet: {said}")),
-        }
-    };
-    let mut workbook = open(bytes, kind).map_err(failed)?;
+    let mut workbook = open(bytes, kind).map_err(|error| refusal(&error))?;
     let mut composer = Composer::default();
-    let mut unread = Vec::new();
+    let mut first_failure = None;
     for name in workbook.sheet_names() {
         composer.page();
         match rows(&mut workbook, &name) {
-            Ok(rows) => sheet(&name, &rows, &mut composer),
-            Err(error) => unread.push(failed(error).reason),
+            Ok(rows) => write_sheet(&name, &rows, &mut composer),
+            Err(error) => first_failure = first_failure.or_else(|| Some(refusal(&error))),
         }
     }
     if composer.is_empty()
-        && let Some(reason) = unread.pop()
+        && let Some(refusal) = first_failure
     {
-        return Err(Refusal::error(reason));
+        return Err(refusal);
     }
-    let mut parsed = composer.finish(kind, "a spreadsheet without text")?;
+    let mut parsed = composer.finish(kind, "spreadsheet")?;
     parsed.title = title;
     parsed.metadata = metadata;
     Ok(parsed)
 }
 
-fn open<'b>(bytes: &'b [u8], kind: &str) -> Result<Sheets<Cursor<&'b [u8]>>, calamine::Error> {
+/// A refusal for a workbook that cannot be read.
+fn refusal(error: &Error) -> Refusal {
+    match error {
+        Error::Ods(OdsError::Password)
+        | Error::Xls(XlsError::Password)
+        | Error::Xlsb(XlsbError::Password)
+        | Error::Xlsx(XlsxError::Password) => Refusal::encrypted(),
+        Error::Ods(OdsError::Zip(zip))
+        | Error::Xlsb(XlsbError::Zip(zip))
+        | Error::Xlsx(XlsxError::Zip(zip))
+            if needs_password(zip) =>
+        {
+            Refusal::encrypted()
+        }
+        error => Refusal::malformed("spreadsheet", error),
+    }
+}
+
+fn open<'b>(bytes: &'b [u8], kind: &str) -> Result<Sheets<Cursor<&'b [u8]>>, Error> {
     let file = Cursor::new(bytes);
     Ok(match kind {
         "xlsx" => Sheets::Xlsx(Xlsx::new(file)?),
@@ -61,14 +73,15 @@ fn open<'b>(bytes: &'b [u8], kind: &str) -> Result<Sheets<Cursor<&'b [u8]>>, cal
     })
 }
 
-/// The filled cells of a sheet. Those of the newer formats are read one by one: a cell far out in an empty sheet would make a
-/// full grid too large for any memory.
-fn rows(workbook: &mut Sheets<Cursor<&[u8]>>, name: &str) -> Result<BTreeMap<u32, Row>, calamine::Error> {
+/// The filled cells of a sheet.
+///
+/// Newer formats are read cell by cell: a single cell far out in an empty sheet would make a full grid larger than memory.
+fn rows(workbook: &mut Sheets<Cursor<&[u8]>>, name: &str) -> Result<BTreeMap<u32, Row>, Error> {
     let mut rows: BTreeMap<u32, Row> = BTreeMap::new();
     let mut length = 0;
     let mut keep = |row: u32, column: u32, text: String| {
         length += text.len();
-        if !text.trim().is_empty() && length <= LONGEST_TEXT {
+        if !text.trim().is_empty() && length <= MAX_TEXT {
             rows.entry(row).or_default().insert(column, text);
         }
     };
@@ -77,29 +90,29 @@ fn rows(workbook: &mut Sheets<Cursor<&[u8]>>, name: &str) -> Result<BTreeMap<u32
             let mut cells = workbook.worksheet_cells_reader(name)?;
             while let Some(cell) = cells.next_cell()? {
                 let (row, column) = cell.get_position();
-                keep(row, column, written(&Data::from(cell.get_value().clone())));
+                keep(row, column, cell_text(&Data::from(cell.get_value().clone())));
             }
         }
         Sheets::Xlsb(workbook) => {
             let mut cells = workbook.worksheet_cells_reader(name)?;
             while let Some(cell) = cells.next_cell()? {
                 let (row, column) = cell.get_position();
-                keep(row, column, written(&Data::from(cell.get_value().clone())));
+                keep(row, column, cell_text(&Data::from(cell.get_value().clone())));
             }
         }
         other => {
             let range = other.worksheet_range(name)?;
             let (top, left) = range.start().unwrap_or_default();
             for (row, column, cell) in range.used_cells() {
-                keep(top + row as u32, left + column as u32, written(cell));
+                keep(top + row as u32, left + column as u32, cell_text(cell));
             }
         }
     }
     Ok(rows)
 }
 
-/// A cell as a reader sees it.
-fn written(cell: &Data) -> String {
+/// A cell as a spreadsheet program displays it.
+fn cell_text(cell: &Data) -> String {
     match cell {
         Data::Empty => String::new(),
         Data::String(text) | Data::DateTimeIso(text) | Data::DurationIso(text) => text.clone(),
@@ -119,17 +132,18 @@ fn written(cell: &Data) -> String {
     }
 }
 
-/// A number without the noise of binary fractions.
+/// Formats a number without the rounding noise of binary fractions.
 fn number(value: f64) -> String {
     let rounded = format!("{value:.12}");
-    match rounded.contains('.') && value.abs() < 1e15 && value.abs() > 1e-9 {
-        true => rounded.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => value.to_string(),
+    if rounded.contains('.') && value.abs() < 1e15 && value.abs() > 1e-9 {
+        rounded.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        value.to_string()
     }
 }
 
-/// A sheet in areas, which empty rows part.
-fn sheet(name: &str, rows: &BTreeMap<u32, Row>, composer: &mut Composer) {
+/// Writes a sheet as areas, which are separated by empty rows.
+fn write_sheet(name: &str, rows: &BTreeMap<u32, Row>, composer: &mut Composer) {
     if rows.is_empty() {
         return;
     }
@@ -147,10 +161,11 @@ fn sheet(name: &str, rows: &BTreeMap<u32, Row>, composer: &mut Composer) {
 }
 
 fn write_area(area: &[&Row], composer: &mut Composer) {
-    // Lines of one cell above a table are its title.
-    let titles = match area.iter().any(|row| row.len() > 1) {
-        true => area.iter().take_while(|row| row.len() == 1).count(),
-        false => area.len(),
+    // Rows of a single cell above a table are its title.
+    let titles = if area.iter().any(|row| row.len() > 1) {
+        area.iter().take_while(|row| row.len() == 1).count()
+    } else {
+        area.len()
     };
     let (titles, table) = area.split_at(titles);
     let lines: Vec<&str> = titles
@@ -168,7 +183,8 @@ fn write_area(area: &[&Row], composer: &mut Composer) {
     write_table(&rows, 2, composer);
 }
 
-/// A table whose first row names its columns. Where it is long, they are a heading, since it will be cut into passages.
+/// Writes a table whose first row names its columns. The column names of a long table become a label, because the table will be
+/// cut into several passages.
 pub(super) fn write_table(rows: &[Vec<String>], level: usize, composer: &mut Composer) {
     let is_long = rows.len() > LONG_TABLE;
     if is_long && let Some(head) = rows.first() {
@@ -177,12 +193,11 @@ pub(super) fn write_table(rows: &[Vec<String>], level: usize, composer: &mut Com
             .filter(|name| !name.trim().is_empty())
             .cloned()
             .collect::<Vec<_>>();
-        while names.len() > 1
-            && names.iter().map(|name| name.chars().count() + 2).sum::<usize>() > LONGEST_NAMES
+        while names.len() > 1 && names.iter().map(|name| name.chars().count() + 2).sum::<usize>() > MAX_LABEL
         {
             names.pop();
         }
-        let line: String = names.join(", ").chars().take(LONGEST_NAMES).collect();
+        let line: String = names.join(", ").chars().take(MAX_LABEL).collect();
         composer.label(level, &line);
     }
     composer.table(rows);

@@ -1,27 +1,27 @@
-//! What a text is made of: where its headings are, and how it may be cut.
+//! Structure of a text: its headings, and where it may be cut.
 
 use serde::{Deserialize, Serialize};
 
-/// A heading.
+/// A heading of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heading {
-    /// Where its lines begin, in bytes.
+    /// Byte offset where the lines of the heading begin.
     pub at: usize,
-    /// Where they end. Equal to `at` for one that is no line of the text, such as the columns of a long table.
+    /// Byte offset where they end. Equal to `at` if the heading is not a line of the text, such as the column names of a long table.
     pub end: usize,
-    /// How deep it is, the outermost 1.
+    /// Level; the outermost is 1.
     pub level: usize,
-    /// Its text, without marks; empty where what follows stands under no heading of this level.
+    /// Text without markup. An empty text ends the previous heading of this level.
     pub text: String,
 }
 
 /// How a text may be cut.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Structure {
-    /// By paragraphs, or by the syntax of its programming language.
+    /// At paragraphs, or by the syntax of its programming language.
     Plain,
-    /// By the marks of Markdown, headings among them.
+    /// By Markdown syntax, including headings.
     Markdown,
-    /// By these headings, in the order of the text, and below them by the marks of Markdown.
+    /// At these headings, which are in text order, and below them by Markdown syntax.
     Headings(Vec<Heading>),
 }

@@ -1,12 +1,12 @@
-//! Subtitles: what is said, in paragraphs that begin with their time.
+//! Subtitles: the spoken text, in paragraphs that begin with their start time.
 
 use super::composer::{Composer, one_line};
 use super::{Parsed, Refusal};
 
-/// Length of a paragraph, bytes, after which a sentence's end ends it.
+/// A paragraph ends at the first end of a sentence after this many bytes.
 const PARAGRAPH: usize = 300;
 
-/// Whether `text` is of this kind: WebVTT says so, SubRip begins with a number and a time.
+/// Detects WebVTT by its magic word, and SubRip by its first number and time.
 pub(super) fn kind(text: &str) -> Option<&'static str> {
     let text = text.trim_start_matches('\u{feff}').trim_start();
     if text.starts_with("WEBVTT") {
@@ -21,33 +21,34 @@ pub(super) fn kind(text: &str) -> Option<&'static str> {
 pub(super) fn parse(text: &str, kind: &'static str) -> Result<Parsed, Refusal> {
     let mut composer = Composer::default();
     let mut paragraph = String::new();
-    let mut said_last = String::new();
+    let mut last_caption = String::new();
     for block in text.replace("\r\n", "\n").split("\n\n") {
         let mut lines = block.lines().skip_while(|line| time(line).is_none());
         let Some(begin) = lines.next().and_then(time) else {
             continue;
         };
-        let said = one_line(&without_tags(&lines.collect::<Vec<_>>().join(" ")));
-        // Captions that roll repeat the line before.
-        if said.is_empty() || said == said_last {
+        let caption = one_line(&without_tags(&lines.collect::<Vec<_>>().join(" ")));
+        // Rolling captions repeat the previous line.
+        if caption.is_empty() || caption == last_caption {
             continue;
         }
-        match paragraph.is_empty() {
-            true => paragraph = format!("[{begin}] "),
-            false => paragraph.push(' '),
+        if paragraph.is_empty() {
+            paragraph = format!("[{begin}] ");
+        } else {
+            paragraph.push(' ');
         }
-        paragraph.push_str(&said);
-        let ends = said.ends_with(['.', '!', '?', '…', '。', '！', '？']);
+        paragraph.push_str(&caption);
+        let ends = caption.ends_with(['.', '!', '?', '…', '。', '！', '？']);
         if paragraph.len() > PARAGRAPH && ends || paragraph.len() > 3 * PARAGRAPH {
             composer.paragraph(&std::mem::take(&mut paragraph));
         }
-        said_last = said;
+        last_caption = caption;
     }
     composer.paragraph(&paragraph);
-    composer.finish(kind, "subtitles without text")
+    composer.finish(kind, "subtitle file")
 }
 
-/// The beginning of a time span such as `00:01:02,500 --> 00:01:04,000`, to the second.
+/// The start of a time span such as `00:01:02,500 --> 00:01:04,000`, without the fraction.
 fn time(line: &str) -> Option<&str> {
     let (begin, _) = line.split_once("-->")?;
     let begin = begin.trim();
@@ -62,7 +63,7 @@ fn without_tags(text: &str) -> String {
     while let Some((before, tag)) = rest.split_once('<') {
         out.push_str(before);
         match tag.split_once('>') {
-            // A voice is who speaks.
+            // A voice tag names the speaker.
             Some((inside, after)) => {
                 if let Some(voice) = inside.strip_prefix("v ") {
                     out.push_str(voice);
@@ -85,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_and_when() {
+    fn captions_are_joined_after_their_start_time() {
         let text = "1\r\n00:00:01,000 --> 00:00:02,000\r\n<i>Hello</i>\r\nthere\r\n\r\n2\r\n00:00:03,000 --> 00:00:04,000\r\nBye.\r\n";
         assert_eq!(kind(text), Some("srt"));
         assert_eq!(parse(text, "srt").unwrap().text, "[00:00:01] Hello there Bye.\n");

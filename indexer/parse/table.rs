@@ -1,15 +1,15 @@
-//! Tables as text: comma and tab separated values.
+//! Comma- and tab-separated values.
 
 use super::composer::Composer;
 use super::sheets::write_table;
 use super::{Parsed, Refusal};
 
-/// Separators that a table may have.
+/// Possible separators of a CSV file.
 const SEPARATORS: &[u8] = b",;\t|";
-/// Lines that are looked at to find the separator.
-const LOOKED_AT: usize = 20;
+/// Lines sampled to find the separator.
+const SAMPLE: usize = 20;
 
-/// Parses a table. Where it is none after all, nothing comes of it and the text is to be kept as it is.
+/// Parses a table. Returns `None` if the text is not a table.
 pub(super) fn parse(text: &str, kind: &'static str) -> Option<Result<Parsed, Refusal>> {
     let separator = separator(text, kind);
     let mut reader = csv::ReaderBuilder::new()
@@ -24,10 +24,10 @@ pub(super) fn parse(text: &str, kind: &'static str) -> Option<Result<Parsed, Ref
     }
     let mut composer = Composer::default();
     write_table(&rows, 1, &mut composer);
-    Some(composer.finish(kind, "a table without text"))
+    Some(composer.finish(kind, "table"))
 }
 
-/// The separator that most lines have the same number of.
+/// The separator that occurs equally often in most lines.
 fn separator(text: &str, kind: &str) -> u8 {
     if kind == "tsv" {
         return b'\t';
@@ -35,26 +35,26 @@ fn separator(text: &str, kind: &str) -> u8 {
     let lines: Vec<&str> = text
         .lines()
         .filter(|line| !line.is_empty())
-        .take(LOOKED_AT)
+        .take(SAMPLE)
         .collect();
-    let agreement = |separator: u8| {
+    let score = |separator: u8| {
         let counts = lines
             .iter()
             .map(|line| line.bytes().filter(|byte| *byte == separator).count());
         let counts: Vec<usize> = counts.collect();
         let first = counts.first().copied().unwrap_or_default();
-        let alike = counts
+        let equal = counts
             .iter()
             .filter(|count| **count == first && first > 0)
             .count();
-        (alike, first)
+        (equal, first)
     };
     SEPARATORS
         .iter()
         .copied()
         .rev()
-        .max_by_key(|separator| agreement(*separator))
-        .filter(|separator| agreement(*separator).0 > 0)
+        .max_by_key(|separator| score(*separator))
+        .filter(|separator| score(*separator).0 > 0)
         .unwrap_or(b',')
 }
 
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn separators_quotes_and_ragged_rows() {
+    fn separators_quotes_and_ragged_rows_are_parsed() {
         let text = "name;size\n\"a;b\";1\nc;2;3\n";
         let parsed = parse(text, "csv").unwrap().unwrap();
         assert_eq!(
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_columns_of_a_long_table_are_a_heading() {
+    fn a_long_table_has_its_columns_as_a_label() {
         let text = format!("name,size\n{}", "a,1\n".repeat(20));
         let parsed = parse(&text, "csv").unwrap().unwrap();
         let super::super::Structure::Headings(headings) = parsed.structure else {

@@ -2,4 +2,4 @@
 
 mod folder;
 
-pub(crate) use folder::{Found, Listing, list};
+pub(crate) use folder::{FolderWalk, ListedFile, Listing, NO_STAT};

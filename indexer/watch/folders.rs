@@ -1,7 +1,7 @@
-//! The folders being watched: those that the last walk entered, each by itself.
+//! Watches exactly the folders that the last walk entered, each without its subfolders.
 //!
-//! Watching a source as a whole would be simpler, but then a build in an ignored folder, or our own index inside of the
-//! source, would keep us walking.
+//! A recursive watch of the whole source would be simpler. But then a build in an ignored folder, or our own index inside the
+//! source, would trigger walk after walk.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind as IoKind;
@@ -12,84 +12,86 @@ use std::sync::Arc;
 use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::{Shared, lock};
+use crate::descriptors;
 
-/// Folders, and the system's watches of them.
+/// The watched folders.
 #[derive(Default)]
-pub(super) struct Folders {
+pub(super) struct WatchedFolders {
     system: Option<RecommendedWatcher>,
     watched: BTreeSet<PathBuf>,
 }
 
-/// What came of following a walk.
+/// Result of [`WatchedFolders::update`].
 #[derive(Debug, Default)]
-pub(super) struct Followed {
-    /// Whether folders are watched now that were not before.
-    pub more: bool,
-    /// Why some folder is not watched, and what to do about it.
+pub(super) struct WatchUpdate {
+    /// Whether folders are watched now that were not watched before.
+    pub has_new: bool,
+    /// Why some folder cannot be watched, and what to do about it.
     pub failure: Option<String>,
 }
 
-impl Folders {
-    /// Watches the folders in `found` and no others.
-    pub(super) fn follow(&mut self, found: &BTreeSet<PathBuf>, shared: &Arc<Shared>) -> Followed {
+impl WatchedFolders {
+    /// Watches the folders in `wanted` and no others.
+    pub(super) fn update(&mut self, wanted: &BTreeSet<PathBuf>, shared: &Arc<Shared>) -> WatchUpdate {
         let events = std::mem::take(&mut *lock(&shared.events));
-        let mut over: Vec<PathBuf> = match events.lost {
-            true => self.watched.iter().cloned().collect(),
-            false => self.watched.difference(found).cloned().collect(),
+        let mut stale: Vec<PathBuf> = if events.lost {
+            self.watched.iter().cloned().collect()
+        } else {
+            self.watched.difference(wanted).cloned().collect()
         };
         for path in &events.moved {
-            over.extend(within(&self.watched, path).cloned());
+            stale.extend(below(&self.watched, path).cloned());
         }
-        let mut followed = Followed::default();
+        let mut update = WatchUpdate::default();
         let system = match &mut self.system {
             Some(system) => system,
             none => match start(shared) {
                 Ok(system) => none.insert(system),
                 Err(error) => {
-                    followed.failure = Some(explain(&error, None));
-                    return followed;
+                    update.failure = Some(explain(&error, None));
+                    return update;
                 }
             },
         };
         let mut paths = system.paths_mut();
-        for path in over {
-            // Where the folder is gone, so is its watch.
+        for path in stale {
+            // Fails if the folder is gone, and then its watch is gone too.
             let _ = paths.remove(&path);
             self.watched.remove(&path);
         }
-        for path in found {
+        for path in wanted {
             if self.watched.contains(path) {
                 continue;
             }
             match paths.add(path, RecursiveMode::NonRecursive) {
-                Ok(()) => followed.more |= self.watched.insert(path.clone()),
-                // What it was is told by an event of the folder that it was in, or by the walk.
+                Ok(()) => update.has_new |= self.watched.insert(path.clone()),
+                // The walk or an event of the parent folder reports this change.
                 Err(error) if is_gone_or_closed(&error) => {}
                 Err(error) => {
-                    followed.failure = Some(explain(&error, Some(path)));
+                    update.failure = Some(explain(&error, Some(path)));
                     break;
                 }
             }
         }
         if let Err(error) = paths.commit() {
-            followed.failure = Some(explain(&error, None));
+            update.failure = Some(explain(&error, None));
         }
-        followed
+        update
     }
 }
 
 fn start(shared: &Arc<Shared>) -> notify::Result<RecommendedWatcher> {
     let shared = Arc::clone(shared);
     notify::recommended_watcher(move |event| {
-        let is_reason = lock(&shared.events).take_note(event);
-        if is_reason {
-            shared.changed();
+        let is_change = lock(&shared.events).record(event);
+        if is_change {
+            shared.schedule_change();
         }
     })
 }
 
-/// `path` and what is under it. Paths are in the order of their components, so these stand together.
-fn within<'a>(watched: &'a BTreeSet<PathBuf>, path: &'a Path) -> impl Iterator<Item = &'a PathBuf> {
+/// `path` and the watched folders below it. Paths are ordered by component, so they are contiguous.
+fn below<'a>(watched: &'a BTreeSet<PathBuf>, path: &'a Path) -> impl Iterator<Item = &'a PathBuf> {
     watched
         .range::<Path, _>((Bound::Included(path), Bound::Unbounded))
         .take_while(move |candidate| candidate.starts_with(path))
@@ -107,18 +109,17 @@ fn explain(error: &notify::Error, path: Option<&Path>) -> String {
     let what = path.map_or_else(|| "the folders".to_owned(), |path| path.display().to_string());
     let too_many = match &error.kind {
         ErrorKind::MaxFilesWatch => Some("fs.inotify.max_user_watches"),
-        // Each process that watches anything takes one; having none left is told as "too many open files".
-        ErrorKind::Io(io) if path.is_none() && io.raw_os_error() == Some(24) => {
+        // Every watching process uses one instance. The system reports that none is left as "too many open files".
+        ErrorKind::Io(io) if path.is_none() && descriptors::is_own_limit(io) => {
             Some("fs.inotify.max_user_instances")
         }
         _ => None,
     };
     match too_many {
         Some(limit) => format!(
-            "cannot watch {what}: the system's limit {limit} is reached (raise it with sysctl, or leave folders out \
-             with .autoragignore)"
+            "cannot watch {what}: the system limit {limit} is reached; raise it, or exclude folders with .autoragignore"
         ),
-        None => format!("cannot watch {what}: {error} (index.watch = \"poll\" does not try to)"),
+        None => format!("cannot watch {what}: {error}; set index.watch = \"poll\" to poll without trying"),
     }
 }
 
@@ -127,16 +128,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_goes_with_all_that_is_in_it_and_nothing_else() {
+    fn a_moved_folder_includes_its_subfolders_and_nothing_else() {
         let watched: BTreeSet<PathBuf> = ["/d", "/d/a", "/d/a/x", "/d/a/x/y", "/d/a-b", "/d/b"]
             .map(PathBuf::from)
             .into();
-        let found: Vec<_> = within(&watched, Path::new("/d/a")).collect();
+        let moved: Vec<_> = below(&watched, Path::new("/d/a")).collect();
         assert_eq!(
-            found,
+            moved,
             [Path::new("/d/a"), Path::new("/d/a/x"), Path::new("/d/a/x/y")]
         );
-        assert_eq!(within(&watched, Path::new("/d/c")).count(), 0);
-        assert_eq!(within(&watched, Path::new("/d/a/x/file.md")).count(), 0);
+        assert_eq!(below(&watched, Path::new("/d/c")).count(), 0);
+        assert_eq!(below(&watched, Path::new("/d/a/x/file.md")).count(), 0);
     }
 }

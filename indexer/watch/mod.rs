@@ -1,7 +1,7 @@
-//! Notices that something in the folders may have changed.
+//! Watches the folders and says when a walk is due.
 //!
-//! A notice never says what has changed, only that it is time to walk: the walk alone knows ignore files, globs and renames.
-//! So a lost or superfluous event costs time, and never a wrong index.
+//! The watcher never says what has changed, because only the walk knows ignore files, globs and renames. A lost or superfluous
+//! event therefore costs time, but never leads to a wrong index.
 
 mod events;
 mod folders;
@@ -16,43 +16,43 @@ use std::time::{Duration, Instant};
 
 use crate::Cancel;
 use events::Events;
-use folders::Folders;
-pub use schedule::Reason;
+use folders::WatchedFolders;
 use schedule::Schedule;
+pub use schedule::WalkReason;
 
-/// How often folders are walked where events do not work.
+/// Time between walks if events do not work.
 const POLL_EVERY: Duration = Duration::from_secs(2);
 
-/// How changes are noticed.
+/// How changes are detected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WatchMode {
-    /// By events of the file system, or by polling where those cannot be had.
+    /// File system events, or polling if events do not work.
     Auto,
-    /// By a walk every few seconds.
+    /// A walk every few seconds.
     Poll,
 }
 
-/// How changes are noticed, and how often what was missed is looked for.
+/// Options of a [`Watcher`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WatchOptions {
-    /// How changes are noticed.
+    /// How changes are detected.
     pub mode: WatchMode,
-    /// Time between walks that no event asked for.
+    /// Time between routine walks, which find changes without events. `None` turns routine walks off.
     pub reconcile: Option<Duration>,
 }
 
-/// Says when the folders are to be walked again.
+/// Says when the folders need another walk.
 pub struct Watcher {
     options: WatchOptions,
     shared: Arc<Shared>,
-    folders: Mutex<Folders>,
-    /// Whether some folder cannot be watched.
+    folders: Mutex<WatchedFolders>,
+    /// Whether folders are polled, because of the mode or because some folder cannot be watched.
     polls: AtomicBool,
-    /// Devices that sources are on.
+    /// Device number of each source at its last walk.
     devices: Mutex<HashMap<PathBuf, u64>>,
 }
 
-/// What the thread that receives events has to tell the one that waits.
+/// State shared by the thread that receives events and the thread that waits.
 struct Shared {
     schedule: Mutex<Schedule>,
     events: Mutex<Events>,
@@ -60,15 +60,15 @@ struct Shared {
 }
 
 impl Shared {
-    /// Has the folders walked soon.
-    fn changed(&self) {
-        lock(&self.schedule).changed(Instant::now());
+    /// Schedules a walk for a change and wakes the waiting thread.
+    fn schedule_change(&self) {
+        lock(&self.schedule).record_change(Instant::now());
         self.waiter.unpark();
     }
 }
 
 impl Watcher {
-    /// A watcher for the thread that makes it: only that one may [`Watcher::wait`], and unparking it ends its wait early.
+    /// A watcher for the calling thread: only this thread may call [`Watcher::wait`], and unparking this thread wakes it early.
     /// Nothing is watched before the first walk.
     pub fn new(options: WatchOptions) -> Watcher {
         Watcher {
@@ -84,9 +84,9 @@ impl Watcher {
         }
     }
 
-    /// Waits until the folders are to be walked, `at_most` so long. `None` when that is over, or when asked to stop.
-    pub fn wait(&self, cancel: &Cancel, at_most: Duration) -> Option<Reason> {
-        let end = Instant::now() + at_most;
+    /// Waits until a walk is due. Returns `None` after `timeout`, or if `cancel` asks to stop.
+    pub fn wait(&self, cancel: &Cancel, timeout: Duration) -> Option<WalkReason> {
+        let end = Instant::now() + timeout;
         while !cancel.is_cancelled() {
             let now = Instant::now();
             let next = lock(&self.shared.schedule).next();
@@ -103,71 +103,75 @@ impl Watcher {
         None
     }
 
-    /// Has the folders walked after a while at the latest.
-    pub fn no_later_than(&self, after: Duration) {
-        lock(&self.shared.schedule).no_later_than(Instant::now() + after);
+    /// Schedules a walk within `delay`.
+    pub fn walk_within(&self, delay: Duration) {
+        lock(&self.shared.schedule).walk_by(Instant::now() + delay);
     }
 
-    /// Has the folders walked after a while, since the last run failed.
-    pub fn retry(&self, after: Duration) {
-        lock(&self.shared.schedule).retry(Instant::now() + after);
+    /// Schedules a walk after `delay`, because the last run failed.
+    pub fn retry_after(&self, delay: Duration) {
+        lock(&self.shared.schedule).retry_at(Instant::now() + delay);
     }
 
-    /// Has what was noticed so far wait for the next walk: someone has ended the last one, and it would begin anew at once.
-    pub fn forget(&self) {
-        lock(&self.shared.schedule).forget();
+    /// Drops the changes recorded so far. Call this after a job was cancelled, or the next job would start at once for the same
+    /// changes.
+    pub fn discard_changes(&self) {
+        lock(&self.shared.schedule).discard_changes();
     }
 
-    /// Whether the folders are to be walked now.
+    /// Whether a walk is due now.
     pub(crate) fn is_due(&self) -> bool {
         let next = lock(&self.shared.schedule).next();
         next.is_some_and(|(at, _)| at <= Instant::now())
     }
 
-    /// A walk begins: it will see whatever has changed up to now. One that nothing asked for is the time to set up every watch
-    /// anew, should one have been lost, to a disk that was unmounted for a while say.
-    pub(crate) fn walking(&self, routine: bool) {
-        lock(&self.shared.schedule).walking();
-        if routine && !self.polls.load(Ordering::Relaxed) {
+    /// A walk begins, which will see every change up to now.
+    ///
+    /// A routine walk renews all watches, since some may have been lost unnoticed, for example when a disk was unmounted for a
+    /// while.
+    pub(crate) fn begin_walk(&self, is_routine: bool) {
+        lock(&self.shared.schedule).begin_walk();
+        if is_routine && !self.polls.load(Ordering::Relaxed) {
             lock(&self.shared.events).lost = true;
         }
     }
 
-    /// Whether a source is but the empty mount point of the disk that it was on in the last walk.
+    /// Whether a source is now an empty folder on another device than in the last walk: the mount point of an unmounted disk.
     pub(crate) fn is_unmounted(&self, root: &Path) -> bool {
         let Some(device) = device(root) else { return false };
         let mut devices = lock(&self.devices);
-        let moved = devices.get(root).is_some_and(|known| *known != device);
+        let is_other = devices.get(root).is_some_and(|known| *known != device);
         let is_empty = || fs_err::read_dir(root).is_ok_and(|mut entries| entries.next().is_none());
-        if moved && is_empty() {
+        if is_other && is_empty() {
             return true;
         }
         devices.insert(root.to_owned(), device);
         false
     }
 
-    /// A walk has found these folders, in this time. They are what is watched from now on.
-    pub(crate) fn walked(&self, found: &BTreeSet<PathBuf>, took: Duration) {
+    /// A walk has entered these `folders` and taken this long. They are watched from now on.
+    pub(crate) fn end_walk(&self, folders: &BTreeSet<PathBuf>, took: Duration) {
         if self.options.mode == WatchMode::Auto {
-            let followed = lock(&self.folders).follow(found, &self.shared);
-            let polls = followed.failure.is_some();
-            if let Some(failure) = followed.failure
+            let update = lock(&self.folders).update(folders, &self.shared);
+            let polls = update.failure.is_some();
+            if let Some(failure) = update.failure
                 && !self.polls.load(Ordering::Relaxed)
             {
                 let seconds = POLL_EVERY.as_secs();
-                tracing::warn!("{failure}; the folders are walked every {seconds} s instead");
+                tracing::warn!("{failure}; polling every {seconds} s");
             }
             self.polls.store(polls, Ordering::Relaxed);
-            if followed.more {
-                // Something may have come into a folder between the walk and the watch.
-                self.shared.changed();
+            if update.has_new {
+                // A folder may have changed between the walk and its watch.
+                self.shared.schedule_change();
             }
         }
-        let every = match self.polls.load(Ordering::Relaxed) {
-            true => Some(POLL_EVERY),
-            false => self.options.reconcile,
+        let every = if self.polls.load(Ordering::Relaxed) {
+            Some(POLL_EVERY)
+        } else {
+            self.options.reconcile
         };
-        lock(&self.shared.schedule).walked(Instant::now(), took, every);
+        lock(&self.shared.schedule).end_walk(Instant::now(), took, every);
     }
 }
 
@@ -183,7 +187,7 @@ fn device(_root: &Path) -> Option<u64> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // A panic elsewhere leaves at worst a superfluous walk behind.
+    // A panic while the lock was held causes a superfluous walk at worst.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -198,26 +202,26 @@ mod tests {
         })
     }
 
-    fn planned(watcher: &Watcher) -> Option<Reason> {
+    fn planned(watcher: &Watcher) -> Option<WalkReason> {
         lock(&watcher.shared.schedule).next().map(|(_, reason)| reason)
     }
 
     #[test]
-    fn a_folder_watched_anew_is_walked_once_more() {
+    fn a_newly_watched_folder_is_walked_once_more() {
         let dir = tempfile::tempdir().unwrap();
         let folders = BTreeSet::from([dir.path().to_owned()]);
         let watcher = watcher(WatchMode::Auto);
         assert_eq!(planned(&watcher), None);
-        watcher.walking(false);
-        watcher.walked(&folders, Duration::ZERO);
-        assert_eq!(planned(&watcher), Some(Reason::Change));
-        watcher.walking(false);
-        watcher.walked(&folders, Duration::ZERO);
+        watcher.begin_walk(false);
+        watcher.end_walk(&folders, Duration::ZERO);
+        assert_eq!(planned(&watcher), Some(WalkReason::Change));
+        watcher.begin_walk(false);
+        watcher.end_walk(&folders, Duration::ZERO);
         assert_eq!(planned(&watcher), None);
         fs_err::write(dir.path().join("a.md"), "text").unwrap();
         let long = Duration::from_secs(60);
         assert_eq!(watcher.wait(&Cancel::default(), Duration::ZERO), None);
-        assert_eq!(watcher.wait(&Cancel::default(), long), Some(Reason::Change));
+        assert_eq!(watcher.wait(&Cancel::default(), long), Some(WalkReason::Change));
         assert!(watcher.is_due());
     }
 
@@ -226,16 +230,19 @@ mod tests {
     fn an_empty_folder_on_another_device_is_a_mount_point() {
         let dir = tempfile::tempdir().unwrap();
         let watcher = watcher(WatchMode::Auto);
-        assert!(!watcher.is_unmounted(dir.path()), "nothing is known of it");
-        let on_another = |watcher: &Watcher| {
+        assert!(!watcher.is_unmounted(dir.path()), "the device is not known yet");
+        let move_to_other_device = |watcher: &Watcher| {
             let device = device(dir.path()).unwrap() + 1;
             lock(&watcher.devices).insert(dir.path().to_owned(), device);
         };
-        on_another(&watcher);
+        move_to_other_device(&watcher);
         assert!(watcher.is_unmounted(dir.path()));
         assert!(watcher.is_unmounted(dir.path()), "and stays one");
         fs_err::write(dir.path().join("a.md"), "text").unwrap();
-        assert!(!watcher.is_unmounted(dir.path()), "another disk with files");
+        assert!(
+            !watcher.is_unmounted(dir.path()),
+            "a different disk that has files"
+        );
         fs_err::remove_file(dir.path().join("a.md")).unwrap();
         assert!(!watcher.is_unmounted(dir.path()), "emptied on the same disk");
     }
@@ -243,8 +250,8 @@ mod tests {
     #[test]
     fn a_wait_ends_when_asked_to_stop() {
         let (cancel, watcher) = (Cancel::default(), watcher(WatchMode::Poll));
-        watcher.walked(&BTreeSet::new(), Duration::ZERO);
-        assert_eq!(planned(&watcher), Some(Reason::Routine));
+        watcher.end_walk(&BTreeSet::new(), Duration::ZERO);
+        assert_eq!(planned(&watcher), Some(WalkReason::Routine));
         let (stop, waiter) = (cancel.clone(), std::thread::current());
         std::thread::spawn(move || {
             stop.cancel();

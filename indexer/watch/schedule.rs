@@ -1,78 +1,81 @@
-//! When the folders are to be walked next.
+//! Schedules the next walk.
 
 use std::time::{Duration, Instant};
 
-/// When nothing has happened for so long, whoever was writing is taken to be done.
+/// A walk starts when no event has arrived for this long: the writer is probably done.
 const QUIET: Duration = Duration::from_millis(200);
-/// A steady stream of changes puts off a walk by no more than this.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// After a walk, the next one for a change waits so many times as long as that one took, so that a large folder in which
-/// something always happens does not occupy the machine …
-const REST: u32 = 4;
-/// … and the next one without a reason so many times.
-const ROUTINE_REST: u32 = 20;
+/// A steady stream of changes delays a walk by at most this.
+const MAX_DELAY: Duration = Duration::from_secs(2);
+/// After a walk, the next walk for a change waits this many times the walk's duration. Otherwise a large folder that changes all
+/// the time would keep the machine busy.
+const CHANGE_COOLDOWN: u32 = 4;
+/// The same for the next routine walk.
+const ROUTINE_COOLDOWN: u32 = 20;
 
-/// Why folders are walked.
+/// Why a walk is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// Something may have changed.
+pub enum WalkReason {
+    /// An event says that something may have changed.
     Change,
-    /// It is time to look whether something has.
+    /// A scheduled walk or retry, without an event.
     Routine,
 }
 
-/// What is known of changes since the last walk began, and what is planned in any case.
+/// The changes since the last walk began, and the planned routine walk.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
-    /// The first and the last change.
+    /// Times of the first and the last change.
     changes: Option<(Instant, Instant)>,
-    /// No walk for a change before this.
-    rests_until: Option<Instant>,
+    /// Earliest time of a walk for a change.
+    cooldown_until: Option<Instant>,
+    /// Time of the next routine walk.
     routine: Option<Instant>,
 }
 
 impl Schedule {
-    /// Something may have changed.
-    pub(super) fn changed(&mut self, now: Instant) {
+    /// Records that something may have changed.
+    pub(super) fn record_change(&mut self, now: Instant) {
         let first = self.changes.map_or(now, |(first, _)| first);
         self.changes = Some((first, now));
     }
 
-    /// What has changed so far is no reason to walk.
-    pub(super) fn forget(&mut self) {
+    /// Drops the recorded changes.
+    pub(super) fn discard_changes(&mut self) {
         self.changes = None;
     }
 
-    /// A walk begins.
-    pub(super) fn walking(&mut self) {
+    /// A walk begins. It covers every change recorded so far.
+    pub(super) fn begin_walk(&mut self) {
         self.changes = None;
         self.routine = None;
     }
 
-    /// It has ended, and another one is wanted in any case `every` so often.
-    pub(super) fn walked(&mut self, now: Instant, took: Duration, every: Option<Duration>) {
-        self.rests_until = Some(now + took * REST);
-        self.routine = every.map(|every| now + every.max(took * ROUTINE_REST));
+    /// A walk has ended after `took`. Plans the next routine walk after `every`, if there are routine walks.
+    pub(super) fn end_walk(&mut self, now: Instant, took: Duration, every: Option<Duration>) {
+        self.cooldown_until = Some(now + took * CHANGE_COOLDOWN);
+        self.routine = every.map(|every| now + every.max(took * ROUTINE_COOLDOWN));
     }
 
-    /// The run has failed and is to be tried again at `at`.
-    pub(super) fn retry(&mut self, at: Instant) {
+    /// Plans a retry of a failed run.
+    pub(super) fn retry_at(&mut self, at: Instant) {
         self.routine = Some(at);
     }
 
-    /// A walk is wanted at `at` at the latest.
-    pub(super) fn no_later_than(&mut self, at: Instant) {
+    /// Plans a routine walk at `at` or earlier.
+    pub(super) fn walk_by(&mut self, at: Instant) {
         self.routine = Some(self.routine.map_or(at, |planned| planned.min(at)));
     }
 
-    /// When the next walk is due, and why. `None` where only a change will bring one about.
-    pub(super) fn next(&self) -> Option<(Instant, Reason)> {
+    /// When the next walk is due, and why. `None` if only a change can cause one.
+    pub(super) fn next(&self) -> Option<(Instant, WalkReason)> {
         let change = self.changes.map(|(first, last)| {
-            let settled = (last + QUIET).min(first + PATIENCE);
-            let at = self.rests_until.map_or(settled, |rested| rested.max(settled));
-            (at, Reason::Change)
+            let settled = (last + QUIET).min(first + MAX_DELAY);
+            let at = self
+                .cooldown_until
+                .map_or(settled, |earliest| earliest.max(settled));
+            (at, WalkReason::Change)
         });
-        let routine = self.routine.map(|at| (at, Reason::Routine));
+        let routine = self.routine.map(|at| (at, WalkReason::Routine));
         match (change, routine) {
             (Some(change), Some(routine)) if routine.0 < change.0 => Some(routine),
             (change, routine) => change.or(routine),
@@ -89,69 +92,75 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_taken_together_once_it_is_quiet() {
+    fn changes_are_batched_until_it_is_quiet() {
         let start = Instant::now();
         let mut schedule = Schedule::default();
         assert_eq!(schedule.next(), None);
-        schedule.changed(start);
-        schedule.changed(start + ms(150));
-        assert_eq!(schedule.next(), Some((start + ms(150) + QUIET, Reason::Change)));
-        schedule.walking();
+        schedule.record_change(start);
+        schedule.record_change(start + ms(150));
+        assert_eq!(
+            schedule.next(),
+            Some((start + ms(150) + QUIET, WalkReason::Change))
+        );
+        schedule.begin_walk();
         assert_eq!(schedule.next(), None);
     }
 
     #[test]
-    fn a_steady_stream_is_not_waited_out() {
+    fn a_steady_stream_delays_a_walk_only_so_long() {
         let start = Instant::now();
         let mut schedule = Schedule::default();
         for tick in 0..100 {
-            schedule.changed(start + ms(tick * 100));
+            schedule.record_change(start + ms(tick * 100));
         }
-        assert_eq!(schedule.next(), Some((start + PATIENCE, Reason::Change)));
+        assert_eq!(schedule.next(), Some((start + MAX_DELAY, WalkReason::Change)));
     }
 
     #[test]
-    fn a_change_during_a_walk_brings_another_one_after_a_rest() {
+    fn a_change_during_a_walk_causes_another_after_a_cooldown() {
         let start = Instant::now();
         let mut schedule = Schedule::default();
-        schedule.walking();
-        schedule.changed(start + ms(10));
-        schedule.walked(start + ms(1000), ms(1000), None);
+        schedule.begin_walk();
+        schedule.record_change(start + ms(10));
+        schedule.end_walk(start + ms(1000), ms(1000), None);
         assert_eq!(
             schedule.next(),
-            Some((start + ms(1000) + ms(1000) * REST, Reason::Change))
+            Some((start + ms(1000) + ms(1000) * CHANGE_COOLDOWN, WalkReason::Change))
         );
-        schedule.walking();
-        schedule.walked(start + ms(9000), ms(1), None);
-        schedule.changed(start + ms(20_000));
+        schedule.begin_walk();
+        schedule.end_walk(start + ms(9000), ms(1), None);
+        schedule.record_change(start + ms(20_000));
         assert_eq!(
             schedule.next(),
-            Some((start + ms(20_000) + QUIET, Reason::Change)),
-            "a rest that is long over delays nothing"
+            Some((start + ms(20_000) + QUIET, WalkReason::Change)),
+            "a cooldown that has passed delays nothing"
         );
     }
 
     #[test]
-    fn walks_without_a_reason_come_as_planned_but_never_take_over() {
+    fn routine_walks_keep_their_interval_and_their_share_of_time() {
         let start = Instant::now();
         let mut schedule = Schedule::default();
-        schedule.walked(start, ms(10), Some(ms(2000)));
-        assert_eq!(schedule.next(), Some((start + ms(2000), Reason::Routine)));
-        schedule.changed(start + ms(500));
-        assert_eq!(schedule.next(), Some((start + ms(500) + QUIET, Reason::Change)));
-        schedule.walking();
-        schedule.walked(start, ms(1000), Some(ms(2000)));
+        schedule.end_walk(start, ms(10), Some(ms(2000)));
+        assert_eq!(schedule.next(), Some((start + ms(2000), WalkReason::Routine)));
+        schedule.record_change(start + ms(500));
         assert_eq!(
             schedule.next(),
-            Some((start + ms(1000) * ROUTINE_REST, Reason::Routine))
+            Some((start + ms(500) + QUIET, WalkReason::Change))
         );
-        schedule.walking();
-        assert_eq!(schedule.next(), None, "the walk has failed");
-        schedule.retry(start + ms(700));
-        assert_eq!(schedule.next(), Some((start + ms(700), Reason::Routine)));
-        schedule.no_later_than(start + ms(900));
-        assert_eq!(schedule.next(), Some((start + ms(700), Reason::Routine)));
-        schedule.no_later_than(start + ms(600));
-        assert_eq!(schedule.next(), Some((start + ms(600), Reason::Routine)));
+        schedule.begin_walk();
+        schedule.end_walk(start, ms(1000), Some(ms(2000)));
+        assert_eq!(
+            schedule.next(),
+            Some((start + ms(1000) * ROUTINE_COOLDOWN, WalkReason::Routine))
+        );
+        schedule.begin_walk();
+        assert_eq!(schedule.next(), None, "the run failed before its walk ended");
+        schedule.retry_at(start + ms(700));
+        assert_eq!(schedule.next(), Some((start + ms(700), WalkReason::Routine)));
+        schedule.walk_by(start + ms(900));
+        assert_eq!(schedule.next(), Some((start + ms(700), WalkReason::Routine)));
+        schedule.walk_by(start + ms(600));
+        assert_eq!(schedule.next(), Some((start + ms(600), WalkReason::Routine)));
     }
 }

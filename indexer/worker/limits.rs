@@ -1,19 +1,20 @@
-//! What a parsing process may use.
+//! Resource limits of a parser process.
 
 use std::time::Duration;
 
-/// Address space, bytes. The program itself takes some 60 MB of it.
+/// Address space (`RLIMIT_AS`), bytes. The program itself takes about 60 MB of it.
 #[cfg(unix)]
 const MEMORY: u64 = 512 << 20;
-/// Time that a file may take besides what it always may, for each megabyte of it. A PDF of 1,600 pages is 7 MB.
-const A_MEGABYTE: Duration = Duration::from_secs(10);
+/// Additional time per megabyte of a file. For scale: a PDF of 1,600 pages has 7 MB.
+const TIME_PER_MEGABYTE: Duration = Duration::from_secs(10);
 
-/// How long a file of `bytes` may take where a small one may take `least`.
-pub(super) fn allowance(least: Duration, bytes: usize) -> Duration {
-    least + A_MEGABYTE * u32::try_from(bytes >> 20).unwrap_or(u32::MAX)
+/// How long a file of `bytes` bytes may take, if a small file may take `base`.
+pub(super) fn time_limit(base: Duration, bytes: usize) -> Duration {
+    base + TIME_PER_MEGABYTE * u32::try_from(bytes >> 20).unwrap_or(u32::MAX)
 }
 
-/// Limits this process: memory, and neither files nor images of its memory. A limit that the system refuses to set is as it was.
+/// Limits the memory of this process and forbids it to write files and core dumps. If the system refuses a limit, the old one
+/// stays.
 #[cfg(unix)]
 pub(super) fn confine() {
     use rustix::process::Resource;
@@ -22,9 +23,9 @@ pub(super) fn confine() {
     }
 }
 
-/// Lets this process use so much time of a processor from now on. It ends one whose parent has been killed and cannot any more.
+/// Sets `RLIMIT_CPU` to the time used so far plus `time`: the backstop for a process whose parent was killed and cannot stop it.
 #[cfg(unix)]
-pub(super) fn allow_time(time: Duration) {
+pub(super) fn limit_cpu_time(time: Duration) {
     use rustix::time::{ClockId, clock_gettime};
     let used = clock_gettime(ClockId::ProcessCPUTime).tv_sec;
     set(
@@ -36,9 +37,9 @@ pub(super) fn allow_time(time: Duration) {
 #[cfg(unix)]
 fn set(resource: rustix::process::Resource, limit: u64) {
     let mut limits = rustix::process::getrlimit(resource);
-    let most = limits.maximum.unwrap_or(u64::MAX);
-    limits.current = Some(limit.min(most));
-    // Without the limit, whoever waits still gives up after a while.
+    let maximum = limits.maximum.unwrap_or(u64::MAX);
+    limits.current = Some(limit.min(maximum));
+    // Best effort: without this limit, the parent process still stops us after a timeout.
     let _ = rustix::process::setrlimit(resource, limits);
 }
 
@@ -46,16 +47,16 @@ fn set(resource: rustix::process::Resource, limit: u64) {
 pub(super) fn confine() {}
 
 #[cfg(not(unix))]
-pub(super) fn allow_time(_: Duration) {}
+pub(super) fn limit_cpu_time(_: Duration) {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_large_file_has_more_time() {
-        let allowed = |bytes| allowance(Duration::from_secs(30), bytes).as_secs();
-        assert_eq!(allowed(1000), 30);
-        assert_eq!(allowed(7 << 20), 100);
+    fn large_files_get_more_time() {
+        let limit = |bytes| time_limit(Duration::from_secs(30), bytes).as_secs();
+        assert_eq!(limit(1000), 30);
+        assert_eq!(limit(7 << 20), 100);
     }
 }

@@ -1,7 +1,7 @@
-//! Parsing in processes of their own, so that a file that makes a parser loop, crash or eat memory costs that file alone.
+//! Parses files in separate processes. If a file makes a parser loop, crash or exhaust memory, only that file fails.
 //!
-//! A process is started when the first file needs one, serves many files, and is ended when the run is over. It limits itself
-//! ([`limits`]); whoever waits for it gives up after a while and kills it.
+//! A parser process starts when the first file needs one, parses many files, and stops when the run ends. It limits its own
+//! resources (see [`limits`]). Its parent kills it after a timeout.
 
 mod frames;
 mod limits;
@@ -14,50 +14,53 @@ use std::time::Duration;
 
 pub(crate) use pool::ParserPool;
 
-use crate::parse::{Refusal, contained, parse};
+use crate::parse::{ReasonCode, Refusal, contained, parse};
 
-/// How long a small file may take, of a processor's time and as waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a small file may take, both in CPU time and in wall time.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How to start a process that parses: one that ends up in [`serve_parser`].
+/// How to start a parser process. Its program must call [`serve_parser`] with standard input and output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParserCommand {
     /// The program.
     pub program: PathBuf,
-    /// Its arguments.
+    /// Arguments of the program.
     pub arguments: Vec<OsString>,
-    /// How long a small file may take; a larger one has ten seconds more for each megabyte.
-    pub patience: Duration,
+    /// How long a small file may take. A larger one gets ten more seconds per megabyte.
+    pub timeout: Duration,
 }
 
 impl ParserCommand {
-    /// `program` with `arguments`, and the usual patience.
+    /// `program` with `arguments` and a timeout of 30 seconds.
     pub fn new(program: PathBuf, arguments: Vec<OsString>) -> ParserCommand {
         ParserCommand {
             program,
             arguments,
-            patience: PATIENCE,
+            timeout: TIMEOUT,
         }
     }
 }
 
-/// Parses the files that come by `input` until there are no more, and writes what came of them to `output`.
+/// The main loop of a parser process: parses the files that arrive on `input` until its end, and writes the results to `output`.
 ///
-/// Limits the memory of this process and silences its panics, so it is for processes that do nothing else.
+/// Limits the resources of the whole process and silences its panics. Call it only in a process that does nothing else.
 ///
 /// # Errors
-/// Whatever reading and writing say.
+/// If `input` cannot be read or `output` cannot be written.
 pub fn serve_parser(mut input: impl Read, mut output: impl Write) -> std::io::Result<()> {
     std::panic::set_hook(Box::new(|_| {}));
     limits::confine();
     while let Some(request) = frames::read(&mut input)? {
-        limits::allow_time(limits::allowance(PATIENCE, request.len()));
+        limits::limit_cpu_time(limits::time_limit(TIMEOUT, request.len()));
         let outcome = match frames::split_request(&request) {
             Some((path, bytes)) => contained(|| parse(path, bytes)),
-            None => Err(Refusal::error("the parser could not read its input")),
+            None => Err(Refusal::new(
+                ReasonCode::ParserCrashed,
+                "the parser process got a malformed request",
+            )),
         };
-        let answer = serde_json::to_vec(&outcome).map_err(std::io::Error::other)?;
-        frames::write(&mut output, &[&answer])?;
+        let response = serde_json::to_vec(&outcome).map_err(std::io::Error::other)?;
+        frames::write(&mut output, &[&response])?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The side that waits: processes kept for the next file, and what it means when one ends.
+//! The parent side: a pool of parser processes.
 
 use std::io::BufReader;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -9,29 +9,31 @@ use std::time::Duration;
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use super::{ParserCommand, frames, limits};
-use crate::parse::{Parsed, Refusal};
+use crate::parse::{Parsed, ReasonCode, Refusal};
 
-/// Files after which a process is replaced: what a parser leaks must not add up.
-const MOST_FILES: usize = 500;
+/// A process is replaced after this many files, so that memory leaked by a parser does not add up.
+const MAX_FILES: usize = 500;
 
-/// Processes that parse, one for each thread that asks at a time.
+/// A pool of parser processes. There are as many as threads that parse at the same time.
 pub(crate) struct ParserPool {
     command: ParserCommand,
     idle: Mutex<Vec<Parser>>,
 }
 
-/// A process.
+/// A parser process.
 struct Parser {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
+    /// Number of files parsed so far.
     files: usize,
 }
 
-/// Why a file gave no answer.
+/// Why a process did not respond.
 enum Failure {
-    TookTooLong,
-    Ended(Option<ExitStatus>),
+    Timeout,
+    /// The process ended. The status is unknown if it could not be collected.
+    Exited(Option<ExitStatus>),
 }
 
 impl ParserPool {
@@ -45,28 +47,29 @@ impl ParserPool {
     /// Parses a file.
     ///
     /// # Errors
-    /// [`Refusal`] as the parser says, and where it crashes, takes too long or cannot be started.
+    /// The parser's [`Refusal`], or one that says why the process crashed, timed out or did not start.
     pub(crate) fn parse(&self, path: &str, bytes: &[u8]) -> Result<Parsed, Refusal> {
-        let used = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        if let Some(parser) = used {
-            match self.ask(parser, path, bytes) {
-                // What files before this one left behind may have been too much.
-                Err(Failure::Ended(_)) => {}
-                outcome => return self.explained(outcome, bytes.len()),
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(parser) = idle {
+            match self.request(parser, path, bytes) {
+                // Earlier files may have exhausted this process. A fresh one gets a second chance.
+                Err(Failure::Exited(_)) => {}
+                outcome => return self.explain(outcome, bytes.len()),
             }
         }
         let fresh = self.start().map_err(|error| {
             let program = self.command.program.display();
-            Refusal::for_now(format!(
-                "the process that parses could not be started ({program}): {error}"
-            ))
+            Refusal::temporary(
+                ReasonCode::ParserUnavailable,
+                format!("cannot start the parser process {program}: {error}"),
+            )
         })?;
-        let outcome = self.ask(fresh, path, bytes);
-        self.explained(outcome, bytes.len())
+        let outcome = self.request(fresh, path, bytes);
+        self.explain(outcome, bytes.len())
     }
 
-    /// Ends all processes that wait for a file.
-    pub(crate) fn rest(&self) {
+    /// Stops all processes that wait for a file.
+    pub(crate) fn stop_idle(&self) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
@@ -79,12 +82,14 @@ impl ParserPool {
             .stderr(Stdio::null());
         #[cfg(unix)]
         {
-            // An interrupt at the terminal is for whoever waits; it must not look like a crash of the parser.
+            // In a group of its own, so that Ctrl-C at the terminal does not look like a crash of the parser.
             std::os::unix::process::CommandExt::process_group(&mut command, 0);
         }
         let mut child = command.spawn()?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(std::io::Error::other("it has no standard input and output"));
+            return Err(std::io::Error::other(
+                "the process has no standard input and output",
+            ));
         };
         Ok(Parser {
             child,
@@ -94,41 +99,47 @@ impl ParserPool {
         })
     }
 
-    /// Has `parser` parse a file. It waits for the next one only if it has answered.
-    fn ask(&self, mut parser: Parser, path: &str, bytes: &[u8]) -> Result<Result<Parsed, Refusal>, Failure> {
-        let late = AtomicBool::new(false);
-        let patience = self.patience(bytes.len());
+    /// Sends a file to `parser` and waits for the result. The process returns to the pool only if it has responded in time.
+    fn request(
+        &self,
+        mut parser: Parser,
+        path: &str,
+        bytes: &[u8],
+    ) -> Result<Result<Parsed, Refusal>, Failure> {
+        let has_timed_out = AtomicBool::new(false);
+        let limit = self.time_limit(bytes.len());
         let (done, waiting) = bounded::<()>(0);
         let Parser {
             child, input, output, ..
         } = &mut parser;
-        let answer = std::thread::scope(|scope| {
+        let response = std::thread::scope(|scope| {
             scope.spawn(|| {
-                if waiting.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
-                    late.store(true, Ordering::Relaxed);
-                    // Where it has just ended by itself there is nothing to kill.
+                if waiting.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                    has_timed_out.store(true, Ordering::Relaxed);
+                    // Fails if the process has just exited.
                     let _ = child.kill();
                 }
             });
             let sent = frames::write(input, &[&frames::request_head(path), bytes]);
-            let answer = sent.and_then(|()| frames::read(output));
+            let response = sent.and_then(|()| frames::read(output));
             drop(done);
-            answer
+            response
         });
-        let read = answer
+        let outcome = response
             .ok()
             .flatten()
             .and_then(|frame| serde_json::from_slice(&frame).ok());
-        let Some(outcome) = read else {
+        let Some(outcome) = outcome else {
             let _ = parser.child.kill();
             let status = parser.child.wait().ok();
-            return Err(match late.load(Ordering::Relaxed) {
-                true => Failure::TookTooLong,
-                false => Failure::Ended(status),
+            return Err(if has_timed_out.load(Ordering::Relaxed) {
+                Failure::Timeout
+            } else {
+                Failure::Exited(status)
             });
         };
         parser.files += 1;
-        if parser.files < MOST_FILES && !late.load(Ordering::Relaxed) {
+        if parser.files < MAX_FILES && !has_timed_out.load(Ordering::Relaxed) {
             self.idle
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -137,23 +148,22 @@ impl ParserPool {
         Ok(outcome)
     }
 
-    /// How long to wait for a file of `bytes`.
-    fn patience(&self, bytes: usize) -> Duration {
-        limits::allowance(self.command.patience, bytes)
+    /// How long to wait for a file of `bytes` bytes.
+    fn time_limit(&self, bytes: usize) -> Duration {
+        limits::time_limit(self.command.timeout, bytes)
     }
 
-    fn explained(
+    /// Turns a failure of the process into a refusal of the file.
+    fn explain(
         &self,
         outcome: Result<Result<Parsed, Refusal>, Failure>,
         bytes: usize,
     ) -> Result<Parsed, Refusal> {
         outcome.unwrap_or_else(|failure| {
             Err(match failure {
-                Failure::TookTooLong => too_long(self.patience(bytes)),
-                Failure::Ended(status) => status.map_or_else(
-                    || Refusal::error(CRASHED),
-                    |status| explain(status, self.patience(bytes)),
-                ),
+                Failure::Timeout => timeout(self.time_limit(bytes)),
+                Failure::Exited(Some(status)) => explain_exit(status, self.time_limit(bytes)),
+                Failure::Exited(None) => crash(),
             })
         })
     }
@@ -161,38 +171,48 @@ impl ParserPool {
 
 impl Drop for Parser {
     fn drop(&mut self) {
-        // It may have ended by itself. Waiting leaves no zombie behind.
+        // Killing fails if the process has exited. Waiting leaves no zombie behind.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-const CRASHED: &str = "the parser crashed on this file";
-
-/// The machine may have been busy.
-fn too_long(patience: Duration) -> Refusal {
-    Refusal::for_now(format!("parsing it took longer than {} s", patience.as_secs()))
+fn crash() -> Refusal {
+    Refusal::new(ReasonCode::ParserCrashed, "the parser crashed on this file")
 }
 
-/// What it means that a process ended so, which had that long.
+/// Temporary, since the machine may just have been busy.
+fn timeout(limit: Duration) -> Refusal {
+    Refusal::temporary(
+        ReasonCode::ParserTimeout,
+        format!("parsing took longer than {} s", limit.as_secs()),
+    )
+}
+
+/// Explains the exit status of a process that had `limit` of CPU time.
 #[cfg(unix)]
-fn explain(status: ExitStatus, patience: Duration) -> Refusal {
+fn explain_exit(status: ExitStatus, limit: Duration) -> Refusal {
     use std::os::unix::process::ExitStatusExt;
-    const SIGABRT: i32 = 6;
-    const SIGXCPU: i32 = 24;
-    match status.signal() {
-        // Rust ends a process so when there is no memory, and when the stack is full.
-        Some(SIGABRT) => {
-            Refusal::error("parsing it needs more than 512 MB of memory, or it is nested too deep")
-        }
-        Some(SIGXCPU) => too_long(patience),
-        _ => Refusal::error(CRASHED),
+
+    use rustix::process::Signal;
+
+    let signal = status.signal();
+    // Rust aborts when memory runs out and when the stack overflows.
+    if signal == Some(Signal::ABORT.as_raw()) {
+        Refusal::new(
+            ReasonCode::ParserOutOfMemory,
+            "parsing needs more than 512 MB of memory, or the file is nested too deeply",
+        )
+    } else if signal == Some(Signal::XCPU.as_raw()) {
+        timeout(limit)
+    } else {
+        crash()
     }
 }
 
 #[cfg(not(unix))]
-fn explain(_: ExitStatus, _: Duration) -> Refusal {
-    Refusal::error(CRASHED)
+fn explain_exit(_: ExitStatus, _: Duration) -> Refusal {
+    crash()
 }
 
 #[cfg(test)]
@@ -200,32 +220,33 @@ fn explain(_: ExitStatus, _: Duration) -> Refusal {
 mod tests {
     use super::*;
 
-    fn refused(program: &str, arguments: &[&str], patience: Duration) -> (String, bool) {
+    fn refusal(program: &str, arguments: &[&str], timeout: Duration) -> Refusal {
         let pool = ParserPool::new(ParserCommand {
             program: program.into(),
             arguments: arguments.iter().map(Into::into).collect(),
-            patience,
+            timeout,
         });
-        // More than a pipe holds, and less than what earns more time.
-        let refusal = pool.parse("a.pdf", &vec![0; 1 << 19]).unwrap_err();
-        (refusal.reason, refusal.may_pass)
+        // More than a pipe buffers, and less than what earns more time.
+        pool.parse("a.pdf", &vec![0; 1 << 19]).unwrap_err()
     }
 
     #[test]
-    fn whatever_becomes_of_the_process_costs_the_file_alone() {
+    fn a_failing_process_costs_only_its_file() {
         let long = Duration::from_secs(60);
-        let late = refused("/bin/sleep", &["1000"], Duration::from_millis(100));
-        assert_eq!(late, ("parsing it took longer than 0 s".to_owned(), true));
-        let crashed = (CRASHED.to_owned(), false);
-        assert_eq!(refused("/bin/true", &[], long), crashed);
+        let late = refusal("/bin/sleep", &["1000"], Duration::from_millis(100));
+        assert_eq!((late.code, late.is_temporary), (ReasonCode::ParserTimeout, true));
+        assert_eq!(refusal("/bin/true", &[], long), crash());
         let noise = "head -c 1000 >/dev/null; echo abcdefgh";
-        assert_eq!(refused("/bin/sh", &["-c", noise], long), crashed);
-        let (aborts, _) = refused("/bin/sh", &["-c", "kill -ABRT $$"], long);
-        assert!(aborts.contains("memory"), "{aborts}");
-        let (missing, may_pass) = refused("/nonexistent", &[], long);
-        assert!(
-            may_pass && missing.contains("could not be started (/nonexistent)"),
-            "{missing}"
+        assert_eq!(refusal("/bin/sh", &["-c", noise], long), crash());
+        let aborts = refusal("/bin/sh", &["-c", "kill -ABRT $$"], long);
+        assert_eq!(aborts.code, ReasonCode::ParserOutOfMemory);
+        let busy = refusal("/bin/sh", &["-c", "kill -XCPU $$"], long);
+        assert_eq!((busy.code, busy.is_temporary), (ReasonCode::ParserTimeout, true));
+        let missing = refusal("/nonexistent", &[], long);
+        assert_eq!(
+            (missing.code, missing.is_temporary),
+            (ReasonCode::ParserUnavailable, true)
         );
+        assert!(missing.reason.contains("/nonexistent"), "{missing:?}");
     }
 }

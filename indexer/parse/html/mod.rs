@@ -1,4 +1,4 @@
-//! HTML: the page's main content as text with Markdown's marks for headings, lists, code and tables.
+//! HTML: the main content of a page, written as Markdown.
 
 mod nesting;
 mod writer;
@@ -9,15 +9,15 @@ use scraper::{ElementRef, Html, Selector};
 use super::{Parsed, Refusal, Structure};
 use writer::Writer;
 
-/// Where a page's content is, most telling first.
+/// Selectors of a page's main content. The first that matches is used.
 const MAIN: &[&str] = &["main", "[role=main]", "article", "div.body", "#content"];
-/// Deepest nesting that is read. For every element the parser looks through all that are open, so time would grow with the
-/// square of the depth, and no page for people comes near this.
-const DEEPEST: usize = 4096;
-/// Meta tags worth keeping.
+/// Deepest nesting of elements. The parser searches all open elements for each new one, so time grows with the square of the depth.
+/// Real pages stay far below this.
+const MAX_DEPTH: usize = 4096;
+/// Meta tags that become metadata.
 const META: &[&str] = &["description", "author", "keywords", "date", "generator"];
 
-/// Whether a text of another name is a page.
+/// Whether a text without an HTML extension is HTML.
 pub(super) fn looks_like(text: &str) -> bool {
     let head: String = text
         .trim_start_matches('\u{feff}')
@@ -30,9 +30,9 @@ pub(super) fn looks_like(text: &str) -> bool {
 }
 
 pub(super) fn parse(text: &str) -> Result<Parsed, Refusal> {
-    if nesting::depth(text) > DEEPEST {
-        return Err(Refusal::error(format!(
-            "its elements are nested more than {DEEPEST} deep"
+    if nesting::depth(text) > MAX_DEPTH {
+        return Err(Refusal::over_limit(format!(
+            "elements are nested more than {MAX_DEPTH} deep"
         )));
     }
     let page = Html::parse_document(text);
@@ -63,13 +63,13 @@ pub(super) fn parse(text: &str) -> Result<Parsed, Refusal> {
     writer.write(content);
     let mut text = writer.finish();
     if text.trim().is_empty() {
-        // A page whose main element is filled in by a script may still have text beside it.
+        // If a script fills the main element, there may still be text outside it.
         let mut writer = Writer::default();
         writer.write(page.root_element());
         text = writer.finish();
     }
     if text.trim().is_empty() {
-        return Err(Refusal::skipped("a page without text"));
+        return Err(Refusal::no_text("page"));
     }
     let title = title.filter(|title| !title.is_empty()).or_else(|| {
         let heading = text.lines().find_map(|line| line.strip_prefix("# "))?;
@@ -98,6 +98,7 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ReasonCode;
     use super::*;
 
     fn text(html: &str) -> String {
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn structure_becomes_markdown() {
+    fn structure_is_written_as_markdown() {
         let html = "<title> The  page </title><nav>menu</nav><main><h1>Top<a class=headerlink href=#>¶</a></h1>\
                     <p>One <b>two</b>\n three.</p><ul><li>a<li>b<ol><li>c</ol></ul><pre>x  y\n z</pre><script>no</script>\
                     <h2>Next</h2>end</main><footer>foot</footer>";
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_that_lay_out_a_page_are_blocks() {
+    fn layout_tables_are_written_as_blocks() {
         let html = "<table><tr><td>menu<td><h1>Top</h1>one<table><tr><td>a<td>b</table></table>end";
         assert_eq!(
             text(html),
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn meta_tags_and_language() {
+    fn meta_tags_and_language_are_metadata() {
         let html = "<html lang=de><meta name=Author content='A  B'><meta name=viewport content=x><body>x";
         let metadata = parse(html).unwrap().metadata;
         assert_eq!(metadata.len(), 2);
@@ -146,19 +147,16 @@ mod tests {
     }
 
     #[test]
-    fn a_page_without_text_says_so() {
-        assert_eq!(
-            parse("<script>x</script>").unwrap_err().reason,
-            "a page without text"
-        );
+    fn a_page_without_text_is_refused() {
+        assert_eq!(parse("<script>x</script>").unwrap_err().code, ReasonCode::NoText);
         assert_eq!(text("<main></main><p>beside"), "beside\n");
     }
 
     #[test]
-    fn depth_costs_no_stack_and_has_an_end() {
+    fn deep_nesting_needs_no_stack_and_is_limited() {
         let nested = |depth| format!("{}deep{}", "<div>".repeat(depth), "</div>".repeat(depth));
-        assert_eq!(text(&nested(DEEPEST)), "deep\n");
-        let refusal = parse(&nested(DEEPEST + 1)).unwrap_err();
-        assert!(refusal.reason.contains("nested"), "{refusal:?}");
+        assert_eq!(text(&nested(MAX_DEPTH)), "deep\n");
+        let refusal = parse(&nested(MAX_DEPTH + 1)).unwrap_err();
+        assert_eq!(refusal.code, ReasonCode::LimitExceeded);
     }
 }

@@ -1,16 +1,18 @@
-//! How deep a page's elements may be nested, from its tags alone, before a parser takes it in.
+//! Estimates how deeply a page's elements are nested, from its tags alone, before parsing it.
 
-/// Elements without an end tag, and those whose end tag may be left out: they do not nest in themselves without another between.
+/// Elements without an end tag or with an optional one. They cannot nest directly in themselves.
 const NOT_COUNTED: &[&str] = &[
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track",
     "wbr", "p", "li", "dt", "dd", "tr", "td", "th", "tbody", "thead", "tfoot", "colgroup", "option",
     "optgroup", "rb", "rt", "rtc", "rp", "html", "head", "body",
 ];
-/// Elements whose content is not markup.
+/// Elements whose content is not parsed as markup.
 const RAW: &[&str] = &["script", "style", "textarea", "title"];
 
-/// The most elements that are open at once, of those that can nest without end. Never less than what a parser makes of them but
-/// for a factor of the few elements in [`NOT_COUNTED`] that may stand between two of them; more where tags are left open.
+/// The largest number of elements open at once, of those that can nest without limit.
+///
+/// The tree that a parser builds can be deeper only by a small factor, for the [`NOT_COUNTED`] elements between two counted ones. It
+/// is shallower if tags are left open.
 pub(super) fn depth(page: &str) -> usize {
     let (mut open, mut deepest) = (0usize, 0usize);
     let mut rest = page;
@@ -45,14 +47,14 @@ fn is_counted(name: &str) -> bool {
     letter && !NOT_COUNTED.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// What follows the end tag of the raw element `name`; nothing where it has none.
+/// The text after the end tag of the raw element `name`; empty if there is no end tag.
 fn after_end_of<'t>(text: &'t str, name: &str) -> &'t str {
     let mut rest = text;
     while let Some(at) = rest.find("</") {
         rest = &rest[at + 2..];
         if rest
             .get(..name.len())
-            .is_some_and(|found| found.eq_ignore_ascii_case(name))
+            .is_some_and(|tag| tag.eq_ignore_ascii_case(name))
         {
             return rest;
         }
@@ -65,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_what_nests() {
+    fn only_nesting_elements_are_counted() {
         assert_eq!(depth("<div><b>x</b><i>y</i></div><div></div>"), 2);
         assert_eq!(depth("<p>a<p>b<br>c<li>d<!-- <div><div> --><5>"), 0);
         assert_eq!(depth("<script>'<div><div>'</SCRIPT><div>"), 1);

@@ -1,19 +1,19 @@
-//! The walk over a page's tree, and what it writes.
+//! Walks a page's tree and writes Markdown.
 //!
-//! The tree is walked in a loop, never by recursion, so that depth costs no stack.
+//! The walk is a loop and not recursive, so a deep tree needs no stack.
 
 use ego_tree::NodeRef;
 use ego_tree::iter::Edge;
 use scraper::node::Element;
 use scraper::{ElementRef, Node};
 
-/// Elements that hold no content.
-const LEFT_OUT: &[&str] = &[
+/// Elements without main content.
+const SKIPPED_ELEMENTS: &[&str] = &[
     "script", "style", "noscript", "template", "svg", "math", "nav", "aside", "iframe", "object", "button",
     "select", "input", "textarea", "head",
 ];
-/// Classes of elements that hold no content: what documentation generators put around it.
-const LEFT_OUT_CLASSES: &[&str] = &[
+/// Classes of elements without main content, as documentation generators write them.
+const SKIPPED_CLASSES: &[&str] = &[
     "headerlink",
     "sphinxsidebar",
     "related",
@@ -26,48 +26,49 @@ const LEFT_OUT_CLASSES: &[&str] = &[
     "visually-hidden",
     "sr-only",
 ];
-/// What is being written.
+
+/// Writes the elements of a tree in document order.
 #[derive(Default)]
 pub(super) struct Writer {
     out: String,
-    /// Line breaks owed before the next text.
-    owed: usize,
-    /// Whether white space was seen since the last text.
-    space: bool,
-    /// How many `pre` are open: in one, white space counts.
+    /// Line breaks to write before the next text.
+    pending_breaks: usize,
+    /// Whether to write a space before the next word.
+    pending_space: bool,
+    /// Number of open `pre` elements, in which white space is significant.
     verbatim: usize,
-    /// Open lists; the next number where it is numbered.
+    /// Open lists, with the next number if the list is numbered.
     lists: Vec<Option<u32>>,
     tables: Vec<Table>,
 }
 
-/// A table that is open.
+/// An open table.
 struct Table {
-    /// Whether it is written a row a line. One that lays out a page, or holds what needs lines, is written as its blocks.
+    /// Whether each row is written on a line. A layout table, or one with multi-line content, is written as blocks.
     by_rows: bool,
-    /// Whether a row is open, which a line break would tear apart.
+    /// Whether a row is open. A line break would split it.
     in_row: bool,
-    /// Rows that are over.
+    /// Number of finished rows.
     rows: usize,
-    /// Cells of the row so far.
+    /// Number of cells in the current row.
     cells: usize,
 }
 
 impl Writer {
-    /// Writes an element with all that is in it.
+    /// Writes an element and its descendants.
     pub(super) fn write(&mut self, content: ElementRef<'_>) {
-        // How many elements are open that are left out; nothing is written while there is one.
-        let mut left_out = 0usize;
+        // Number of open skipped elements. Nothing is written inside them.
+        let mut skipped = 0usize;
         for edge in content.traverse() {
             match edge {
                 Edge::Open(node) => match node.value() {
-                    Node::Element(element) if left_out > 0 || is_left_out(element) => left_out += 1,
+                    Node::Element(element) if skipped > 0 || is_skipped(element) => skipped += 1,
                     Node::Element(element) => self.open(element, node),
-                    Node::Text(text) if left_out == 0 => self.text(text),
+                    Node::Text(text) if skipped == 0 => self.text(text),
                     _ => {}
                 },
                 Edge::Close(node) => match node.value() {
-                    Node::Element(_) if left_out > 0 => left_out -= 1,
+                    Node::Element(_) if skipped > 0 => skipped -= 1,
                     Node::Element(element) => self.close(element),
                     _ => {}
                 },
@@ -81,7 +82,7 @@ impl Writer {
                 self.block(2);
                 let level = usize::from(element.name().as_bytes()[1] - b'0');
                 self.put(&"#".repeat(level));
-                self.space = true;
+                self.pending_space = true;
             }
             "pre" => {
                 self.block(2);
@@ -94,7 +95,7 @@ impl Writer {
             "table" => {
                 self.block(2);
                 self.tables.push(Table {
-                    by_rows: fits_rows(node),
+                    by_rows: fits_in_rows(node),
                     in_row: false,
                     rows: 0,
                     cells: 0,
@@ -133,7 +134,7 @@ impl Writer {
             "td" | "th" => match self.tables.last_mut() {
                 Some(table) if table.in_row => {
                     table.cells += 1;
-                    self.space = true;
+                    self.pending_space = true;
                     self.put("|");
                 }
                 _ => self.block(1),
@@ -180,7 +181,7 @@ impl Writer {
             self.out.push_str(&"  ".repeat(depth));
         }
         self.put(&mark);
-        self.space = true;
+        self.pending_space = true;
     }
 
     fn in_row(&self) -> bool {
@@ -193,14 +194,14 @@ impl Writer {
         }
     }
 
-    /// Owes `lines` line breaks; in a table's row, a space.
+    /// Requests `lines` line breaks before the next text. In a table row, requests a space.
     fn block(&mut self, lines: usize) {
         if self.in_row() {
-            self.space = true;
+            self.pending_space = true;
             return;
         }
-        self.owed = self.owed.max(lines);
-        self.space = false;
+        self.pending_breaks = self.pending_breaks.max(lines);
+        self.pending_space = false;
     }
 
     fn text(&mut self, text: &str) {
@@ -210,32 +211,33 @@ impl Writer {
             return;
         }
         for (index, word) in text.split(char::is_whitespace).enumerate() {
-            self.space |= index > 0;
+            self.pending_space |= index > 0;
             if !word.is_empty() {
                 self.put(word);
             }
         }
     }
 
-    /// Writes a word, after the breaks or the space that are owed.
+    /// Writes a word, after the pending line breaks or space.
     fn put(&mut self, word: &str) {
         self.flush();
-        if std::mem::take(&mut self.space) && !self.out.is_empty() && !self.out.ends_with(['\n', ' ']) {
+        if std::mem::take(&mut self.pending_space) && !self.out.is_empty() && !self.out.ends_with(['\n', ' '])
+        {
             self.out.push(' ');
         }
         self.out.push_str(word);
     }
 
     fn flush(&mut self) {
-        let owed = std::mem::take(&mut self.owed);
-        if owed > 0 && !self.out.is_empty() {
-            let there = self.out.bytes().rev().take_while(|byte| *byte == b'\n').count();
-            self.out.push_str(&"\n".repeat(owed.saturating_sub(there)));
-            self.space = false;
+        let breaks = std::mem::take(&mut self.pending_breaks);
+        if breaks > 0 && !self.out.is_empty() {
+            let existing = self.out.bytes().rev().take_while(|byte| *byte == b'\n').count();
+            self.out.push_str(&"\n".repeat(breaks.saturating_sub(existing)));
+            self.pending_space = false;
         }
     }
 
-    /// The text, which ends in one line break where there is any.
+    /// The text. It ends with one line break, unless it is empty.
     pub(super) fn finish(mut self) -> String {
         while self.out.ends_with(char::is_whitespace) {
             self.out.pop();
@@ -247,9 +249,9 @@ impl Writer {
     }
 }
 
-/// Whether nothing in a table needs lines of its own. The first thing that does ends the search, so that tables within tables
-/// are not searched over and over.
-fn fits_rows(table: NodeRef<'_, Node>) -> bool {
+/// Whether no content of a table needs lines of its own. The search stops at the first such element, so nested tables are not
+/// searched again and again.
+fn fits_in_rows(table: NodeRef<'_, Node>) -> bool {
     let mut inside = table
         .descendants()
         .skip(1)
@@ -262,13 +264,13 @@ fn fits_rows(table: NodeRef<'_, Node>) -> bool {
     })
 }
 
-fn is_left_out(element: &Element) -> bool {
+fn is_skipped(element: &Element) -> bool {
     let role = element
         .attr("role")
         .is_some_and(|role| matches!(role, "navigation" | "search" | "banner" | "contentinfo"));
-    role || LEFT_OUT.contains(&element.name())
+    role || SKIPPED_ELEMENTS.contains(&element.name())
         || element.attr("hidden").is_some()
-        || element.classes().any(|class| LEFT_OUT_CLASSES.contains(&class))
+        || element.classes().any(|class| SKIPPED_CLASSES.contains(&class))
 }
 
 fn is_block(name: &str) -> bool {

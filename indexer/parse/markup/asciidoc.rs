@@ -1,12 +1,12 @@
-//! AsciiDoc: `== Title`, and titles underlined in the older style.
+//! AsciiDoc headings: `== Title`, or a title with an underline in the older style.
 
 use super::{Heading, lines};
 
-/// Lines that open and close blocks whose text is no markup.
+/// Lines that open and close blocks without headings.
 const FENCES: &[&str] = &["----", "....", "++++", "////", "```"];
 
 pub(super) fn headings(text: &str) -> Vec<Heading> {
-    let mut found: Vec<Heading> = Vec::new();
+    let mut headings: Vec<Heading> = Vec::new();
     let mut fence: Option<&str> = None;
     let mut above: Option<(usize, &str)> = None;
     for (start, end, line) in lines(text) {
@@ -20,7 +20,7 @@ pub(super) fn headings(text: &str) -> Vec<Heading> {
         if let (Some(level), Some((at, title))) = (underline(line), previous)
             && line.len().abs_diff(title.chars().count()) <= 2
         {
-            found.push(heading(at, end, level, title));
+            headings.push(heading(at, end, level, title));
             continue;
         }
         let is_fence = FENCES.iter().any(|fence| line.starts_with(fence))
@@ -38,13 +38,13 @@ pub(super) fn headings(text: &str) -> Vec<Heading> {
         {
             let title = title.trim().trim_end_matches('=').trim_end();
             if !title.is_empty() {
-                found.push(heading(start, end, level, title));
+                headings.push(heading(start, end, level, title));
             }
         } else if line.chars().next().is_some_and(char::is_alphanumeric) {
             above = Some((start, line));
         }
     }
-    found
+    headings
 }
 
 fn heading(at: usize, end: usize, level: usize, text: &str) -> Heading {

@@ -1,9 +1,9 @@
-//! LaTeX: sectioning commands, outside of comments and verbatim text.
+//! LaTeX headings: sectioning commands outside of comments and verbatim text.
 
 use super::super::composer::one_line;
 use super::{Heading, lines};
 
-/// Sectioning commands, the outermost first.
+/// Sectioning commands, outermost first.
 const COMMANDS: &[&str] = &[
     "part",
     "chapter",
@@ -13,11 +13,11 @@ const COMMANDS: &[&str] = &[
     "paragraph",
     "subparagraph",
 ];
-/// Longest title that is looked for, bytes.
-const LONGEST: usize = 1000;
+/// Longest title, bytes.
+const MAX_TITLE: usize = 1000;
 
 pub(super) fn headings(text: &str) -> Vec<Heading> {
-    let mut found: Vec<(usize, usize, usize, String)> = Vec::new();
+    let mut commands: Vec<(usize, usize, usize, String)> = Vec::new();
     let mut verbatim = false;
     let mut skip_to = 0;
     for (start, end, line) in lines(text) {
@@ -53,25 +53,25 @@ pub(super) fn headings(text: &str) -> Vec<Heading> {
                 .map_or(text.len(), |at| after + at + 1)
                 .max(end);
             skip_to = line_end;
-            found.push((start, line_end, rank, title));
+            commands.push((start, line_end, rank, title));
         }
     }
-    // The outermost command that the file uses is level 1.
-    let outermost = found
+    // The outermost command used in the file has level 1.
+    let outermost = commands
         .iter()
         .map(|(_, _, rank, _)| *rank)
         .min()
         .unwrap_or_default();
-    let levelled = found.into_iter().map(|(at, end, rank, text)| Heading {
+    let headings = commands.into_iter().map(|(at, end, rank, text)| Heading {
         at,
         end,
         level: rank - outermost + 1,
         text,
     });
-    levelled.filter(|heading| !heading.text.is_empty()).collect()
+    headings.filter(|heading| !heading.text.is_empty()).collect()
 }
 
-/// The title that the document says it has.
+/// The argument of `\title`.
 pub(super) fn title(text: &str) -> Option<String> {
     let at = text.find("\\title")?;
     argument(text, at + "\\title".len())
@@ -79,9 +79,9 @@ pub(super) fn title(text: &str) -> Option<String> {
         .filter(|title| !title.is_empty())
 }
 
-/// The argument in braces that follows byte `from`, as plain text, and where it ends.
+/// The argument in braces after byte `from`, as plain text, and the byte where it ends.
 fn argument(text: &str, from: usize) -> Option<(String, usize)> {
-    let limit = text.floor_char_boundary((from + LONGEST).min(text.len()));
+    let limit = text.floor_char_boundary((from + MAX_TITLE).min(text.len()));
     let window = text.get(from..limit)?;
     let mut rest = window.strip_prefix('*').unwrap_or(window).trim_start();
     if rest.starts_with('[') {
@@ -104,7 +104,7 @@ fn argument(text: &str, from: usize) -> Option<(String, usize)> {
     Some((plain(&inside[..end]), after))
 }
 
-/// A title without its commands and braces.
+/// A title without commands and braces.
 fn plain(title: &str) -> String {
     let mut out = String::with_capacity(title.len());
     let mut rest = title;
@@ -114,7 +114,7 @@ fn plain(title: &str) -> String {
             .find(|c: char| !c.is_ascii_alphabetic())
             .unwrap_or(command.len());
         if letters == 0 {
-            // `\\` breaks a line; others stand for the character.
+            // `\\` is a line break. Any other escape stands for its character.
             let mut characters = command.chars();
             match characters.next() {
                 Some('\\') | None => out.push(' '),

@@ -1,4 +1,4 @@
-//! Markup written by hand: reStructuredText, AsciiDoc, Org and LaTeX. Their text is the file's; their headings are found in it.
+//! Hand-written markup: reStructuredText, AsciiDoc, Org and LaTeX. The text stays the same; only headings are extracted.
 
 mod asciidoc;
 mod latex;
@@ -7,7 +7,7 @@ mod rst;
 
 use super::{Heading, Parsed, Structure};
 
-/// Parses `text`, if a file that ends in `extension` is of such a format.
+/// Parses `text` if `extension` is one of these formats.
 pub(super) fn parse(extension: &str, text: &str) -> Option<Parsed> {
     let (kind, headings) = match extension {
         "rst" | "rest" => ("rst", rst::headings(text)),
@@ -17,17 +17,17 @@ pub(super) fn parse(extension: &str, text: &str) -> Option<Parsed> {
         _ => return None,
     };
     let mut parsed = Parsed::plain(kind, text.to_owned());
-    let said = match kind {
+    let title = match kind {
         "org" => org::title(text),
         "latex" => latex::title(text),
         _ => None,
     };
-    parsed.title = said.or_else(|| headings.first().map(|heading| heading.text.clone()));
+    parsed.title = title.or_else(|| headings.first().map(|heading| heading.text.clone()));
     parsed.structure = Structure::Headings(headings);
     Some(parsed)
 }
 
-/// The lines of a text: where each begins and ends, and what is in it.
+/// The lines of a text: byte offset of the beginning, byte offset of the end, and the trimmed line.
 fn lines(text: &str) -> impl Iterator<Item = (usize, usize, &str)> {
     let mut at = 0;
     text.split_inclusive('\n').map(move |line| {
@@ -41,18 +41,18 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, usize, &str)> {
 mod tests {
     use super::*;
 
-    /// Checks the headings that `text` has, as `level text` each.
+    /// Checks the headings of `text`, each as "level text".
     #[track_caller]
     fn check(extension: &str, text: &str, expected: &[&str]) {
         let parsed = parse(extension, text).unwrap();
         let Structure::Headings(headings) = parsed.structure else {
             panic!()
         };
-        let found: Vec<String> = headings
+        let actual: Vec<String> = headings
             .iter()
             .map(|heading| format!("{} {}", heading.level, heading.text))
             .collect();
-        assert_eq!(found, expected);
+        assert_eq!(actual, expected);
         let mut last = 0;
         for heading in headings {
             assert!(heading.at >= last && heading.at < heading.end, "{heading:?}");
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn rst() {
+    fn headings_of_rst() {
         check(
             "rst",
             "=====\nTitle\n=====\n\nOne\n===\n\nTwo *b*\n-------\n\n::\n\n  no\n  --\n\nThree\n=====\n\n+---+\n| a |\n+---+\n\nshort\n--\n",
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn asciidoc() {
+    fn headings_of_asciidoc() {
         check(
             "adoc",
             "= Title\nAuthor\n\n== One\n\n----\n== no\n----\n\n=== Two ===\n\nOld\n---\n",
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn org() {
+    fn headings_and_title_of_org() {
         check(
             "org",
             "#+TITLE: T\n* TODO [#A] One :tag:b:\n** Two\n#+BEGIN_SRC sh\n* no\n#+END_SRC\n*bold*\n",
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn latex() {
+    fn headings_and_title_of_latex() {
         check(
             "tex",
             "\\title{A \\emph{b}}\n% \\section{no}\n\\section{One}\\label{x}\ntext\n\\subsection*{Two $x$}\n\

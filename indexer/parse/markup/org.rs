@@ -1,12 +1,12 @@
-//! Org: a heading begins with stars, and may have a state, a priority and tags.
+//! Org headings: stars, then an optional state, priority and tags around the text.
 
 use super::{Heading, lines};
 
-/// States of tasks that are the same everywhere.
+/// Common task states.
 const STATES: &[&str] = &["TODO", "DONE", "NEXT", "WAITING", "CANCELLED"];
 
 pub(super) fn headings(text: &str) -> Vec<Heading> {
-    let mut found = Vec::new();
+    let mut headings = Vec::new();
     let mut in_block = false;
     for (start, end, line) in lines(text) {
         let keyword = line.trim_start().to_ascii_lowercase();
@@ -19,9 +19,9 @@ pub(super) fn headings(text: &str) -> Vec<Heading> {
         let Some(rest) = line.get(level..).and_then(|rest| rest.strip_prefix(' ')) else {
             continue;
         };
-        let text = title_of(rest);
+        let text = heading_text(rest);
         if level > 0 && !in_block && !text.is_empty() {
-            found.push(Heading {
+            headings.push(Heading {
                 at: start,
                 end,
                 level,
@@ -29,10 +29,10 @@ pub(super) fn headings(text: &str) -> Vec<Heading> {
             });
         }
     }
-    found
+    headings
 }
 
-/// The title that the file says it has.
+/// The value of `#+TITLE:`.
 pub(super) fn title(text: &str) -> Option<String> {
     let line = text.lines().take(50).find(|line| {
         line.get(..8)
@@ -41,7 +41,7 @@ pub(super) fn title(text: &str) -> Option<String> {
     Some(line[8..].trim().to_owned()).filter(|title| !title.is_empty())
 }
 
-fn title_of(rest: &str) -> &str {
+fn heading_text(rest: &str) -> &str {
     let mut text = rest.trim();
     if let Some((first, after)) = text.split_once(' ')
         && STATES.contains(&first)

@@ -1,11 +1,11 @@
-//! reStructuredText: titles are underlined, some overlined too; the order in which the marks appear is their level.
+//! reStructuredText headings: underlined titles, some also overlined. The order in which the styles first appear is their level.
 
 use super::{Heading, lines};
 
 pub(super) fn headings(text: &str) -> Vec<Heading> {
     let lines: Vec<(usize, usize, &str)> = lines(text).collect();
     let mut styles: Vec<(char, bool)> = Vec::new();
-    let mut found = Vec::new();
+    let mut headings = Vec::new();
     let mut index = 0;
     while index < lines.len() {
         let line = |offset: usize| lines.get(index + offset).map(|(_, _, line)| *line);
@@ -29,7 +29,7 @@ pub(super) fn headings(text: &str) -> Vec<Heading> {
                     styles.push(style);
                     styles.len() - 1
                 });
-            found.push(Heading {
+            headings.push(Heading {
                 at: lines[index].0,
                 end: lines[index + height - 1].1,
                 level: level + 1,
@@ -40,10 +40,10 @@ pub(super) fn headings(text: &str) -> Vec<Heading> {
             index += 1;
         }
     }
-    found
+    headings
 }
 
-/// The character that a line repeats.
+/// The punctuation character that the whole line repeats.
 fn mark(line: &str) -> Option<char> {
     let first = line.chars().next().filter(char::is_ascii_punctuation)?;
     (line.len() >= 2 && line.chars().all(|c| c == first)).then_some(first)
@@ -52,7 +52,7 @@ fn mark(line: &str) -> Option<char> {
 fn is_title(title: &str, under: &str, over: bool) -> bool {
     let text = title.trim();
     let indented = title.starts_with(char::is_whitespace) && !over;
-    // An underline may be a little short; one of a table or a transition is not below a title.
+    // Accepts underlines that are two characters short. Borders of tables and transitions are not below a title.
     let long_enough = under.chars().count() + 2 >= text.chars().count();
     !text.is_empty() && !indented && long_enough && under.len() >= text.len().min(3) && mark(text).is_none()
 }

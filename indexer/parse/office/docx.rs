@@ -1,4 +1,4 @@
-//! Word documents: paragraphs, headings, lists, tables, notes and comments.
+//! Word documents (.docx): paragraphs, headings, lists, tables, notes and comments.
 
 use roxmltree::Node;
 
@@ -7,13 +7,13 @@ use super::super::package::Package;
 use super::super::{Parsed, Refusal, xml};
 use super::numbering::Numbering;
 use super::styles::{self, Styles};
-use super::{DEEPEST, Relations, main_part, metadata};
+use super::{MAX_DEPTH, Relationships, main_part, metadata};
 
 pub(in super::super) fn parse(mut package: Package<'_>) -> Result<Parsed, Refusal> {
     let main = main_part(&mut package, "word/document.xml")?;
-    let relations = Relations::of(&mut package, &main)?;
+    let relationships = Relationships::of(&mut package, &main)?;
     let Some(text) = package.text(&main)? else {
-        return Err(Refusal::error(format!("broken Word document: {main} is missing")));
+        return Err(Refusal::malformed("Word document", format!("{main} is missing")));
     };
     let tree = xml::tree(&text, &main)?;
     let mut reader = Reader {
@@ -22,12 +22,12 @@ pub(in super::super) fn parse(mut package: Package<'_>) -> Result<Parsed, Refusa
             .any(|node| xml::is(&node, "lastRenderedPageBreak")),
         ..Reader::default()
     };
-    if let Some(path) = relations.first("styles")
+    if let Some(path) = relationships.first("styles")
         && let Some(text) = package.text(path)?
     {
         reader.styles = Styles::read(xml::tree(&text, path)?.root());
     }
-    if let Some(path) = relations.first("numbering")
+    if let Some(path) = relationships.first("numbering")
         && let Some(text) = package.text(path)?
     {
         reader.numbering = Numbering::read(xml::tree(&text, path)?.root());
@@ -43,14 +43,14 @@ pub(in super::super) fn parse(mut package: Package<'_>) -> Result<Parsed, Refusa
         ("endnotes", "endnote", "Endnotes"),
         ("comments", "comment", "Comments"),
     ] {
-        if let Some(path) = relations.first(kind)
+        if let Some(path) = relationships.first(kind)
             && let Some(text) = package.text(path)?
         {
             reader.notes(xml::tree(&text, path)?.root(), element, heading);
         }
     }
     let (title, metadata) = metadata(&mut package);
-    let mut parsed = reader.composer.finish("docx", "a document without text")?;
+    let mut parsed = reader.composer.finish("docx", "document")?;
     parsed.title = title.or(reader.title);
     parsed.metadata = metadata;
     Ok(parsed)
@@ -62,16 +62,16 @@ struct Reader {
     styles: Styles,
     numbering: Numbering,
     title: Option<String>,
-    /// Whether the document says where its pages ended when it was last laid out.
+    /// Whether the document records the page breaks of its last layout.
     has_pages: bool,
     /// Page breaks since the last block.
     breaks: usize,
 }
 
 impl Reader {
-    /// Paragraphs and tables of a body, a text box or a cell that holds more than text.
+    /// Writes the paragraphs and tables of a body, a text box or a cell.
     fn blocks(&mut self, parent: Node<'_, '_>, depth: usize) {
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return;
         }
         for node in parent.children().filter(Node::is_element) {
@@ -104,9 +104,9 @@ impl Reader {
         let style = value("pStyle");
         let mut inline = Inline::default();
         inline.read(node, 0);
-        // A page that ends at the beginning of a paragraph ends before it.
+        // A page break before the first text of a paragraph belongs before the paragraph.
         self.breaks += inline.breaks_before;
-        self.turn_pages();
+        self.begin_pages();
         let outline = properties
             .and_then(|properties| xml::child(properties, "outlineLvl"))
             .and_then(styles::outline_level);
@@ -125,9 +125,11 @@ impl Reader {
                 self.title = Some(text.to_owned());
             }
         } else if let Some((list, item_depth)) = list {
-            let number = match text.is_empty() {
-                true => None,
-                false => self.numbering.number(&list, item_depth),
+            // An empty item is not written and must not use up a number.
+            let number = if text.is_empty() {
+                None
+            } else {
+                self.numbering.number(&list, item_depth)
             };
             self.composer.item(item_depth, number, text);
         } else {
@@ -139,7 +141,7 @@ impl Reader {
         self.breaks += inline.breaks;
     }
 
-    fn turn_pages(&mut self) {
+    fn begin_pages(&mut self) {
         let breaks = std::mem::take(&mut self.breaks);
         if self.has_pages {
             for _ in 0..breaks {
@@ -149,37 +151,41 @@ impl Reader {
     }
 
     fn table(&mut self, node: Node<'_, '_>, depth: usize) {
-        self.turn_pages();
-        let rows: Vec<Node<'_, '_>> = wrapped(node, "tr");
-        let cells: Vec<Vec<Node<'_, '_>>> = rows.iter().map(|row| wrapped(*row, "tc")).collect();
-        // A table of one cell is a frame around blocks.
+        self.begin_pages();
+        let rows: Vec<Node<'_, '_>> = unwrapped(node, "tr");
+        let cells: Vec<Vec<Node<'_, '_>>> = rows.iter().map(|row| unwrapped(*row, "tc")).collect();
+        // A table with a single cell is a frame around blocks.
         if let [only] = cells.as_slice()
             && let [cell] = only.as_slice()
         {
             return self.blocks(*cell, depth + 1);
         }
-        let mut written = Vec::with_capacity(cells.len());
+        let mut lines = Vec::with_capacity(cells.len());
         for row in &cells {
             let mut line = Vec::with_capacity(row.len());
             for cell in row {
                 let properties = xml::child(*cell, "tcPr");
                 let property = |name: &str| properties.and_then(|properties| xml::child(properties, name));
-                let goes_on = property("vMerge").is_some_and(|merge| {
+                let is_continued = property("vMerge").is_some_and(|merge| {
                     xml::attribute(merge, "val").is_none_or(|value| value == "continue")
                 });
-                line.push(if goes_on { String::new() } else { self.cell(*cell) });
+                line.push(if is_continued {
+                    String::new()
+                } else {
+                    self.cell_text(*cell)
+                });
                 let span = property("gridSpan")
                     .and_then(|span| xml::attribute(span, "val"))
                     .and_then(|span| span.parse::<usize>().ok());
                 line.extend((1..span.unwrap_or(1).min(64)).map(|_| String::new()));
             }
-            written.push(line);
+            lines.push(line);
         }
-        self.composer.table(&written);
+        self.composer.table(&lines);
     }
 
-    /// All paragraphs of a cell, those of tables within it among them.
-    fn cell(&mut self, cell: Node<'_, '_>) -> String {
+    /// The text of all paragraphs in a cell, including nested tables.
+    fn cell_text(&mut self, cell: Node<'_, '_>) -> String {
         let mut text = String::new();
         for paragraph in cell.descendants().filter(|node| xml::is(node, "p")) {
             let mut inline = Inline::default();
@@ -194,17 +200,17 @@ impl Reader {
     }
 
     fn notes(&mut self, root: Node<'_, '_>, element: &str, heading: &str) {
-        let mut titled = false;
+        let mut has_heading = false;
         for note in root.descendants().filter(|node| xml::is(node, element)) {
-            // Separators between text and notes are notes of a type.
+            // A note with a type is a separator line.
             if xml::attribute(note, "type").is_some() {
                 continue;
             }
-            let text = self.cell(note);
+            let text = self.cell_text(note);
             if text.trim().is_empty() {
                 continue;
             }
-            if !std::mem::replace(&mut titled, true) {
+            if !std::mem::replace(&mut has_heading, true) {
                 self.composer.heading(1, heading);
             }
             let text = match xml::attribute(note, "author") {
@@ -216,13 +222,13 @@ impl Reader {
     }
 }
 
-/// The rows of a table or the cells of a row, through whatever wraps them.
-fn wrapped<'a, 't>(parent: Node<'a, 't>, name: &str) -> Vec<Node<'a, 't>> {
-    let mut found = Vec::new();
+/// The rows of a table or the cells of a row, including those inside wrapper elements.
+fn unwrapped<'a, 't>(parent: Node<'a, 't>, name: &str) -> Vec<Node<'a, 't>> {
+    let mut elements = Vec::new();
     let mut open: Vec<Node<'a, 't>> = parent.children().rev().collect();
     while let Some(node) = open.pop() {
         if xml::is(&node, name) {
-            found.push(node);
+            elements.push(node);
         } else if matches!(
             node.tag_name().name(),
             "sdt" | "sdtContent" | "ins" | "customXml" | "smartTag"
@@ -230,28 +236,28 @@ fn wrapped<'a, 't>(parent: Node<'a, 't>, name: &str) -> Vec<Node<'a, 't>> {
             open.extend(node.children().rev());
         }
     }
-    found
+    elements
 }
 
-/// The one of several renderings that is read.
+/// Of several alternative renderings, the one to read.
 fn choice<'a, 't>(alternatives: Node<'a, 't>) -> Option<Node<'a, 't>> {
     xml::child(alternatives, "Choice").or_else(|| xml::child(alternatives, "Fallback"))
 }
 
-/// The text of a paragraph.
+/// The text of a paragraph, with its text boxes and page breaks.
 #[derive(Default)]
 struct Inline<'a, 't> {
     text: String,
     boxes: Vec<Node<'a, 't>>,
-    /// Page breaks before its first text …
+    /// Page breaks before the first text.
     breaks_before: usize,
-    /// … and after that.
+    /// Page breaks after it.
     breaks: usize,
 }
 
 impl<'a, 't> Inline<'a, 't> {
     fn read(&mut self, parent: Node<'a, 't>, depth: usize) {
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return;
         }
         for node in parent.children().filter(Node::is_element) {
@@ -261,14 +267,12 @@ impl<'a, 't> Inline<'a, 't> {
                 "br" if xml::attribute(node, "type").is_some_and(|kind| kind != "textWrapping") => {}
                 "br" | "cr" => self.text.push('\n'),
                 "noBreakHyphen" => self.text.push('-'),
-                "lastRenderedPageBreak" => match self.text.trim().is_empty() {
-                    true => self.breaks_before += 1,
-                    false => self.breaks += 1,
-                },
+                "lastRenderedPageBreak" if self.text.trim().is_empty() => self.breaks_before += 1,
+                "lastRenderedPageBreak" => self.breaks += 1,
                 "txbxContent" => self.boxes.push(node),
-                // What was deleted, names of fields and properties are no text of the document.
+                // Deleted text, field instructions and properties are not text of the document.
                 "del" | "moveFrom" | "instrText" | "delText" | "pPr" | "rPr" | "p" => {}
-                // Parts of formulas that change what the rest means.
+                // Fractions and scripts change the meaning of a formula.
                 "f" => self.fraction(node, depth),
                 "sSup" => self.script(node, "sup", '^', depth),
                 "sSub" => self.script(node, "sub", '_', depth),

@@ -1,4 +1,4 @@
-//! Office files of today: Word, PowerPoint and, for all of them, what their packages say of themselves.
+//! Office Open XML: Word and PowerPoint files, and the properties of all Office packages.
 
 pub(super) mod docx;
 mod numbering;
@@ -13,26 +13,26 @@ use super::package::{Package, resolve};
 use super::{Refusal, properties, xml};
 
 /// Deepest nesting of tables, groups and text boxes that is followed.
-const DEEPEST: usize = 40;
+const MAX_DEPTH: usize = 40;
 
-/// What a part of a package refers to: its targets by their ids, and by the last word of their types.
+/// The relationships of a part of a package: targets by id, and by the last component of their type.
 #[derive(Default)]
-struct Relations {
+struct Relationships {
     by_id: HashMap<String, String>,
     by_type: Vec<(String, String)>,
 }
 
-impl Relations {
-    /// The relations of the part at `path`; of the package itself where that is empty.
-    fn of(package: &mut Package<'_>, path: &str) -> Result<Relations, Refusal> {
+impl Relationships {
+    /// Reads the relationships of the part at `path`. An empty path means the package itself.
+    fn of(package: &mut Package<'_>, path: &str) -> Result<Relationships, Refusal> {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let file = match folder {
             "" => format!("_rels/{name}.rels"),
             folder => format!("{folder}/_rels/{name}.rels"),
         };
-        let mut relations = Relations::default();
+        let mut relationships = Relationships::default();
         let Some(text) = package.text(&file)? else {
-            return Ok(relations);
+            return Ok(relationships);
         };
         let tree = xml::tree(&text, &file)?;
         for node in tree.descendants().filter(|node| xml::is(node, "Relationship")) {
@@ -46,27 +46,27 @@ impl Relations {
             }
             let target = resolve(path, target);
             if let Some(kind) = xml::attribute(node, "Type").and_then(|kind| kind.rsplit('/').next()) {
-                relations.by_type.push((kind.to_owned(), target.clone()));
+                relationships.by_type.push((kind.to_owned(), target.clone()));
             }
-            relations.by_id.insert(id.to_owned(), target);
+            relationships.by_id.insert(id.to_owned(), target);
         }
-        Ok(relations)
+        Ok(relationships)
     }
 
     fn of_type<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
         self.by_type
             .iter()
-            .filter(move |(found, _)| found == kind)
+            .filter(move |(other, _)| other == kind)
             .map(|(_, target)| target.as_str())
     }
 
     fn first(&self, kind: &str) -> Option<&str> {
-        let found = self.by_type.iter().find(|(found, _)| found == kind);
-        found.map(|(_, target)| target.as_str())
+        let first = self.by_type.iter().find(|(other, _)| other == kind);
+        first.map(|(_, target)| target.as_str())
     }
 }
 
-/// Title and metadata of a package. One whose properties are broken has none.
+/// Title and metadata of a package; none if its properties are malformed.
 pub(super) fn metadata(package: &mut Package<'_>) -> (Option<String>, Metadata) {
     let Ok(Some(text)) = package.text("docProps/core.xml") else {
         return (None, Metadata::new());
@@ -75,8 +75,11 @@ pub(super) fn metadata(package: &mut Package<'_>) -> (Option<String>, Metadata) 
         .map_or_else(|_| (None, Metadata::new()), |tree| properties::read(tree.root()))
 }
 
-/// Path of a package's main part.
-fn main_part(package: &mut Package<'_>, otherwise: &str) -> Result<String, Refusal> {
-    let relations = Relations::of(package, "")?;
-    Ok(relations.first("officeDocument").unwrap_or(otherwise).to_owned())
+/// Path of a package's main part; `default` if the package does not name it.
+fn main_part(package: &mut Package<'_>, default: &str) -> Result<String, Refusal> {
+    let relationships = Relationships::of(package, "")?;
+    Ok(relationships
+        .first("officeDocument")
+        .unwrap_or(default)
+        .to_owned())
 }

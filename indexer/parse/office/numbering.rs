@@ -1,4 +1,4 @@
-//! Numbers of a Word document's lists.
+//! Numbers of the lists in a Word document.
 
 use std::collections::HashMap;
 
@@ -6,14 +6,14 @@ use roxmltree::Node;
 
 use super::super::xml;
 
-/// Which lists have numbers, and how far they are.
+/// The numbered lists of a document, and their next numbers.
 #[derive(Default)]
 pub(super) struct Numbering {
-    /// The definition that each list uses.
+    /// Abstract definition of each list.
     definitions: HashMap<String, String>,
-    /// Levels of definitions that are numbered, and where they start.
+    /// Start number of each numbered level of a definition.
     numbered: HashMap<(String, usize), u64>,
-    /// The next number of a list at a depth.
+    /// Next number of each list and depth.
     next: HashMap<(String, usize), u64>,
 }
 
@@ -46,11 +46,11 @@ impl Numbering {
         numbering
     }
 
-    /// The number of the next item of a list; `None` where it has bullets.
+    /// The number of the next item of a list, or `None` if the list has bullets.
     pub(super) fn number(&mut self, list: &str, depth: usize) -> Option<u64> {
         let definition = self.definitions.get(list)?;
         let start = *self.numbered.get(&(definition.clone(), depth))?;
-        // Deeper lists begin anew.
+        // Deeper levels restart.
         self.next
             .retain(|(other, level), _| other != list || *level <= depth);
         let next = self.next.entry((list.to_owned(), depth)).or_insert(start);

@@ -1,26 +1,27 @@
-//! PowerPoint presentations: a page a slide, its title the heading, its notes after it.
+//! PowerPoint presentations (.pptx). Each slide is a page: its title is the heading, and its notes follow.
 
 use roxmltree::Node;
 
 use super::super::composer::{Composer, one_line};
 use super::super::package::Package;
 use super::super::{Parsed, Refusal, xml};
-use super::{DEEPEST, Relations, main_part, metadata};
+use super::{MAX_DEPTH, Relationships, main_part, metadata};
 
 pub(in super::super) fn parse(mut package: Package<'_>) -> Result<Parsed, Refusal> {
     let main = main_part(&mut package, "ppt/presentation.xml")?;
-    let relations = Relations::of(&mut package, &main)?;
+    let relationships = Relationships::of(&mut package, &main)?;
     let Some(text) = package.text(&main)? else {
-        return Err(Refusal::error(format!("broken presentation: {main} is missing")));
+        return Err(Refusal::malformed("presentation", format!("{main} is missing")));
     };
     let tree = xml::tree(&text, &main)?;
     let slides: Vec<String> = tree
         .descendants()
         .filter(|node| xml::is(node, "sldId"))
-        // `id` without a prefix is a number; the relation's is `r:id`.
+        // `id` without a prefix is a number. The relationship is the last one, `r:id`.
         .filter_map(|node| {
             let ids = node.attributes().filter(|attribute| attribute.name() == "id");
-            ids.filter_map(|id| relations.by_id.get(id.value())).next_back()
+            ids.filter_map(|id| relationships.by_id.get(id.value()))
+                .next_back()
         })
         .cloned()
         .collect();
@@ -32,7 +33,7 @@ pub(in super::super) fn parse(mut package: Package<'_>) -> Result<Parsed, Refusa
             continue;
         };
         let tree = xml::tree(&text, &path)?;
-        let related = Relations::of(&mut package, &path)?;
+        let related = Relationships::of(&mut package, &path)?;
         let mut slide = Slide::default();
         slide.read(tree.root(), &related, 0);
         let title = slide.title.clone();
@@ -45,30 +46,30 @@ pub(in super::super) fn parse(mut package: Package<'_>) -> Result<Parsed, Refusa
         }
         for path in &slide.drawings {
             if let Some(text) = package.text(path)? {
-                drawing(xml::tree(&text, path)?.root(), &mut composer);
+                write_drawing(xml::tree(&text, path)?.root(), &mut composer);
             }
         }
         for path in related.of_type("notesSlide") {
             if let Some(text) = package.text(path)? {
-                notes(xml::tree(&text, path)?.root(), &mut composer);
+                write_notes(xml::tree(&text, path)?.root(), &mut composer);
             }
         }
     }
     let (title, metadata) = metadata(&mut package);
-    let mut parsed = composer.finish("pptx", "a presentation without text")?;
-    // Title fields of presentations hold what the first author's program put there.
+    let mut parsed = composer.finish("pptx", "presentation")?;
+    // PowerPoint fills in this title by default.
     let placeholder = |title: &String| title.eq_ignore_ascii_case("PowerPoint Presentation");
     parsed.title = title.filter(|title| !placeholder(title)).or(first_title);
     parsed.metadata = metadata;
     Ok(parsed)
 }
 
-/// What a slide holds.
+/// The content of a slide.
 #[derive(Default)]
 struct Slide {
     title: Option<String>,
     blocks: Vec<Block>,
-    /// Parts that hold charts and diagrams.
+    /// Paths of the parts with charts and diagrams.
     drawings: Vec<String>,
 }
 
@@ -89,8 +90,8 @@ impl Block {
 }
 
 impl Slide {
-    fn read(&mut self, parent: Node<'_, '_>, related: &Relations, depth: usize) {
-        if depth > DEEPEST {
+    fn read(&mut self, parent: Node<'_, '_>, related: &Relationships, depth: usize) {
+        if depth > MAX_DEPTH {
             return;
         }
         for node in parent.children().filter(Node::is_element) {
@@ -116,7 +117,7 @@ impl Slide {
     fn shape(&mut self, shape: Node<'_, '_>) {
         let placeholder = xml::find(shape, "ph");
         let kind = placeholder.map(|node| xml::attribute(node, "type").unwrap_or("body"));
-        // Numbers, dates and footers say the same on every slide.
+        // Slide numbers, dates and footers repeat on every slide.
         if matches!(kind, Some("sldNum" | "dt" | "ftr" | "hdr")) {
             return;
         }
@@ -143,9 +144,10 @@ impl Slide {
                     .children()
                     .any(|child| xml::is(&child, "buChar") || xml::is(&child, "buAutoNum"))
             });
-            self.blocks.push(match is_list || bullet || depth > 0 {
-                true => Block::Item(depth, text),
-                false => Block::Paragraph(text),
+            self.blocks.push(if is_list || bullet || depth > 0 {
+                Block::Item(depth, text)
+            } else {
+                Block::Paragraph(text)
             });
         }
     }
@@ -164,7 +166,7 @@ fn text_of(paragraph: Node<'_, '_>) -> String {
             text.push(' ');
         }
     }
-    // Vertical tabs stand for line breaks in titles.
+    // A vertical tab is a line break in a title.
     text.replace('\u{b}', " ")
 }
 
@@ -182,8 +184,8 @@ fn table(node: Node<'_, '_>) -> Vec<Vec<String>> {
     .collect()
 }
 
-/// A chart's title, names and values, or the texts of a diagram.
-fn drawing(root: Node<'_, '_>, composer: &mut Composer) {
+/// Writes the title, names and values of a chart, or the texts of a diagram.
+fn write_drawing(root: Node<'_, '_>, composer: &mut Composer) {
     if let Some(title) = xml::find(root, "title") {
         composer.paragraph(&text_of(title));
     }
@@ -215,7 +217,7 @@ fn drawing(root: Node<'_, '_>, composer: &mut Composer) {
     }
 }
 
-fn notes(root: Node<'_, '_>, composer: &mut Composer) {
+fn write_notes(root: Node<'_, '_>, composer: &mut Composer) {
     for shape in root.descendants().filter(|node| xml::is(node, "sp")) {
         let kind = xml::find(shape, "ph").and_then(|node| xml::attribute(node, "type"));
         if kind != Some("body") {

@@ -1,4 +1,4 @@
-//! Which styles of a Word document are headings.
+//! Paragraph styles of a Word document: headings and lists.
 
 use std::collections::HashMap;
 
@@ -6,10 +6,10 @@ use roxmltree::Node;
 
 use super::super::xml;
 
-/// Most styles that one may be based on another.
-const LONGEST_CHAIN: usize = 20;
+/// Longest chain of styles based on one another that is followed.
+const MAX_CHAIN: usize = 20;
 
-/// Styles by their ids.
+/// Styles by id.
 #[derive(Default)]
 pub(super) struct Styles(HashMap<String, Style>);
 
@@ -18,7 +18,7 @@ struct Style {
     level: Option<usize>,
     is_title: bool,
     based_on: Option<String>,
-    /// Number and depth of the list that its paragraphs are in.
+    /// Id and depth of the list that the paragraphs belong to.
     list: Option<(String, usize)>,
 }
 
@@ -31,7 +31,7 @@ impl Styles {
             };
             let value = |name: &str| xml::child(node, name).and_then(|node| xml::attribute(node, "val"));
             let name = value("name").unwrap_or(id).to_lowercase();
-            let named = name
+            let level = name
                 .strip_prefix("heading ")
                 .and_then(|level| level.trim().parse().ok());
             let properties = xml::child(node, "pPr");
@@ -41,7 +41,7 @@ impl Styles {
             styles.insert(
                 id.to_owned(),
                 Style {
-                    level: named.or(outline),
+                    level: level.or(outline),
                     is_title: name == "title",
                     based_on: value("basedOn").map(str::to_owned),
                     list: properties.and_then(list),
@@ -51,27 +51,27 @@ impl Styles {
         Styles(styles)
     }
 
-    /// The level of the headings that have this style; 1 for a title.
+    /// The heading level of this style; 1 for a title.
     pub(super) fn heading_level(&self, id: &str) -> Option<usize> {
         self.inherited(id, |style| style.level.or(style.is_title.then_some(1)))
     }
 
-    /// Whether this is the style of the document's title.
+    /// Whether this is the style of the document title.
     pub(super) fn is_title(&self, id: &str) -> bool {
         self.0.get(id).is_some_and(|style| style.is_title)
     }
 
-    /// Number and depth of the list that paragraphs of this style are in.
+    /// Id and depth of the list that paragraphs of this style belong to.
     pub(super) fn list(&self, id: &str) -> Option<(String, usize)> {
         self.inherited(id, |style| style.list.clone())
     }
 
     fn inherited<T>(&self, id: &str, value: impl Fn(&Style) -> Option<T>) -> Option<T> {
         let mut id = id;
-        for _ in 0..LONGEST_CHAIN {
+        for _ in 0..MAX_CHAIN {
             let style = self.0.get(id)?;
-            if let Some(found) = value(style) {
-                return Some(found);
+            if let Some(value) = value(style) {
+                return Some(value);
             }
             id = style.based_on.as_deref()?;
         }
@@ -79,13 +79,13 @@ impl Styles {
     }
 }
 
-/// The level of an `outlineLvl`; its 9 is body text.
+/// The heading level of an `outlineLvl` element. Its level 9 is body text.
 pub(super) fn outline_level(node: Node<'_, '_>) -> Option<usize> {
     let level: usize = xml::attribute(node, "val")?.parse().ok()?;
     (level < 9).then_some(level + 1)
 }
 
-/// Number and depth of the list in a paragraph's properties.
+/// Id and depth of the list in a paragraph's properties.
 pub(super) fn list(properties: Node<'_, '_>) -> Option<(String, usize)> {
     let numbering = xml::child(properties, "numPr")?;
     let value = |name: &str| xml::child(numbering, name).and_then(|node| xml::attribute(node, "val"));
