@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use autorag_store::{FileState, ItemStatus, UnixMs, unix_now};
+use autorag_store::{DocumentKey, FileState, ItemStatus, UnixMs};
 
 use crate::parse::{ReasonCode, Refusal};
 use crate::retry::is_due;
@@ -10,7 +10,7 @@ use crate::source::{ListedFile, Listing};
 
 /// A file to read, and its recorded state if there is one.
 pub(crate) struct FileTask {
-    pub key: String,
+    pub key: DocumentKey,
     pub file: ListedFile,
     pub known: Option<FileState>,
 }
@@ -20,7 +20,7 @@ pub(crate) struct Changes {
     /// New files, and files that may have changed.
     pub tasks: Vec<FileTask>,
     /// Keys of documents whose file is gone.
-    pub removed: Vec<String>,
+    pub removed: Vec<DocumentKey>,
     /// Number of files that are up to date.
     pub unchanged: u64,
     /// Number of files listed.
@@ -31,12 +31,12 @@ impl Changes {
     /// Compares `listing` with the `known` files. Unless they have the `same_recipe`, every file becomes a task.
     pub(crate) fn between(
         listing: Listing,
-        mut known: HashMap<String, FileState>,
+        mut known: HashMap<DocumentKey, FileState>,
         same_recipe: bool,
     ) -> Changes {
         let (mut tasks, mut unchanged) = (Vec::new(), 0);
         let seen = listing.files.len() as u64;
-        let now = unix_now();
+        let now = UnixMs::now();
         for (key, file) in listing.files {
             let known = known.remove(&key);
             if same_recipe && known.as_ref().is_some_and(|known| is_settled(known, &file, now)) {
@@ -88,9 +88,13 @@ pub(crate) fn is_unopened(known: &FileState) -> bool {
 }
 
 /// Keys of documents whose file is gone. Files below an `unreadable` folder were not listed and may still exist.
-fn removed_keys(known: HashMap<String, FileState>, unreadable: &[String]) -> Vec<String> {
-    let is_unlisted = |key: &String| unreadable.iter().any(|folder| key.starts_with(folder.as_str()));
-    let mut removed: Vec<String> = known.into_keys().filter(|key| !is_unlisted(key)).collect();
+fn removed_keys(known: HashMap<DocumentKey, FileState>, unreadable: &[String]) -> Vec<DocumentKey> {
+    let is_unlisted = |key: &DocumentKey| {
+        unreadable
+            .iter()
+            .any(|folder| key.as_str().starts_with(folder.as_str()))
+    };
+    let mut removed: Vec<DocumentKey> = known.into_keys().filter(|key| !is_unlisted(key)).collect();
     removed.sort_unstable();
     removed
 }
@@ -130,9 +134,9 @@ mod tests {
         let refusal = Refusal::new(ReasonCode::InvalidName, "worded today");
         let hash = refusal.code.stand_in_hash();
         let old = known(hash, ItemStatus::Error, "worded differently yesterday");
-        assert!(is_settled(&old, &listed(Some(refusal)), 0));
+        assert!(is_settled(&old, &listed(Some(refusal)), UnixMs(0)));
         let other = Refusal::new(ReasonCode::PermissionDenied, "worded differently yesterday");
-        assert!(!is_settled(&old, &listed(Some(other)), 0));
+        assert!(!is_settled(&old, &listed(Some(other)), UnixMs(0)));
     }
 
     #[test]
@@ -140,23 +144,23 @@ mod tests {
         let old = known(ContentHash::of(b""), ItemStatus::Error, "permission denied");
         assert!(is_unopened(&old));
         let refusal = Refusal::new(ReasonCode::PermissionDenied, "permission denied");
-        assert!(!is_settled(&old, &listed(Some(refusal)), 0));
-        assert!(is_settled(&old, &listed(None), 0), "it still cannot be opened");
+        assert!(!is_settled(&old, &listed(Some(refusal)), UnixMs(0)));
+        assert!(is_settled(&old, &listed(None), UnixMs(0)), "it still cannot be opened");
     }
 
     #[test]
     fn a_file_is_settled_by_its_stat_until_a_retry_is_due() {
         let mut file = known(ContentHash::of(b"text"), ItemStatus::Completed, "");
-        assert!(is_settled(&file, &listed(None), 0));
-        file.retry_at = Some(5);
-        assert!(is_settled(&file, &listed(None), 4));
-        assert!(!is_settled(&file, &listed(None), 5));
+        assert!(is_settled(&file, &listed(None), UnixMs(0)));
+        file.retry_at = Some(UnixMs(5));
+        assert!(is_settled(&file, &listed(None), UnixMs(4)));
+        assert!(!is_settled(&file, &listed(None), UnixMs(5)));
         file = known(ContentHash::of(b"text"), ItemStatus::Completed, "");
         let grown = ListedFile {
             stat: FileStat { size: 2, ..STAT },
             ..listed(None)
         };
-        assert!(!is_settled(&file, &grown, 0));
+        assert!(!is_settled(&file, &grown, UnixMs(0)));
     }
 
     #[test]
@@ -168,6 +172,6 @@ mod tests {
             )
         });
         let removed = removed_keys(known.into(), &["locked/".to_owned()]);
-        assert_eq!(removed, ["a.md", "locked-not/c.md"]);
+        assert_eq!(removed, ["a.md", "locked-not/c.md"].map(DocumentKey::new));
     }
 }

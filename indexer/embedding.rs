@@ -151,7 +151,7 @@ impl EmbeddingPass<'_> {
     fn pending(&self, before: Option<PassageId>, limit: usize) -> Result<Vec<PendingPassage>, IndexError> {
         Ok(match self.target {
             Target::Serving => self.store.pending_embeddings(before, limit)?,
-            Target::Next => self.store.pending_of_next_model(before, limit)?,
+            Target::Next => self.store.pending_for_next_model(before, limit)?,
         })
     }
 
@@ -170,7 +170,7 @@ impl EmbeddingPass<'_> {
             }
             Target::Next => {
                 let dimensions = self.embedder.model().dimensions;
-                self.store.put_embeddings_of_next_model(vectors, dimensions)?;
+                self.store.put_next_model_embeddings(vectors, dimensions)?;
                 Ok(vectors.len() as u64)
             }
         }

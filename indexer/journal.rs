@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use autorag_store::{Control, JobCause, JobId, JobProgress, JobState, Store, StoreError};
+use autorag_store::{Control, ErrorChain, JobCause, JobId, JobProgress, JobState, Store, StoreError};
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use crate::{Cancel, Halt, IndexError, Progress, ProgressSnapshot, RunReport, Stage};
@@ -32,8 +32,8 @@ impl Journal {
     /// # Errors
     /// If the catalog cannot be read or written.
     pub fn new(store: Arc<Store>, cause: JobCause) -> Result<Journal, StoreError> {
-        store.end_lost_jobs(None)?;
-        let control = Control::of(store.dir());
+        store.fail_stale_jobs(None)?;
+        let control = Control::new(store.dir());
         let mut paused = store.open_job()?.filter(|job| job.state == JobState::Paused);
         if let Some(job) = paused.take_if(|job| control.is_cancelled(job.id)) {
             cancel_paused_job(&store, &control, job.id)?;
@@ -55,11 +55,11 @@ impl Journal {
     /// # Errors
     /// If the catalog cannot be written.
     pub fn for_job(store: Arc<Store>, job: JobId) -> Result<Journal, StoreError> {
-        store.end_lost_jobs(Some(job))?;
-        store.take_up_job(job)?;
+        store.fail_stale_jobs(Some(job))?;
+        store.start_job(job)?;
         let counts = store.job(job)?.map(|job| job.counts).unwrap_or_default();
         Ok(Journal {
-            control: Control::of(store.dir()),
+            control: Control::new(store.dir()),
             store,
             cause: JobCause::Request,
             job: Some(job).into(),
@@ -129,7 +129,7 @@ impl Journal {
         current.unchanged = current.unchanged.saturating_sub(self.processed_before);
         if let Err(error) = self.store.report_job(job, &current) {
             // A run that cannot write the catalog soon fails with an error of its own.
-            tracing::debug!("cannot write the progress of job {job}: {error}");
+            tracing::debug!("cannot write the progress of job {job}: {}", ErrorChain(&error));
         }
     }
 
@@ -149,11 +149,11 @@ impl Journal {
             Err(IndexError::Cancelled) => (JobState::Interrupted, Some(INTERRUPTED.to_owned())),
             Err(IndexError::Paused) => (JobState::Paused, None),
             Err(IndexError::JobCancelled) => (JobState::Cancelled, None),
-            Err(error) => (JobState::Failed, Some(error.to_string())),
+            Err(error) => (JobState::Failed, Some(ErrorChain(error).to_string())),
         };
-        self.store.leave_job(job, state, reason.as_deref())?;
+        self.store.stop_job(job, state, reason.as_deref())?;
         if state != JobState::Paused && self.control.is_cancelled(job) {
-            self.control.cancelled()?;
+            self.control.clear_cancel()?;
         }
         Ok(())
     }
@@ -164,8 +164,8 @@ impl Journal {
 /// # Errors
 /// If the catalog cannot be written.
 pub fn cancel_paused_job(store: &Store, control: &Control, job: JobId) -> Result<(), StoreError> {
-    store.leave_job(job, JobState::Cancelled, None)?;
-    control.cancelled()?;
+    store.stop_job(job, JobState::Cancelled, None)?;
+    control.clear_cancel()?;
     Ok(())
 }
 

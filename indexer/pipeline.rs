@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use autorag_embedder::Embedder;
-use autorag_store::{ChangeBatch, ItemAction, ItemStatus, ModelIdentity, NewDocument, NewJobItem, Store};
+use autorag_store::{
+    ChangeBatch, DocumentKey, ItemAction, ItemStatus, ModelIdentity, NewDocument, NewJobItem, Store,
+};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::compare::{Changes, FileTask};
@@ -228,7 +230,7 @@ impl Indexer {
         for removals in changes.removed.chunks(BATCH_REMOVALS) {
             self.store.apply(&ChangeBatch {
                 removals: removals.to_vec(),
-                log: removals.iter().map(|key| removal_log_item(key)).collect(),
+                log: removals.iter().map(removal_log_item).collect(),
                 ..ChangeBatch::default()
             })?;
         }
@@ -368,7 +370,7 @@ impl Indexer {
 /// Whether `embedder` computes the vectors of `model`.
 fn is_model(embedder: &Embedder, model: &ModelIdentity) -> bool {
     let own = embedder.model();
-    (&own.id, &own.version, own.dimensions) == (&model.id, &model.version, model.dimensions)
+    model.matches(&own.id, &own.version, own.dimensions)
 }
 
 fn count(report: &mut RunReport, document: &NewDocument, is_known: bool) {
@@ -399,9 +401,9 @@ fn log_item(document: &NewDocument, is_known: bool, elapsed: Duration) -> NewJob
     }
 }
 
-fn removal_log_item(key: &str) -> NewJobItem {
+fn removal_log_item(key: &DocumentKey) -> NewJobItem {
     NewJobItem {
-        key: key.to_owned(),
+        key: key.clone(),
         action: ItemAction::Removed,
         reason: None,
         passages: 0,

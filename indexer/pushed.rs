@@ -1,6 +1,6 @@
 //! Documents that a caller pushes into the store, without a file.
 
-use autorag_store::{ChangeBatch, ContentHash, FileStat};
+use autorag_store::{ChangeBatch, ContentHash, DocumentKey, FileStat};
 
 use crate::parse::parse;
 use crate::source::NO_STAT;
@@ -13,7 +13,7 @@ const BATCH: usize = 512;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushedDocument {
     /// Key in the store. A document with the same key is replaced.
-    pub key: String,
+    pub key: DocumentKey,
     /// Title, if it is not to come from the text.
     pub title: Option<String>,
     /// Plain text.

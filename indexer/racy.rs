@@ -5,7 +5,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use autorag_store::{ChangeBatch, ContentHash, FileStat, FileState, unix_now};
+use autorag_store::{ChangeBatch, ContentHash, FileStat, FileState, UnixMs};
 
 use crate::compare::{Changes, FileTask, is_unopened};
 use crate::progress::Cancel;
@@ -85,7 +85,7 @@ impl Indexer {
     /// The stat to record for a racy file whose bytes are unchanged; `None` for every other file.
     fn unchanged_stat(&self, task: &FileTask) -> Result<Option<FileStat>, IndexError> {
         let is_comparable = |known: &&FileState| {
-            is_racy(known, &task.file) && !is_unopened(known) && !is_due(known, unix_now())
+            is_racy(known, &task.file) && !is_unopened(known) && !is_due(known, UnixMs::now())
         };
         let Some(known) = task.known.as_ref().filter(is_comparable) else {
             return Ok(None);

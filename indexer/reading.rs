@@ -5,7 +5,9 @@ use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use autorag_store::{ContentHash, FileStat, ItemStatus, Metadata, NewDocument, NewPassage, Retry, unix_now};
+use autorag_store::{
+    ContentHash, DocumentKey, FileStat, ItemStatus, Kind, Metadata, NewDocument, NewPassage, Retry, UnixMs,
+};
 
 use crate::chunk::Chunker;
 use crate::compare::{FileTask, is_same_outcome, is_unopened};
@@ -17,7 +19,7 @@ use crate::{Indexer, descriptors, retry};
 /// The result of processing one file.
 pub(crate) enum FileOutcome {
     /// The store already has this outcome; only the stat is recorded.
-    Unchanged { key: String, stat: FileStat },
+    Unchanged { key: DocumentKey, stat: FileStat },
     /// A document or an item to store.
     Stored {
         document: Box<NewDocument>,
@@ -37,7 +39,7 @@ impl Indexer {
         let FileTask { key, file, known } = task;
         let mut stat = file.stat;
         let is_known = known.is_some();
-        let refused = |key: String, stat: FileStat, hash: Option<ContentHash>, refusal: Refusal| {
+        let refused = |key: DocumentKey, stat: FileStat, hash: Option<ContentHash>, refusal: Refusal| {
             let is_recorded = known.as_ref().is_some_and(|known| {
                 hash.is_none() && known.attempts == 0 && is_same_outcome(known, &refusal)
             });
@@ -47,7 +49,7 @@ impl Indexer {
             let waits = &self.options.retry_after;
             let retry = refusal
                 .is_temporary
-                .then(|| retry::next(&key, stat, known.as_ref(), waits, unix_now()));
+                .then(|| retry::next(&key, stat, known.as_ref(), waits, UnixMs::now()));
             FileOutcome::Stored {
                 document: Box::new(item_without_text(key, stat, hash, refusal)),
                 is_known,
@@ -72,8 +74,8 @@ impl Indexer {
             return FileOutcome::Unchanged { key, stat };
         }
         let parsed = match &self.parsers {
-            Some(parsers) if is_risky(&key, &bytes) => parsers.parse(&key, &bytes),
-            _ => contained(|| parse(&key, &bytes)),
+            Some(parsers) if is_risky(key.as_str(), &bytes) => parsers.parse(key.as_str(), &bytes),
+            _ => contained(|| parse(key.as_str(), &bytes)),
         };
         drop(bytes);
         let document =
@@ -92,7 +94,7 @@ impl Indexer {
     /// Chunks a parsed document and computes the hash of each passage's embedding input.
     pub(crate) fn new_document(
         &self,
-        key: &str,
+        key: &DocumentKey,
         stat: FileStat,
         hash: ContentHash,
         parsed: Parsed,
@@ -121,12 +123,12 @@ impl Indexer {
         });
         let passages = passages.collect();
         NewDocument {
-            key: key.to_owned(),
+            key: key.clone(),
             stat,
             source_hash: hash,
             status: ItemStatus::Completed,
             reason: None,
-            kind: parsed.kind.into_owned(),
+            kind: parsed.kind,
             language: parsed.language.map(Cow::into_owned),
             title: parsed.title,
             metadata: parsed.metadata,
@@ -181,7 +183,7 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, FileStat), ReadE
 
 /// An item of a file that gives no text. Without a content hash, the hash of the reason code stands in.
 fn item_without_text(
-    key: String,
+    key: DocumentKey,
     stat: FileStat,
     hash: Option<ContentHash>,
     refusal: Refusal,
@@ -192,7 +194,7 @@ fn item_without_text(
         source_hash: hash.unwrap_or_else(|| refusal.code.stand_in_hash()),
         status: refusal.status(),
         reason: Some(refusal.reason),
-        kind: "unknown".into(),
+        kind: Kind::UNKNOWN,
         language: None,
         title: None,
         metadata: Metadata::new(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use autorag_store::{FileStat, FileState, Retry, UnixMs};
+use autorag_store::{DocumentKey, FileStat, FileState, Retry, UnixMs};
 
 /// Whether it is time to retry a file.
 pub(crate) fn is_due(known: &FileState, now: UnixMs) -> bool {
@@ -14,7 +14,7 @@ pub(crate) fn is_due(known: &FileState, now: UnixMs) -> bool {
 /// `waits` holds one delay per attempt. After the last delay only a change of the file brings another attempt. A change resets the
 /// count.
 pub(crate) fn next(
-    key: &str,
+    key: &DocumentKey,
     stat: FileStat,
     known: Option<&FileState>,
     waits: &[Duration],
@@ -24,11 +24,10 @@ pub(crate) fn next(
         .filter(|known| known.stat == stat)
         .map_or(0, |known| known.attempts);
     let wait = waits.get(failures as usize);
-    let wait = wait.map(|wait| UnixMs::try_from(wait.as_millis()).unwrap_or(UnixMs::MAX));
     Retry {
-        key: key.to_owned(),
+        key: key.clone(),
         attempts: failures.saturating_add(1),
-        at: wait.map(|wait| now.saturating_add(wait)),
+        at: wait.map(|wait| now.saturating_add(*wait)),
     }
 }
 
@@ -51,24 +50,25 @@ mod tests {
 
     #[test]
     fn retries_back_off_and_end_until_the_file_changes() {
+        let key = DocumentKey::new("a.md");
         let waits = [60, 300].map(Duration::from_secs);
         let stat = FileStat {
             size: 1,
             modified_ns: 2,
             inode: 3,
         };
-        let mut retry = next("a.md", stat, None, &waits, 1000);
-        assert_eq!((retry.attempts, retry.at), (1, Some(61_000)));
+        let mut retry = next(&key, stat, None, &waits, UnixMs(1000));
+        assert_eq!((retry.attempts, retry.at), (1, Some(UnixMs(61_000))));
         let first = known(stat, &retry);
-        assert!(!is_due(&first, 60_999) && is_due(&first, 61_000));
-        retry = next("a.md", stat, Some(&first), &waits, 61_000);
-        assert_eq!((retry.attempts, retry.at), (2, Some(361_000)));
+        assert!(!is_due(&first, UnixMs(60_999)) && is_due(&first, UnixMs(61_000)));
+        retry = next(&key, stat, Some(&first), &waits, UnixMs(61_000));
+        assert_eq!((retry.attempts, retry.at), (2, Some(UnixMs(361_000))));
         let second = known(stat, &retry);
-        retry = next("a.md", stat, Some(&second), &waits, 361_000);
+        retry = next(&key, stat, Some(&second), &waits, UnixMs(361_000));
         assert_eq!((retry.attempts, retry.at), (3, None));
         let last = known(stat, &retry);
         assert!(!is_due(&last, UnixMs::MAX));
         let changed = FileStat { size: 2, ..stat };
-        assert_eq!(next("a.md", changed, Some(&last), &waits, 0).attempts, 1);
+        assert_eq!(next(&key, changed, Some(&last), &waits, UnixMs(0)).attempts, 1);
     }
 }

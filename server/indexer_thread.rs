@@ -5,7 +5,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use autorag_embedder::EmbedError;
-use autorag_indexer::{Cancel, IndexError, Progress, Reason, Unembedded, WatchOptions, Watcher};
+use autorag_indexer::{
+    Cancel, IndexError, MissingEmbeddings, Progress, WalkReason, WatchOptions, Watcher,
+};
 use autorag_store::{ErrorChain, JobCause, UnixMs};
 use tokio::sync::watch;
 
@@ -118,9 +120,9 @@ fn keep_up_to_date(instance: &Instance, watching: Option<WatchOptions>, show: Sh
     if let Ok(report) = &outcome {
         progress::say(show, &progress::summary(report));
     }
-    let mut unembedded = outcome.as_ref().ok().and_then(|report| report.unembedded.clone());
-    if let Some(unembedded) = &unembedded {
-        tracing::warn!("{}", progress::without_vectors(unembedded));
+    let mut missing = outcome.as_ref().ok().and_then(|report| report.missing_embeddings.clone());
+    if let Some(missing) = &missing {
+        tracing::warn!("{}", progress::without_vectors(missing));
     }
     if let Err(error) = &outcome {
         put_off(watcher.as_ref(), error);
@@ -131,15 +133,15 @@ fn keep_up_to_date(instance: &Instance, watching: Option<WatchOptions>, show: Sh
     }
     loop {
         let again = failure.as_ref().map(retry_after);
-        let again = again.or_else(|| Some(embed_after(instance, unembedded.as_ref()?)));
+        let again = again.or_else(|| Some(embed_after(instance, missing.as_ref()?)));
         if let (Some(watcher), Some(after)) = (&watcher, again) {
-            watcher.retry(after);
+            watcher.retry_after(after);
         }
         // Without a watcher, a run that failed is not tried again.
         let again = again.filter(|_| failure.is_none());
         let file = retry_file_after(instance);
         if let (Some(watcher), Some(after)) = (&watcher, file) {
-            watcher.no_later_than(after);
+            watcher.walk_within(after);
         }
         let due = again
             .into_iter()
@@ -149,7 +151,7 @@ fn keep_up_to_date(instance: &Instance, watching: Option<WatchOptions>, show: Sh
         let Some(cause) = wait(instance, watcher.as_ref(), due, cancel) else {
             return;
         };
-        (failure, unembedded) = update(instance, watcher.as_ref(), cause, failure, cancel);
+        (failure, missing) = update(instance, watcher.as_ref(), cause, failure, cancel);
     }
 }
 
@@ -173,14 +175,14 @@ fn wait(
             None => {
                 let left = due.map_or(LOOK_EVERY, |due| due.saturating_duration_since(Instant::now()));
                 std::thread::park_timeout(left.min(LOOK_EVERY));
-                left.is_zero().then_some(Reason::Routine)
+                left.is_zero().then_some(WalkReason::Routine)
             }
         };
         match reason {
             // What happened after indexing was told to rest is for the run that comes after.
             Some(_) if instance.is_paused() => {}
-            Some(Reason::Change) => return Some(JobCause::Change),
-            Some(Reason::Routine) => return Some(JobCause::Schedule),
+            Some(WalkReason::Change) => return Some(JobCause::Change),
+            Some(WalkReason::Routine) => return Some(JobCause::Schedule),
             None => {}
         }
     }
@@ -208,7 +210,7 @@ fn rest(instance: &Instance, cancel: &Cancel) -> bool {
 /// A job that someone has ended is not begun anew for changes that were noticed meanwhile.
 fn put_off(watcher: Option<&Watcher>, error: &IndexError) {
     if let (Some(watcher), IndexError::JobCancelled) = (watcher, error) {
-        watcher.forget();
+        watcher.discard_changes();
     }
 }
 
@@ -240,7 +242,7 @@ fn update(
     cause: JobCause,
     failure: Option<IndexError>,
     cancel: &Cancel,
-) -> (Option<IndexError>, Option<Unembedded>) {
+) -> (Option<IndexError>, Option<MissingEmbeddings>) {
     let progress = Arc::new(match cause {
         JobCause::Schedule => Progress::routine(),
         _ => Progress::default(),
@@ -258,7 +260,7 @@ fn update(
             if let Some(line) = progress::what_changed(&report) {
                 tracing::info!("{line}");
             }
-            (None, report.unembedded)
+            (None, report.missing_embeddings)
         }
         Err(error) if was_asked_for(&error) => {
             put_off(watcher, &error);
@@ -276,9 +278,9 @@ fn update(
 }
 
 /// How soon passages without vectors are worth another attempt.
-fn embed_after(instance: &Instance, unembedded: &Unembedded) -> Duration {
+fn embed_after(instance: &Instance, missing: &MissingEmbeddings) -> Duration {
     let outage = instance.outage();
-    match (outage, &unembedded.reason) {
+    match (outage, &missing.reason) {
         (Some(outage), _) => outage.retry_in + MARGIN,
         (None, EmbedError::TextRefused { .. }) => RETRY_REFUSED,
         // Up again meanwhile, as a query has found.

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use autorag_embedder::{Embedder, Outage};
 use autorag_indexer::{
-    Cancel, GivenDocument, IndexError, IndexOptions, Indexer, Journal, Progress, RunReport, Watcher,
+    Cancel, IndexError, IndexOptions, Indexer, Journal, Progress, PushedDocument, RunContext, RunReport,
+    Watcher,
 };
 use autorag_query::{
     Activity, Answer, DocumentText, Engine, IndexState, LineRange, QueryError, Request, Reranker,
@@ -232,8 +233,13 @@ impl Instance {
     ) -> Result<RunReport, IndexError> {
         self.run().under_way = Some(Arc::clone(progress));
         let outcome = self.journal(cause).and_then(|journal| {
-            journal.keep(progress, cancel, |cancel| {
-                self.run_indexer(progress, cancel, watcher, &journal)
+            journal.record(progress, cancel, |cancel| {
+                self.run_indexer(&RunContext {
+                    progress,
+                    cancel,
+                    watcher,
+                    journal: Some(&journal),
+                })
             })
         });
         let mut run = self.run();
@@ -255,7 +261,7 @@ impl Instance {
         // Held to the end, so that no job is asked for that would pass for one of before.
         let mut requested = self.requested();
         Ok(match requested.take() {
-            Some(job) => Journal::of(store, job)?,
+            Some(job) => Journal::for_job(store, job)?,
             None => Journal::new(store, cause)?,
         })
     }
@@ -268,29 +274,23 @@ impl Instance {
     /// Puts documents that no folder holds into the index.
     ///
     /// # Errors
-    /// Those of [`Indexer::put`].
-    pub fn put(
+    /// Those of [`Indexer::push`].
+    pub fn push(
         &self,
-        documents: &[GivenDocument],
+        documents: &[PushedDocument],
         progress: &Progress,
         cancel: &Cancel,
     ) -> Result<u64, IndexError> {
-        self.indexer()?.put(documents, progress, cancel)
+        self.indexer()?.push(documents, progress, cancel)
     }
 
     /// One run, and another where a change of models in it asks for shorter passages.
-    fn run_indexer(
-        &self,
-        progress: &Progress,
-        cancel: &Cancel,
-        watcher: Option<&Watcher>,
-        journal: &Journal,
-    ) -> Result<RunReport, IndexError> {
+    fn run_indexer(&self, context: &RunContext<'_>) -> Result<RunReport, IndexError> {
         let tokens = self.passage_options()?.1.chunk_tokens;
-        let mut report = self.indexer()?.run(progress, cancel, watcher, journal)?;
+        let mut report = self.indexer()?.run(context)?;
         if self.passage_options()?.1.chunk_tokens != tokens {
             let embedded = report.embedded;
-            report = self.indexer()?.run(progress, cancel, watcher, journal)?;
+            report = self.indexer()?.run(context)?;
             report.embedded += embedded;
         }
         Ok(report)

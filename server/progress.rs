@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use autorag_indexer::{Progress, ProgressSnapshot, RunReport, Stage, Unembedded};
+use autorag_indexer::{MissingEmbeddings, Progress, ProgressSnapshot, RunReport, Stage};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// How often the bar moves, and how soon the end of the work is noticed.
@@ -178,10 +178,10 @@ pub fn summary(report: &RunReport) -> String {
 }
 
 /// What a provider has left out, in a sentence.
-pub fn without_vectors(unembedded: &Unembedded) -> String {
+pub fn without_vectors(missing: &MissingEmbeddings) -> String {
     format!(
         "{} passages have no vector yet and are found by words alone: {}; the next run tries again",
-        unembedded.passages, unembedded.reason
+        missing.passages, missing.reason
     )
 }
 

@@ -9,9 +9,9 @@ use std::fs;
 use std::sync::{Arc, LazyLock};
 
 use autorag_embedder::Embedder;
-use autorag_indexer::{Cancel, IndexOptions, Indexer, Journal, Progress};
+use autorag_indexer::{Cancel, IndexOptions, Indexer, Progress, RunContext};
 use autorag_query::{Activity, Boost, Direction, Engine, Fusion, Mode, Phase, QueryError, Request};
-use autorag_store::{Filter, JobCause, Matching, ModelIdentity, SourceRoot, Store, StoreOptions};
+use autorag_store::{Filter, Matching, ModelIdentity, SourceRoot, Store, StoreOptions};
 use libfuzzer_sys::fuzz_target;
 
 /// Texts in several languages and scripts, with titles, headings, metadata, identifiers, and one said twice.
@@ -64,8 +64,7 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
         ..IndexOptions::default()
     };
     let indexer = Indexer::new(Arc::clone(&store), Arc::clone(&embedder), options).unwrap();
-    let journal = Journal::new(Arc::clone(&store), JobCause::Command).unwrap();
-    let report = indexer.run(&Progress::routine(), &Cancel::default(), None, &journal);
+    let report = indexer.run(&RunContext::new(&Progress::routine(), &Cancel::default()));
     assert!(report.unwrap().embedded > FILES.len() as u64);
     Engine::new(store, embedder)
 });

@@ -36,7 +36,7 @@ use std::borrow::Cow;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use autorag_store::Metadata;
+use autorag_store::{Kind, Metadata};
 use cfb::CompoundFile;
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +53,7 @@ pub use structure::{Heading, Structure};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Parsed {
     /// Kind of document: `markdown`, `html`, `pdf`, `code`, `text` …
-    pub kind: Cow<'static, str>,
+    pub kind: Kind,
     /// Programming language, for code.
     pub language: Option<Cow<'static, str>>,
     /// Title, if the document has one.
@@ -75,7 +75,7 @@ impl Parsed {
     /// Text without title, metadata and structure.
     pub fn plain(kind: &'static str, text: String) -> Parsed {
         Parsed {
-            kind: Cow::Borrowed(kind),
+            kind: Kind::from_static(kind),
             language: None,
             title: None,
             metadata: Metadata::new(),

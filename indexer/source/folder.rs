@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
-use autorag_store::{FileStat, SourceRoot};
+use autorag_store::{DocumentKey, FileStat, SourceRoot};
 use ignore::{DirEntry, WalkBuilder};
 
 use crate::options::Globs;
@@ -34,7 +34,7 @@ pub(crate) struct ListedFile {
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     /// Files by key.
-    pub files: BTreeMap<String, ListedFile>,
+    pub files: BTreeMap<DocumentKey, ListedFile>,
     /// Key prefixes of folders that could not be read. Nothing is known about the files below them.
     pub unreadable: Vec<String>,
     /// Folders that may hold documents, including the sources themselves: the folders to watch.
@@ -204,17 +204,14 @@ fn is_loop(error: &ignore::Error) -> bool {
 }
 
 /// The path within the source, and the key. With several sources, the key begins with the source's name.
-fn relative_and_key(path: &Path, source: &SourceRoot) -> (String, String) {
+fn relative_and_key(path: &Path, source: &SourceRoot) -> (String, DocumentKey) {
     let within = path.strip_prefix(&source.path).unwrap_or(path);
     let parts: Vec<_> = within
         .components()
         .map(|part| part.as_os_str().to_string_lossy())
         .collect();
     let relative = parts.join("/");
-    let key = match &source.name {
-        Some(name) => format!("{name}/{relative}"),
-        None => relative.clone(),
-    };
+    let key = source.key_of(&relative);
     (relative, key)
 }
 
@@ -320,7 +317,7 @@ mod tests {
         let codes: Vec<(String, Option<ReasonCode>)> = list(&root, &root.join("none"), &options)
             .files
             .into_iter()
-            .map(|(key, file)| (key, file.refusal.map(|refusal| refusal.code)))
+            .map(|(key, file)| (key.as_str().to_owned(), file.refusal.map(|refusal| refusal.code)))
             .collect();
         let expected = [
             ("large.md", Some(ReasonCode::TooLarge)),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use autorag_indexer::{Cancel, GivenDocument, Progress};
+use autorag_indexer::{Cancel, Progress, PushedDocument};
 use autorag_query::evaluation::{Collection, Measures, Run, known_items};
 use autorag_query::{Mode, QueryError, Request};
 use autorag_store::JobCause;
@@ -269,14 +269,14 @@ fn indexed(
         vector_index: setup.settings().vectors.index,
     };
     let instance = Instance::open(config, Access::Write)?;
-    let given = |document: &autorag_query::evaluation::CollectionDocument| GivenDocument {
+    let pushed = |document: &autorag_query::evaluation::CollectionDocument| PushedDocument {
         key: document.id.as_str().into(),
         title: Some(document.title.clone()).filter(|title| !title.trim().is_empty()),
         text: document.text.clone(),
     };
-    let documents: Vec<GivenDocument> = collection.documents.iter().map(given).collect();
+    let documents: Vec<PushedDocument> = collection.documents.iter().map(pushed).collect();
     let put = progress::watched(setup.show, &progress, || {
-        instance.put(&documents, &progress, &cancel)
+        instance.push(&documents, &progress, &cancel)
     })?;
     let left_out = documents.len() as u64 - put;
     if left_out > 0 {

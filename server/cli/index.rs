@@ -46,10 +46,10 @@ impl Index {
         match outcome {
             Ok(report) => {
                 writeln!(std::io::stdout(), "{}", progress::summary(&report))?;
-                let Some(unembedded) = &report.unembedded else {
+                let Some(missing) = &report.missing_embeddings else {
                     return Ok(ExitCode::SUCCESS);
                 };
-                writeln!(std::io::stderr(), "{}", progress::without_vectors(unembedded))?;
+                writeln!(std::io::stderr(), "{}", progress::without_vectors(missing))?;
                 Ok(ExitCode::from(WITHOUT_VECTORS))
             }
             Err(IndexError::Cancelled) => {

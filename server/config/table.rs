@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use autorag_indexer::IndexOptions;
+use autorag_indexer::{IndexOptions, MAX_CHUNK_OVERLAP_PERCENT};
 use autorag_query::{MAX_RERANK_BUDGET, RerankApi};
 use autorag_store::VectorIndex;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -154,7 +154,7 @@ settings! {
         chunk_tokens: usize = IndexOptions::default().chunk_tokens, "64 to 220; more with other models", Instance, Folder, Rechunk;
         /// Share of a passage that the next one repeats, in percent.
         chunk_overlap_percent: u8 = IndexOptions::default().chunk_overlap_percent, "0 to 30", Instance, Folder, Rechunk,
-            check within(0..=30, "");
+            check within(0..=MAX_CHUNK_OVERLAP_PERCENT, "");
         /// Threads that parse and embed; 0 means one a core.
         threads: usize = 0, "0 or more", Process, Operator, Free;
         /// How `serve` and `mcp` notice changed files.
