@@ -145,7 +145,10 @@ mod tests {
         assert!(is_unopened(&old));
         let refusal = Refusal::new(ReasonCode::PermissionDenied, "permission denied");
         assert!(!is_settled(&old, &listed(Some(refusal)), UnixMs(0)));
-        assert!(is_settled(&old, &listed(None), UnixMs(0)), "it still cannot be opened");
+        assert!(
+            is_settled(&old, &listed(None), UnixMs(0)),
+            "it still cannot be opened"
+        );
     }
 
     #[test]
@@ -167,7 +170,7 @@ mod tests {
     fn files_below_an_unreadable_folder_are_not_removed() {
         let known = ["a.md", "locked/b.md", "locked-not/c.md"].map(|key| {
             (
-                key.to_owned(),
+                DocumentKey::new(key),
                 known(ContentHash::of(b""), ItemStatus::Completed, ""),
             )
         });

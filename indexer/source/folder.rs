@@ -288,6 +288,7 @@ mod tests {
             list(&root, &root.join("none"), options)
                 .files
                 .into_keys()
+                .map(|key| key.as_str().to_owned())
                 .collect()
         };
         assert_eq!(keys(&IndexOptions::default()), ["kept.md", "own.md"]);
