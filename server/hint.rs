@@ -92,7 +92,7 @@ fn of_index(error: &IndexError) -> Option<&'static str> {
         IndexError::Store(error) => of_store(error.kind()),
         IndexError::Embed(error) => of_embedder(error),
         IndexError::Paused => Some("run `autorag jobs resume` to resume it"),
-        IndexError::NoDescriptors => Some(TOO_MANY_OPEN_FILES),
+        IndexError::TooManyOpenFiles => Some(TOO_MANY_OPEN_FILES),
         _ => None,
     }
 }

@@ -5,9 +5,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use autorag_embedder::EmbedError;
-use autorag_indexer::{
-    Cancel, IndexError, MissingEmbeddings, Progress, WalkReason, WatchOptions, Watcher,
-};
+use autorag_indexer::{Cancel, IndexError, MissingEmbeddings, Progress, WalkReason, WatchOptions, Watcher};
 use autorag_store::{ErrorChain, JobCause, UnixMs};
 use tokio::sync::watch;
 
@@ -120,7 +118,10 @@ fn keep_up_to_date(instance: &Instance, watching: Option<WatchOptions>, show: Sh
     if let Ok(report) = &outcome {
         progress::say(show, &progress::summary(report));
     }
-    let mut missing = outcome.as_ref().ok().and_then(|report| report.missing_embeddings.clone());
+    let mut missing = outcome
+        .as_ref()
+        .ok()
+        .and_then(|report| report.missing_embeddings.clone());
     if let Some(missing) = &missing {
         tracing::warn!("{}", progress::without_vectors(missing));
     }

@@ -162,7 +162,7 @@ impl Instance {
         let control = self.control();
         match self.store().open_job()? {
             Some(job) if control.is_cancelled(job.id) => {
-                autorag_indexer::end_held(self.store(), &control, job.id)
+                autorag_indexer::cancel_paused_job(self.store(), &control, job.id)
             }
             _ => Ok(()),
         }
