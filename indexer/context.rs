@@ -1,4 +1,4 @@
-//! What one run shares with the rest of the process.
+//! Handles that a run shares with other parts of the process.
 
 use autorag_store::StoreError;
 

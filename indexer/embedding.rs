@@ -41,7 +41,7 @@ pub(crate) struct EmbeddingPass<'a> {
     pub context: &'a RunContext<'a>,
 }
 
-/// What embedding achieved.
+/// Result of [`EmbeddingPass::run`].
 #[derive(Default)]
 pub(crate) struct EmbeddingOutcome {
     /// Passages that got an embedding.
@@ -52,7 +52,7 @@ pub(crate) struct EmbeddingOutcome {
     pub missing: Option<MissingEmbeddings>,
 }
 
-/// What [`EmbeddingPass::sweep`] achieved.
+/// Result of [`EmbeddingPass::sweep`].
 #[derive(Default)]
 struct Sweep {
     passages: u64,

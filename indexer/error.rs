@@ -31,7 +31,7 @@ pub enum IndexError {
     #[error("interrupted; the next run resumes")]
     Cancelled,
     /// Indexing was paused.
-    #[error("indexing is paused; resume it to continue")]
+    #[error("indexing is paused")]
     Paused,
     /// The job was cancelled.
     #[error("the job was cancelled; the next job picks up what is left")]
@@ -43,7 +43,7 @@ pub enum IndexError {
     #[error(transparent)]
     Embed(#[from] EmbedError),
     /// The process or the system can open no more files.
-    #[error("too many open files; raise the limit of open files. Committed work is kept")]
+    #[error("too many open files")]
     TooManyOpenFiles,
     /// A thread of the run panicked outside of a parser.
     #[error("an indexing thread panicked; the next run resumes after the last commit")]

@@ -1,4 +1,4 @@
-//! Turns one file into what the store keeps of it.
+//! Processes one file: reads, parses and chunks it, and prepares the document to store.
 
 use std::borrow::Cow;
 use std::io::Read;

@@ -1,10 +1,10 @@
-//! Messages of Outlook and archives, put together from the input.
+//! Builds Outlook messages and archives from the input, and parses them.
 //!
-//! The first byte of the input chooses the container; names and contents follow in turn, with a byte 0xff between them.
+//! The first byte of the input chooses the container. Names and contents follow alternately, separated by a byte 0xff.
 
 #![no_main]
 
-mod parsed;
+mod checks;
 
 use std::io::{Cursor, Write};
 
@@ -16,7 +16,7 @@ use zip::{CompressionMethod, ZipWriter};
 
 fuzz_target!(
     init: {
-        parsed::end_at_panics();
+        checks::abort_on_panic();
         for kind in 0..4 {
             let members = match kind {
                 0 => &[
@@ -27,7 +27,7 @@ fuzz_target!(
             };
             let members: Vec<&[u8]> = members.iter().map(|part| part.as_bytes()).collect();
             let input = [&[kind], members.join(&0xff).as_slice()].concat();
-            parsed::seed("containers", &kind.to_string(), &input);
+            checks::add_seed("containers", &kind.to_string(), &input);
         }
     },
     |input: &[u8]| {
@@ -39,20 +39,20 @@ fuzz_target!(
         while let (Some(name), Some(content)) = (parts.next(), parts.next()) {
             members.push((String::from_utf8_lossy(name).into_owned(), content));
         }
-        // The writers of containers panic of some names, which is not what is looked for here.
+        // Some names make the writers of containers panic. This target tests only the readers.
         let container = std::panic::catch_unwind(|| match kind % 4 {
             0 => message(&members),
-            1 => archive(&members),
-            2 => tape(&members),
-            _ => compressed(&tape(&members)),
+            1 => zip(&members),
+            2 => tar(&members),
+            _ => gzip(&tar(&members)),
         });
         if let Ok(container) = container {
-            parsed::check("folder/name", &container, 32);
+            checks::check("folder/name", &container, 32);
         }
     }
 );
 
-/// A compound file with these streams; those that cannot be made are left out.
+/// A compound file with these streams. Streams that cannot be created are left out.
 fn message(members: &[(String, &[u8])]) -> Vec<u8> {
     let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).unwrap();
     for (name, content) in members {
@@ -70,7 +70,7 @@ fn message(members: &[(String, &[u8])]) -> Vec<u8> {
     file.into_inner().into_inner()
 }
 
-fn archive(members: &[(String, &[u8])]) -> Vec<u8> {
+fn zip(members: &[(String, &[u8])]) -> Vec<u8> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     for (name, content) in members {
@@ -81,13 +81,13 @@ fn archive(members: &[(String, &[u8])]) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-fn tape(members: &[(String, &[u8])]) -> Vec<u8> {
+fn tar(members: &[(String, &[u8])]) -> Vec<u8> {
     let mut writer = tar::Builder::new(Vec::new());
     for (name, content) in members {
         let mut header = tar::Header::new_ustar();
         header.set_size(content.len() as u64);
         header.set_mode(0o644);
-        // Names that a careful writer refuses are what is of interest.
+        // Writes the name directly: a careful writer would refuse the interesting names.
         let field = &mut header.as_old_mut().name;
         let length = name.len().min(field.len());
         field[..length].copy_from_slice(&name.as_bytes()[..length]);
@@ -97,7 +97,7 @@ fn tape(members: &[(String, &[u8])]) -> Vec<u8> {
     writer.into_inner().unwrap()
 }
 
-fn compressed(bytes: &[u8]) -> Vec<u8> {
+fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()

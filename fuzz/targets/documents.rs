@@ -1,18 +1,18 @@
-//! Any bytes under a name of any kind, parsed and chunked.
+//! Parses and chunks any bytes under a name of any kind.
 //!
-//! The first byte of the input chooses the ending of the name, the second the length of passages.
+//! The first byte of the input chooses the extension of the name, the second the length of passages.
 
 #![no_main]
 
 #[path = "../../indexer/parse/fixtures.rs"]
-#[allow(dead_code, reason = "the tests of the indexer have more")]
+#[allow(dead_code, reason = "the indexer's tests use more of them")]
 mod fixtures;
-mod parsed;
+mod checks;
 
 use libfuzzer_sys::fuzz_target;
 
-/// Kinds that are told apart by the name.
-const ENDINGS: [&str; 32] = [
+/// Extensions by which parsers distinguish kinds of text.
+const EXTENSIONS: [&str; 32] = [
     "md", "html", "ipynb", "json", "jsonl", "yaml", "toml", "csv", "tsv", "srt", "vtt", "rst", "org", "adoc",
     "tex", "xml", "txt", "eml", "mbox", "rs", "py", "js", "c", "cpp", "java", "go", "sh", "rb", "php", "ts",
     "1", "",
@@ -20,7 +20,7 @@ const ENDINGS: [&str; 32] = [
 
 fuzz_target!(
     init: {
-        parsed::end_at_panics();
+        checks::abort_on_panic();
         for (name, file) in [
             ("docx", fixtures::docx()),
             ("pptx", fixtures::pptx()),
@@ -30,13 +30,13 @@ fuzz_target!(
             ("epub", fixtures::epub()),
             ("pdf", fixtures::pdf(&["# One\nText", "Two"])),
         ] {
-            parsed::seed("documents", name, &[&[31, 4], file.as_slice()].concat());
+            checks::add_seed("documents", name, &[&[31, 4], file.as_slice()].concat());
         }
     },
     |input: &[u8]| {
-        if let [ending, tokens, bytes @ ..] = input {
-            let name = format!("folder/name.{}", ENDINGS[usize::from(*ending) % ENDINGS.len()]);
-            parsed::check(&name, bytes, 8 + usize::from(*tokens));
+        if let [extension, tokens, bytes @ ..] = input {
+            let name = format!("folder/name.{}", EXTENSIONS[usize::from(*extension) % EXTENSIONS.len()]);
+            checks::check(&name, bytes, 8 + usize::from(*tokens));
         }
     }
 );

@@ -1,13 +1,13 @@
-//! Office files, OpenDocument files and books, whole but for one of the files that they are packed from.
+//! Office files, OpenDocument files and books in which one member is replaced.
 //!
-//! The first byte of the input chooses the package, the second the file in it; the rest is what that file holds.
+//! The first byte of the input chooses the package, the second the member. The remaining bytes are the member's content.
 
 #![no_main]
 
 #[path = "../../indexer/parse/fixtures.rs"]
-#[allow(dead_code, reason = "the tests of the indexer have more")]
+#[allow(dead_code, reason = "the indexer's tests use more of them")]
 mod fixtures;
-mod parsed;
+mod checks;
 
 use std::io::{Cursor, Read, Write};
 use std::sync::LazyLock;
@@ -16,7 +16,7 @@ use libfuzzer_sys::fuzz_target;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-/// Names and contents of what is packed.
+/// Names and contents of the members of a package.
 type Members = Vec<(String, Vec<u8>)>;
 
 static PACKAGES: LazyLock<Vec<Members>> = LazyLock::new(|| {
@@ -45,11 +45,11 @@ fn members(package: &[u8]) -> Members {
 
 fuzz_target!(
     init: {
-        parsed::end_at_panics();
+        checks::abort_on_panic();
         for (kind, members) in PACKAGES.iter().enumerate() {
             for (index, (_, content)) in members.iter().enumerate() {
                 let input = [&[kind as u8, index as u8], content.as_slice()].concat();
-                parsed::seed("packages", &format!("{kind}-{index}"), &input);
+                checks::add_seed("packages", &format!("{kind}-{index}"), &input);
             }
         }
     },
@@ -58,13 +58,13 @@ fuzz_target!(
             return;
         };
         let members = &PACKAGES[usize::from(*kind) % PACKAGES.len()];
-        let damaged = usize::from(*index) % members.len();
+        let replaced = usize::from(*index) % members.len();
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
         let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-        for (index, (name, whole)) in members.iter().enumerate() {
+        for (index, (name, original)) in members.iter().enumerate() {
             writer.start_file(name.as_str(), stored).unwrap();
-            writer.write_all(if index == damaged { content } else { whole }).unwrap();
+            writer.write_all(if index == replaced { content } else { original }).unwrap();
         }
-        parsed::check("folder/name", &writer.finish().unwrap().into_inner(), 32);
+        checks::check("folder/name", &writer.finish().unwrap().into_inner(), 32);
     }
 );

@@ -1,8 +1,9 @@
-//! What every tokenizer promises of every text.
+//! Invariants of every tokenizer for any text.
 
 use autorag_embedder::{Tokenizer, fuzzing};
 
-/// Spans are in order and on the boundaries of characters, and there are as many as tokens; the model is given only ids it has.
+/// Checks that spans are in order and on character boundaries, that there is one per token, and that every id is in the model's
+/// vocabulary.
 pub fn check(tokenizer: &Tokenizer, text: &str) {
     let spans = tokenizer.token_spans(text);
     let ids = tokenizer.encode(text);

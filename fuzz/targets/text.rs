@@ -1,4 +1,4 @@
-//! Any text through the WordPiece of the built-in model.
+//! Tokenizes any text with the built-in model.
 
 #![no_main]
 

@@ -170,13 +170,13 @@ impl<'a> Chunker<'a> {
                 .with_overlap(self.overlap.min(tokens - 1))
                 .unwrap_or_else(|_| ChunkConfig::new(tokens).with_sizer(index))
         };
-        match (is_markdown(parsed), parsed.language.as_deref().and_then(grammar)) {
-            (true, _) => ranges(range.start, MarkdownSplitter::new(config()).chunk_indices(text)),
-            (_, Some(grammar)) => match CodeSplitter::new(grammar, config()) {
-                Ok(splitter) => ranges(range.start, splitter.chunk_indices(text)),
-                Err(_) => ranges(range.start, TextSplitter::new(config()).chunk_indices(text)),
-            },
-            _ => ranges(range.start, TextSplitter::new(config()).chunk_indices(text)),
+        if is_markdown(parsed) {
+            return ranges(range.start, MarkdownSplitter::new(config()).chunk_indices(text));
+        }
+        let grammar = parsed.language.as_deref().and_then(grammar);
+        match grammar.and_then(|grammar| CodeSplitter::new(grammar, config()).ok()) {
+            Some(splitter) => ranges(range.start, splitter.chunk_indices(text)),
+            None => ranges(range.start, TextSplitter::new(config()).chunk_indices(text)),
         }
     }
 

@@ -18,10 +18,10 @@ pub(super) fn json(text: String) -> Parsed {
     let has_long_lines = text.lines().any(|line| line.len() > LONG_LINE);
     let value = serde_json::from_str::<Value>(&text).ok();
     let title = value.as_ref().and_then(|value| {
-        let named = ["title", "name"]
+        let title = ["title", "name"]
             .iter()
             .find_map(|name| value.get(name)?.as_str());
-        named.map(one_line).filter(|title| !title.is_empty())
+        title.map(one_line).filter(|title| !title.is_empty())
     });
     let pretty = value
         .as_ref()

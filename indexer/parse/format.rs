@@ -136,7 +136,7 @@ pub(super) fn detect_compound(file: &CompoundFile<Cursor<&[u8]>>) -> CompoundKin
         .read_root_storage()
         .map(|entry| entry.name().to_ascii_lowercase())
         .collect();
-    let has = |name: &str| names.iter().any(|found| found == name);
+    let has = |name: &str| names.iter().any(|other| other == name);
     if has("encryptedpackage") {
         CompoundKind::Encrypted
     } else if has("worddocument") {

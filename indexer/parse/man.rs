@@ -44,7 +44,7 @@ pub(super) fn parse(text: &str) -> Result<Parsed, Refusal> {
                 reader.request(request);
             }
             None if line.trim().is_empty() => reader.flush(),
-            None => reader.line(&unescaped(line)),
+            None => reader.line(&unescape(line)),
         }
     }
     reader.flush();
@@ -160,7 +160,7 @@ impl Reader {
 
 /// The arguments of a request. A quoted string is one argument.
 fn arguments(rest: &str) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut arguments = Vec::new();
     let mut rest = rest.trim();
     while !rest.is_empty() && !rest.starts_with("\\\"") {
         let (word, after) = match rest.strip_prefix('"') {
@@ -175,14 +175,14 @@ fn arguments(rest: &str) -> Vec<String> {
                 rest.split_at(end.map_or(rest.len(), |(at, _)| at))
             }
         };
-        found.push(one_line(&unescaped(word)));
+        arguments.push(one_line(&unescape(word)));
         rest = after.trim_start();
     }
-    found
+    arguments
 }
 
 /// Replaces roff escapes by the characters that they stand for.
-fn unescaped(text: &str) -> String {
+fn unescape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, escape)) = rest.split_once('\\') {

@@ -103,7 +103,7 @@ pub(crate) fn contained<T>(parser: impl FnOnce() -> Result<T, Refusal>) -> Resul
 /// Whether to parse the file in a separate process, if there is one.
 ///
 /// True for every format whose parser has crashed, looped or exhausted memory on some input. The others (Markdown, HTML, code and
-/// plain text) take time linear in the length of the file. A parser of a new format belongs on this list too.
+/// plain text) are parsed in time linear in the length of the file. Add a new format here unless its parser is as simple.
 pub(crate) fn is_risky(path: &str, bytes: &[u8]) -> bool {
     format::detect(bytes) != Format::Other
         || mail_kind(path, bytes).is_some()

@@ -1,4 +1,4 @@
-//! Files inside files: archive members and mail attachments. Limits their number, depth and size.
+//! Parses files inside files, such as archive members and mail attachments, with limits on number, depth and size.
 
 use super::package::{MAX_MEMBERS, MAX_UNPACKED};
 use super::{Parsed, ReasonCode, Refusal, parse_within};

@@ -1,7 +1,7 @@
 //! Why a file gives no text.
 //!
-//! A [`Refusal`] has a [`ReasonCode`] for programs and a sentence for people. Only the code is ever compared: rewording a
-//! sentence changes neither what counts as a changed file nor the text of an archive.
+//! A [`Refusal`] has a [`ReasonCode`] for programs and a sentence for people. Code compares only the codes, so a sentence can be
+//! reworded without making files look changed.
 
 use std::fmt::Display;
 use std::io::ErrorKind;
@@ -128,9 +128,9 @@ impl ReasonCode {
 /// Why a file gives no text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// For programs.
+    /// Stable code, for programs.
     pub code: ReasonCode,
-    /// For people: what is wrong and what to do about it.
+    /// Sentence for people: what is wrong and, if possible, what to do.
     pub reason: String,
     /// Whether the same bytes may give text at another time. Such files are retried.
     #[serde(skip)]
@@ -196,7 +196,7 @@ impl Refusal {
         Refusal::temporary(code_of(error, ReasonCode::OpenFailed), cannot("open", error))
     }
 
-    /// A file that the walk cannot list or examine. Permanent: the next walk finds out by itself.
+    /// A file that the walk cannot list or examine. Not temporary: every walk examines the file again anyway.
     pub(crate) fn walk_failed(error: &ignore::Error) -> Refusal {
         match error.io_error() {
             Some(io) => Refusal::new(code_of(io, ReasonCode::WalkFailed), cannot("examine", io)),

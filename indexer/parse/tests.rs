@@ -29,6 +29,38 @@ fn content_and_name_determine_the_kind() {
 }
 
 #[test]
+fn only_simple_text_formats_are_parsed_in_this_process() {
+    for (name, file) in [
+        ("a.docx", docx()),
+        ("a.xlsx", xlsx()),
+        ("a.epub", epub()),
+        ("a.pdf", pdf(&["text"])),
+        ("renamed.md", pdf(&["text"])),
+        ("a.rtf", b"{\\rtf1 text}".to_vec()),
+        ("a.gz", b"\x1f\x8b\x08".to_vec()),
+        ("a.eml", b"Subject: x\n\ntext".to_vec()),
+        ("a", b"From: a@b\nTo: c@d\nSubject: x\n\ntext".to_vec()),
+        ("a.ipynb", b"{}".to_vec()),
+        ("a.json", b"{}".to_vec()),
+        ("a.csv", b"a,b".to_vec()),
+        ("a.tsv", b"a\tb".to_vec()),
+        ("a.xml", b"<a/>".to_vec()),
+        ("a.svg", b"<?xml version='1.0'?><svg/>".to_vec()),
+    ] {
+        assert!(is_risky(name, &file), "{name}");
+    }
+    for (name, text) in [
+        ("a.md", "# A"),
+        ("a.html", "<p>A"),
+        ("a.rs", "fn a() {}"),
+        ("a.txt", "text"),
+        ("a", "text"),
+    ] {
+        assert!(!is_risky(name, text.as_bytes()), "{name}");
+    }
+}
+
+#[test]
 fn word_documents() {
     let parsed = parse("a.bin", &docx()).unwrap();
     assert_eq!(

@@ -6,6 +6,7 @@ mod writer;
 use autorag_store::Metadata;
 use scraper::{ElementRef, Html, Selector};
 
+use super::composer::one_line;
 use super::{Parsed, Refusal, Structure};
 use writer::Writer;
 
@@ -90,10 +91,6 @@ fn all<'a>(page: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
 fn first<'a>(page: &'a Html, selector: &str) -> Option<ElementRef<'a>> {
     let selector = Selector::parse(selector).ok()?;
     page.select(&selector).next()
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What every parser and the chunker promise of any bytes.
+//! Invariants of all parsers and the chunker for any bytes.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -8,8 +8,8 @@ use autorag_indexer::{Chunker, parse};
 
 static EMBEDDER: LazyLock<Embedder> = LazyLock::new(|| Embedder::built_in().unwrap());
 
-/// Has a panic of ours end the process. What other people's parsers panic of costs the document, as it does in a run.
-pub fn end_at_panics() {
+/// Aborts on a panic in our own code. A panic in a third-party parser only refuses the document, as in a run.
+pub fn abort_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         if !panic
             .location()
@@ -21,14 +21,14 @@ pub fn end_at_panics() {
     }));
 }
 
-/// Writes a file to begin with for the fuzzer of this name, beside those of `seeds.py`.
-pub fn seed(fuzzer: &str, name: &str, content: &[u8]) {
+/// Adds a file to the seed corpus of the fuzzer, beside those of `seeds.py`.
+pub fn add_seed(fuzzer: &str, name: &str, content: &[u8]) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(fuzzer);
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join(name), content).unwrap();
 }
 
-/// Parses a file and cuts it: passages are in order, slice back, have text, and are no longer than asked for.
+/// Parses and chunks a file. Checks that passages are in order, on character boundaries, not blank and within the token limit.
 pub fn check(name: &str, bytes: &[u8], tokens: usize) {
     let Ok(Ok(parsed)) = std::panic::catch_unwind(|| parse(name, bytes)) else {
         return;
@@ -38,12 +38,12 @@ pub fn check(name: &str, bytes: &[u8], tokens: usize) {
     assert!(parsed.pages.iter().all(|&at| text.is_char_boundary(at)));
     assert!(parsed.pages.is_sorted());
     let mut last = 0;
-    for piece in Chunker::new(EMBEDDER.tokenizer(), tokens, 10).chunk(&parsed) {
-        let range = piece.span.start_byte..piece.span.end_byte;
-        let passage = text.get(range.clone()).expect("spans slice back");
-        assert!(!passage.trim().is_empty());
+    for passage in Chunker::new(EMBEDDER.tokenizer(), tokens, 10).chunk(&parsed) {
+        let range = passage.span.start_byte..passage.span.end_byte;
+        let slice = text.get(range.clone()).expect("spans are on character boundaries");
+        assert!(!slice.trim().is_empty());
         assert!(range.start >= last, "{range:?} after {last}");
-        assert!(EMBEDDER.tokenizer().count(passage) <= tokens);
+        assert!(EMBEDDER.tokenizer().count(slice) <= tokens);
         last = range.start;
     }
 }
