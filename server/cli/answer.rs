@@ -1,11 +1,11 @@
-//! Answers as people read them.
+//! Prints answers for people.
 
 use std::io::{IsTerminal, Write};
 
 use super::explanation;
 use crate::wire::{AnswerWire, HitWire};
 
-/// Escape sequences around parts of a hit.
+/// Escape sequences for the parts of a hit.
 pub(super) struct Palette {
     pub(super) title: &'static str,
     pub(super) place: &'static str,
@@ -32,16 +32,17 @@ const COLOURS: Palette = Palette {
     reset: "\x1b[0m",
 };
 
-/// Colours where standard output is a terminal that wants them.
+/// Colours if standard output is a terminal and `NO_COLOR` is unset.
 pub(super) fn palette() -> &'static Palette {
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    match std::io::stdout().is_terminal() && wanted {
-        true => &COLOURS,
-        false => &PLAIN,
+    if std::io::stdout().is_terminal() && wanted {
+        &COLOURS
+    } else {
+        &PLAIN
     }
 }
 
-/// Prints an answer, its hits by snippet or `whole`.
+/// Prints an answer: the snippet of each hit, or with `whole` its full text.
 pub(super) fn print(
     out: &mut impl Write,
     answer: &AnswerWire,
@@ -63,13 +64,13 @@ pub(super) fn print(
         match (&answer.below_threshold, state.complete) {
             (Some(below), _) if below.passages > 0 => writeln!(
                 out,
-                "Nothing relevant: the best of {} passages found has a score of {:.2}, which is below the threshold.",
+                "Nothing relevant: the best of {} passages has score {:.2}, below the threshold.",
                 below.passages, below.best_score
             )?,
             (_, true) => writeln!(out, "Nothing found in {} documents.", state.documents)?,
             (_, false) => writeln!(
                 out,
-                "Nothing found yet: the index is {}, not complete.",
+                "Nothing found yet: the index is incomplete ({}).",
                 state.phase
             )?,
         }
@@ -125,19 +126,20 @@ fn print_hit(out: &mut impl Write, hit: &HitWire, whole: bool, colour: &Palette)
         write!(out, "\n    ")?;
         for piece in &hit.snippet {
             let text = printable(&piece.text);
-            match piece.highlight {
-                true => write!(out, "{marked}{text}{reset}")?,
-                false => write!(out, "{text}")?,
+            if piece.highlight {
+                write!(out, "{marked}{text}{reset}")?;
+            } else {
+                write!(out, "{text}")?;
             }
         }
     }
     if !hit.duplicates.is_empty() {
-        let again = hit
+        let places = hit
             .duplicates
             .iter()
             .map(|duplicate| format!("{}:{}", printable(&duplicate.path), duplicate.start_line));
-        let again: Vec<String> = again.collect();
-        write!(out, "\n    {dim}the same in {}{reset}", again.join(", "))?;
+        let places: Vec<String> = places.collect();
+        write!(out, "\n    {dim}duplicates: {}{reset}", places.join(", "))?;
     }
     write!(out, "\n    {dim}score {:.2}", hit.score)?;
     if let (Some(score), Some(rank)) = (hit.scores.lexical, hit.scores.lexical_rank) {
@@ -159,7 +161,7 @@ fn explained(answer: &AnswerWire) -> bool {
     answer.hits.iter().any(|hit| hit.explanation.is_some())
 }
 
-/// Text without control characters: a document must not steer the terminal it is shown on.
+/// Replaces control characters, so that a document cannot send escape sequences to the terminal.
 pub(super) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })

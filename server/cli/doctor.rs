@@ -19,29 +19,30 @@ use super::print_error;
 use crate::instance::{Access, Instance, InstanceConfig};
 use crate::progress;
 
-/// Exit status where something was found that is not repaired, and where nothing could be checked.
-const FOUND: u8 = 1;
+/// Exit status if a problem remains.
+const PROBLEM: u8 = 1;
+/// Exit status if the checks could not run.
 const COULD_NOT_RUN: u8 = 2;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit status: 0 where all is well or was repaired, 1 where something is not, 2 where the checks could not run."
+    after_help = "Exit status: 0 if all is well or repaired, 1 if a problem remains, 2 if the checks could not run."
 )]
 pub struct Doctor {
-    /// Folders of the index, as it was made
+    /// The folder list that the index was created with
     #[arg(required = true, value_name = "FOLDER")]
     folders: Vec<PathBuf>,
-    /// Take out what is damaged and make it anew: from the catalog, else from the files
+    /// Remove damaged parts and rebuild them
     #[arg(long)]
     repair: bool,
-    /// Print JSON, an object a check
+    /// Print JSON, one object a check
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     common: CommonFlags,
 }
 
-/// A check as it is printed.
+/// The printed result of a check.
 #[derive(Debug, Serialize)]
 struct Line {
     check: &'static str,
@@ -53,8 +54,8 @@ struct Line {
 
 impl Doctor {
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let (setup, config, checks) = match self.examined() {
-            Ok(examined) => examined,
+        let (setup, config, checks) = match self.check() {
+            Ok(results) => results,
             Err(error) => {
                 print_error(&error);
                 return Ok(ExitCode::from(COULD_NOT_RUN));
@@ -64,7 +65,7 @@ impl Doctor {
         let damaged: Vec<StorePart> = damaged.map(|check| check.part).collect();
         let mut lines: Vec<Line> = checks.iter().map(line).collect();
         if self.repair && !damaged.is_empty() {
-            let after = made_anew(&setup, &config, &damaged).and_then(|()| Ok(examine(&config.data_dir)?));
+            let after = rebuild(&setup, &config, &damaged).and_then(|()| Ok(examine(&config.data_dir)?));
             match after {
                 Ok(after) => lines = after.iter().map(line).collect(),
                 Err(error) => print_error(&error.context("nothing more was repaired")),
@@ -75,16 +76,17 @@ impl Doctor {
                 }
             }
         }
-        lines.extend(around(storage_report(&config.data_dir)));
+        lines.extend(check_surroundings(storage_report(&config.data_dir)));
         print(&lines, self.json)?;
         let well = lines.iter().all(|line| matches!(line.verdict, "ok" | "repaired"));
-        Ok(match well {
-            true => ExitCode::SUCCESS,
-            false => ExitCode::from(FOUND),
+        Ok(if well {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(PROBLEM)
         })
     }
 
-    fn examined(&self) -> anyhow::Result<(Setup, InstanceConfig, Vec<Check>)> {
+    fn check(&self) -> anyhow::Result<(Setup, InstanceConfig, Vec<Check>)> {
         let setup = self.common.setup(&WalkFlags::default(), Vec::new())?;
         let config = setup.instance_config(&self.folders)?;
         let checks = examine(&config.data_dir)?;
@@ -92,8 +94,8 @@ impl Doctor {
     }
 }
 
-/// Takes out what is damaged, and has a run put in again what is missing then.
-fn made_anew(setup: &Setup, config: &InstanceConfig, damaged: &[StorePart]) -> anyhow::Result<()> {
+/// Removes damaged parts and runs the indexer, which rebuilds them.
+fn rebuild(setup: &Setup, config: &InstanceConfig, damaged: &[StorePart]) -> anyhow::Result<()> {
     repair(&config.data_dir, damaged)?;
     let instance = Instance::open(config.clone(), Access::Write)?;
     let cancel = Cancel::default();
@@ -108,15 +110,15 @@ fn made_anew(setup: &Setup, config: &InstanceConfig, damaged: &[StorePart]) -> a
 fn line(check: &Check) -> Line {
     let advice = match (check.verdict, check.part) {
         (Verdict::Ok, _) => None,
-        (Verdict::Unchecked, _) => Some("see to what the message names, then check again"),
+        (Verdict::Unchecked, _) => Some("fix the reported problem, then run doctor again"),
         (Verdict::Damaged, StorePart::Lexical | StorePart::Vectors) => {
-            Some("`autorag doctor --repair` makes it anew from the catalog")
+            Some("`autorag doctor --repair` rebuilds it from the catalog")
         }
         (Verdict::Damaged, StorePart::Contents) => {
-            Some("`autorag doctor --repair` takes it out and reads the files that it was from")
+            Some("`autorag doctor --repair` removes it and reads the files again")
         }
         (Verdict::Damaged, StorePart::Catalog) => Some(
-            "`autorag doctor --repair` puts it aside and begins a new one with the embeddings that are intact",
+            "`autorag doctor --repair` sets it aside and starts a new one with the intact embeddings",
         ),
     };
     Line {
@@ -131,8 +133,8 @@ fn line(check: &Check) -> Line {
     }
 }
 
-/// What is around an index. Only too little room is a finding.
-fn around(found: Result<StorageReport, StoreError>) -> Vec<Line> {
+/// Checks of the index's surroundings. Only too little disk space is a problem.
+fn check_surroundings(found: Result<StorageReport, StoreError>) -> Vec<Line> {
     let line = |check, detail| Line {
         check,
         verdict: "ok",
@@ -144,20 +146,20 @@ fn around(found: Result<StorageReport, StoreError>) -> Vec<Line> {
         Err(error) => {
             return vec![Line {
                 verdict: "could not check",
-                advice: Some("see to what the message names, then check again"),
+                advice: Some("fix the reported problem, then run doctor again"),
                 ..line("space", ErrorChain(&error).to_string())
             }];
         }
     };
     let room = format!(
-        "{} free, {} to make all anew",
+        "{} free, {} needed for a rebuild",
         size(found.free),
         size(found.needed)
     );
     let mut lines = vec![line("space", room)];
     if found.free < found.needed {
         lines[0].verdict = "too little";
-        lines[0].advice = Some("free some space before you repair or update this index");
+        lines[0].advice = Some("free disk space before you repair or update this index");
     }
     lines.push(line(
         "writer",
@@ -168,13 +170,13 @@ fn around(found: Result<StorageReport, StoreError>) -> Vec<Line> {
         },
     ));
     lines.extend(found.leftovers.iter().map(|(path, bytes)| Line {
-        advice: Some("nothing needs it any more; it may be deleted"),
+        advice: Some("no longer needed; you can delete it"),
         ..line("leftover", format!("{}, {}", path.display(), size(*bytes)))
     }));
     lines
 }
 
-/// A size for people.
+/// Formats a size for people.
 fn size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB")];
     let unit = UNITS.into_iter().find(|(unit, _)| bytes >= *unit);
@@ -205,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn too_little_room_is_a_finding_and_says_what_to_do() {
+    fn too_little_disk_space_is_a_problem_with_advice() {
         let with_free = |free| {
             let found = StorageReport {
                 free,
@@ -213,18 +215,18 @@ mod tests {
                 writer: Writer::Process(Some(7)),
                 leftovers: vec![("x/damaged".into(), 1536)],
             };
-            around(Ok(found))
+            check_surroundings(Ok(found))
         };
         let lines = with_free((3 << 20) - 1);
         assert_eq!((lines[0].check, lines[0].verdict), ("space", "too little"));
         assert!(lines[0].advice.is_some());
         let lines = with_free(3 << 20);
         assert!(lines.iter().all(|line| line.verdict == "ok"));
-        let said: Vec<&str> = lines.iter().map(|line| line.detail.as_str()).collect();
+        let details: Vec<&str> = lines.iter().map(|line| line.detail.as_str()).collect();
         assert_eq!(
-            said,
+            details,
             [
-                "3.0 MB free, 3.0 MB to make all anew",
+                "3.0 MB free, 3.0 MB needed for a rebuild",
                 "process 7 writes this index",
                 "x/damaged, 1.5 kB"
             ]

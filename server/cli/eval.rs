@@ -21,38 +21,38 @@ use crate::model::Models;
 use crate::progress;
 use crate::wire::AnswerWire;
 
-/// Candidates each retriever gives: enough for the best hundred documents by their passages.
+/// Candidates per retriever, enough passages for 100 documents.
 const DEPTH: usize = 300;
-/// Questions shown of those that a comparison finds better, and of those it finds worse.
-const SHOWN: usize = 10;
+/// Questions that a comparison shows of those that improved, and of those that worsened.
+const MAX_SHOWN: usize = 10;
 
 #[derive(Debug, Args)]
 pub struct Eval {
-    /// A collection (corpus.jsonl, queries.jsonl, qrels.tsv), or with --questions and --qrels a folder of documents
+    /// A collection in BEIR layout (corpus.jsonl, queries.jsonl, qrels.tsv), or a folder with --questions or --known-items
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
-    /// Questions about the folder: id, tab, question
+    /// Questions about the folder, tab-separated: id, question
     #[arg(long, value_name = "FILE", requires = "qrels")]
     questions: Option<PathBuf>,
-    /// Judgments: question id, tab, document, tab, grade
+    /// Relevance judgments, tab-separated: question id, document, grade
     #[arg(long, value_name = "FILE", requires = "questions")]
     qrels: Option<PathBuf>,
-    /// Ask so many questions that the folder itself makes: parts of sentences, asking for their documents
+    /// Generate N known-item questions from the documents
     #[arg(long, value_name = "N", conflicts_with_all = ["questions", "qrels"])]
     known_items: Option<usize>,
-    /// Which sentences and which parts of them: the same number makes the same questions
+    /// Seed of the generated questions
     #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "known_items")]
     seed: u64,
-    /// Explain one question, by its id: where its relevant documents are, and what the hits owe their places to
+    /// Explain the ranking of one question
     #[arg(long, value_name = "ID", conflicts_with_all = ["run", "compare"])]
     explain: Option<String>,
-    /// Print as JSON
+    /// Print JSON
     #[arg(long, conflicts_with = "compare")]
     json: bool,
-    /// Write the hybrid ranking in the format of TREC
+    /// Write the hybrid ranking as a TREC run file
     #[arg(long, value_name = "FILE")]
     run: Option<PathBuf>,
-    /// Compare the hybrid ranking, question by question, with one written by --run
+    /// Compare the hybrid ranking with a run file, question by question
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
     #[command(flatten)]
@@ -70,20 +70,20 @@ impl Eval {
             _ => Collection::read(&self.folder)?,
         };
         let before = self.compare.as_deref().map(Run::read).transpose()?;
-        // Gone with its index when the command ends.
-        let scratch = tempfile::tempdir().context("cannot make a temporary folder for the index")?;
-        let instance = indexed(&setup, &self.folder, &collection, scratch.path())?;
+        // Deleted, with its index, when the command ends.
+        let scratch = tempfile::tempdir().context("cannot create a temporary folder for the index")?;
+        let instance = open_index(&setup, &self.folder, &collection, scratch.path())?;
         if let Some(count) = self.known_items {
-            collection = made(&instance, count, self.seed)?;
+            collection = generate_questions(&instance, count, self.seed)?;
             anyhow::ensure!(
                 !collection.questions.is_empty(),
-                "no document of {} has a sentence of 8 to 40 words that stands nowhere else",
+                "no document in {} has a unique sentence of 8 to 40 words to generate a question from",
                 self.folder.display()
             );
         }
         anyhow::ensure!(
             !collection.questions.is_empty(),
-            "no question has a document that is judged relevant"
+            "no question has a document judged relevant"
         );
         let mut out = std::io::stdout().lock();
         if let Some(id) = &self.explain {
@@ -93,7 +93,7 @@ impl Eval {
         let counts = instance.index_state()?;
         let mut runs = Vec::new();
         for mode in [Mode::Lexical, Mode::Dense, Mode::Hybrid] {
-            runs.push((mode, ranked(&instance, &collection, mode)?));
+            runs.push((mode, rank_all(&instance, &collection, mode)?));
         }
         if self.json {
             let measures: serde_json::Map<String, serde_json::Value> = runs
@@ -137,8 +137,8 @@ impl Eval {
     }
 }
 
-/// Questions that the corpus makes of itself.
-fn made(instance: &Instance, count: usize, seed: u64) -> Result<Collection, QueryError> {
+/// Generates known-item questions from the indexed documents.
+fn generate_questions(instance: &Instance, count: usize, seed: u64) -> Result<Collection, QueryError> {
     let snapshot = instance.store().snapshot()?;
     let everything = DocumentQuery {
         prefix: None,
@@ -156,7 +156,7 @@ fn made(instance: &Instance, count: usize, seed: u64) -> Result<Collection, Quer
     Ok(known_items(texts, count, seed))
 }
 
-/// One question: its relevant documents with their ranks in each mode, and the explained answer.
+/// Prints one question: the ranks of its relevant documents in each mode, and the explained answer.
 fn explain(
     out: &mut impl Write,
     instance: &Instance,
@@ -173,7 +173,7 @@ fn explain(
             .map(|question| question.id.as_str());
         let ids: Vec<&str> = ids.collect();
         format!(
-            "no question is called {id:?}; they are called {} and so on",
+            "no question has the id {id:?}; ids look like {}",
             ids.join(", ")
         )
     })?;
@@ -183,7 +183,7 @@ fn explain(
     };
     let mut runs = Vec::new();
     for mode in [Mode::Lexical, Mode::Dense, Mode::Hybrid] {
-        runs.push((mode, ranked(instance, &one, mode)?));
+        runs.push((mode, rank_all(instance, &one, mode)?));
     }
     let judged = collection.judgments.get(id).into_iter().flatten();
     let mut relevant: Vec<(&String, u32)> = judged
@@ -239,8 +239,8 @@ fn as_json(measures: Measures) -> serde_json::Value {
     })
 }
 
-/// The collection's documents in an index under `scratch`, or the folder's index, up to date.
-fn indexed(
+/// Indexes the collection's documents under `scratch`, or updates the folder's own index.
+fn open_index(
     setup: &Setup,
     folder: &Path,
     collection: &Collection,
@@ -251,7 +251,7 @@ fn indexed(
     let progress = Arc::new(Progress::default());
     if collection.documents.is_empty() {
         let instance = Instance::open(setup.instance_config(&[folder.to_owned()])?, Access::Write)?;
-        // Where indexing rests, the index is measured as it is.
+        // While indexing is paused, measure the existing index.
         if !instance.is_paused() {
             progress::watched(setup.show, &progress, || {
                 instance.update(&progress, &cancel, None, JobCause::Command)
@@ -278,14 +278,14 @@ fn indexed(
     let put = progress::watched(setup.show, &progress, || {
         instance.push(&documents, &progress, &cancel)
     })?;
-    let left_out = documents.len() as u64 - put;
-    if left_out > 0 {
-        tracing::warn!("{left_out} documents of the collection have no text and are left out");
+    let skipped = documents.len() as u64 - put;
+    if skipped > 0 {
+        tracing::warn!("{skipped} documents of the collection have no text and are skipped");
     }
     Ok(instance)
 }
 
-fn ranked(instance: &Instance, collection: &Collection, mode: Mode) -> Result<Run, QueryError> {
+fn rank_all(instance: &Instance, collection: &Collection, mode: Mode) -> Result<Run, QueryError> {
     let mut run = Run::default();
     for question in &collection.questions {
         let request = Request {
@@ -312,7 +312,7 @@ fn row(out: &mut impl Write, name: &str, measures: Measures) -> std::io::Result<
     )
 }
 
-/// Which questions gained and lost the most against an earlier run.
+/// Prints the questions that changed most against an earlier run.
 fn compare(out: &mut impl Write, collection: &Collection, before: &Run, now: &Run) -> std::io::Result<()> {
     row(out, "before", before.measures(collection))?;
     let change = |id: &str| {
@@ -334,7 +334,7 @@ fn compare(out: &mut impl Write, collection: &Collection, before: &Run, now: &Ru
         better.clone().count(),
         worse.clone().count()
     )?;
-    for (change, question) in worse.take(SHOWN).chain(better.take(SHOWN)) {
+    for (change, question) in worse.take(MAX_SHOWN).chain(better.take(MAX_SHOWN)) {
         let place = |run: &Run| match run.first_relevant(collection, &question.id) {
             Some(rank) => format!("#{rank}"),
             None => "not found".to_owned(),

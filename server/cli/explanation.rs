@@ -1,17 +1,17 @@
-//! Why hits are where they are, as people read it.
+//! Prints how each hit got its rank (`--explain`).
 
 use std::io::{Result, Write};
 
 use super::answer::{Palette, printable};
 use crate::wire::{ExplanationWire, FusionWire, HitWire, TermWire};
 
-/// What the question itself decided.
+/// Prints the fusion weights, which depend on the question.
 pub(super) fn print_fusion(out: &mut impl Write, fusion: &FusionWire, colour: &Palette) -> Result<()> {
     let Palette { dim, reset, .. } = colour;
     match fusion.method {
         "weighted" => writeln!(
             out,
-            "{dim}weights: words {:.2}, meaning {:.2}  (foreign {:.2}, code {:.2}, lead {:.2}){reset}\n",
+            "{dim}weights: keywords {:.2}, embeddings {:.2}  (foreign {:.2}, code {:.2}, lead {:.2}){reset}\n",
             1.0 - fusion.dense_weight,
             fusion.dense_weight,
             fusion.foreign,
@@ -22,7 +22,7 @@ pub(super) fn print_fusion(out: &mut impl Write, fusion: &FusionWire, colour: &P
     }
 }
 
-/// The parts that a hit's place is made of.
+/// Prints the parts of a hit's score.
 pub(super) fn print_hit(
     out: &mut impl Write,
     hit: &HitWire,
@@ -32,21 +32,21 @@ pub(super) fn print_hit(
 ) -> Result<()> {
     let Palette { dim, reset, .. } = colour;
     for (number, term) in explanation.terms.iter().enumerate() {
-        let name = if number == 0 { "words" } else { "" };
-        writeln!(out, "    {dim}{name:<8}{}{reset}", sentence(term))?;
+        let name = if number == 0 { "terms" } else { "" };
+        writeln!(out, "    {dim}{name:<8}{}{reset}", term_line(term))?;
     }
     let scores = &hit.scores;
     if let (Some(standing), Some(rank)) = (&explanation.lexical, scores.lexical_rank) {
         writeln!(
             out,
-            "    {dim}lexical rank {rank}: {:.2} of the list's best, {:.2} of what the question could reach{reset}",
+            "    {dim}lexical rank {rank}: {:.2} of the best in the list, {:.2} of the maximum for this question{reset}",
             standing.relative, standing.absolute
         )?;
     }
     if let (Some(standing), Some(rank)) = (&explanation.dense, scores.dense_rank) {
         writeln!(
             out,
-            "    {dim}dense   rank {rank}: {:.2} against the list's best, cosine {:.2}{reset}",
+            "    {dim}dense   rank {rank}: {:.2} relative to the best in the list, cosine {:.2}{reset}",
             standing.relative, standing.absolute
         )?;
     }
@@ -82,8 +82,8 @@ pub(super) fn print_hit(
     Ok(())
 }
 
-/// What one word did.
-fn sentence(term: &TermWire) -> String {
+/// One line on a query term: its share of the score, and where it occurs.
+fn term_line(term: &TermWire) -> String {
     let mut places = Vec::new();
     if term.in_text > 0 {
         places.push(format!("{} in text", term.in_text));
@@ -98,7 +98,7 @@ fn sentence(term: &TermWire) -> String {
         }
     }
     let places = if places.is_empty() {
-        "not here".to_owned()
+        "absent".to_owned()
     } else {
         places.join(", ")
     };

@@ -17,8 +17,8 @@ use crate::progress;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit status: 0 where every file is searchable by words and by meaning, 3 where the provider of a \
-                        remote model gave no vectors for some passages, 130 where a signal ended it, else 1 or 2."
+    after_help = "Exit status: 0 if the index is complete, 3 if the embedding server gave no embeddings for some passages, 130 \
+                  after a signal, 1 on other errors, 2 on wrong usage."
 )]
 pub struct Index {
     /// Folders to index
@@ -53,7 +53,7 @@ impl Index {
                 Ok(ExitCode::from(WITHOUT_VECTORS))
             }
             Err(IndexError::Cancelled) => {
-                writeln!(std::io::stderr(), "stopped; the next run goes on from here")?;
+                writeln!(std::io::stderr(), "stopped; the next run resumes here")?;
                 Ok(ExitCode::from(INTERRUPTED))
             }
             Err(error) => Err(error.into()),

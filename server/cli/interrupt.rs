@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first asks the work to stop at its next safe point, the second does not ask.
+//! Ctrl-C and SIGTERM: the first stops the work at its next safe point, the second exits at once.
 
 use autorag_indexer::Cancel;
 
@@ -17,20 +17,20 @@ pub async fn stop_signal() {
             return;
         }
     }
-    // Without a handler there is nothing to wait for; the signal then ends the process as it would by default.
+    // Without a handler, the signal ends the process by default, so there is nothing to wait for.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-/// Watches for signals on a thread of its own, for commands that are otherwise synchronous.
+/// Cancels `cancel` on a signal. A thread waits for it, because the callers are synchronous.
 ///
 /// # Errors
-/// When the thread's runtime cannot be made.
+/// If the runtime of that thread cannot start.
 pub fn cancel_on_signal(cancel: &Cancel) -> std::io::Result<()> {
     #[cfg(unix)]
     {
-        // Tokio panics where it gets no sockets for its signals, so it is tried whether there are as many as its runtime opens.
+        // Tokio panics if it cannot open its signal sockets. Opening as many first turns that into an error.
         let sockets = || std::os::unix::net::UnixStream::pair();
         drop([sockets()?, sockets()?, sockets()?]);
     }
@@ -42,7 +42,7 @@ pub fn cancel_on_signal(cancel: &Cancel) -> std::io::Result<()> {
         runtime.block_on(stop_signal());
         cancel.cancel();
         runtime.block_on(stop_signal());
-        // Every step is durable, so nothing is lost by leaving at once.
+        // Every step is durable, so exiting at once loses nothing.
         std::process::exit(i32::from(INTERRUPTED));
     });
     Ok(())

@@ -12,7 +12,7 @@ use super::options::{CommonFlags, WalkFlags};
 use crate::jobs::{JobAction, control_job, find_job};
 use crate::wire::{JobItemWire, JobWire};
 
-/// Lines of a log asked for at a time.
+/// Log lines read at a time.
 const PAGE: usize = 1000;
 
 #[derive(Debug, Args)]
@@ -26,27 +26,27 @@ pub struct Jobs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List updates of the index, newest first, as `autorag jobs FOLDER` does
+    /// List jobs, newest first; the default
     List(List),
-    /// Show a job with what became of each file
+    /// Show a job and the result for each file
     Show(Show),
-    /// Have indexing rest, over restarts too; searches go on
+    /// Pause indexing (survives restarts); searches keep working
     Pause(Pause),
-    /// Have indexing go on
+    /// Resume indexing
     Resume(Pause),
-    /// End a job; what it has not done is for the next one
+    /// Cancel a job; the next run picks up what is left
     Cancel(Cancel),
 }
 
 #[derive(Debug, Args)]
 struct List {
-    /// Folders of the index, as it was made
+    /// The folder list that the index was created with
     #[arg(required = true, value_name = "FOLDER")]
     folders: Vec<PathBuf>,
-    /// How many
+    /// Maximum number of jobs
     #[arg(short = 'n', long, default_value_t = 20)]
     limit: usize,
-    /// Print JSON, one job a line, in the shape of the HTTP API
+    /// Print JSON, one job a line, as the HTTP API returns it
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -55,13 +55,13 @@ struct List {
 
 #[derive(Debug, Args)]
 struct Show {
-    /// Folders of the index, as it was made
+    /// The folder list that the index was created with
     #[arg(required = true, value_name = "FOLDER")]
     folders: Vec<PathBuf>,
-    /// Which [default: the newest]
+    /// Job id [default: the newest]
     #[arg(long, value_name = "ID")]
     job: Option<JobId>,
-    /// Print JSON, in the shapes of the HTTP API: the job on the first line, then a line for each file
+    /// Print JSON: the job on the first line, then one line a file
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -70,7 +70,7 @@ struct Show {
 
 #[derive(Debug, Args)]
 struct Pause {
-    /// Folders of the index, as it was made
+    /// The folder list that the index was created with
     #[arg(required = true, value_name = "FOLDER")]
     folders: Vec<PathBuf>,
     #[command(flatten)]
@@ -79,10 +79,10 @@ struct Pause {
 
 #[derive(Debug, Args)]
 struct Cancel {
-    /// Folders of the index, as it was made
+    /// The folder list that the index was created with
     #[arg(required = true, value_name = "FOLDER")]
     folders: Vec<PathBuf>,
-    /// Which [default: the one that is under way or paused]
+    /// Job id [default: the running or paused one]
     #[arg(long, value_name = "ID")]
     job: Option<JobId>,
     #[command(flatten)]
@@ -104,7 +104,7 @@ impl Jobs {
     }
 }
 
-/// Where the index of `folders` is.
+/// Folder of the index of `folders`.
 fn index_of(folders: &[PathBuf], common: &CommonFlags) -> anyhow::Result<PathBuf> {
     let setup = common.setup(&WalkFlags::default(), Vec::new())?;
     let dir = setup.instance_config(folders)?.data_dir;
@@ -125,7 +125,7 @@ impl List {
             return Ok(());
         }
         if jobs.is_empty() {
-            writeln!(out, "no job so far")?;
+            writeln!(out, "no jobs yet")?;
         } else {
             writeln!(
                 out,
@@ -142,11 +142,11 @@ impl List {
                 wire.started_at,
                 wire.state,
                 wire.cause,
-                what(&wire)
+                summary(&wire)
             )?;
         }
         if Control::new(&dir).is_paused() {
-            writeln!(out, "indexing is paused; `autorag jobs resume` goes on with it")?;
+            writeln!(out, "indexing is paused; `autorag jobs resume` resumes it")?;
         }
         Ok(())
     }
@@ -157,7 +157,7 @@ impl Show {
         let store = Store::open_read_only(&index_of(&self.folders, &self.common)?)?;
         let job = match self.job {
             Some(id) => find_job(&store, id)?,
-            None => newest(&store)?.context("no job so far")?,
+            None => newest(&store)?.context("no jobs yet")?,
         };
         let wire = JobWire::from(&job);
         if self.json {
@@ -174,8 +174,8 @@ impl Show {
                     continue;
                 }
                 let passages = format!("{} passages, {} ms", line.passages, line.milliseconds);
-                let said = line.reason.as_deref().unwrap_or(&passages);
-                writeln!(out, "{}\t{}\t{}\t{said}", line.created_at, line.action, line.key)?;
+                let detail = line.reason.as_deref().unwrap_or(&passages);
+                writeln!(out, "{}\t{}\t{}\t{detail}", line.created_at, line.action, line.key)?;
             }
             match page.last() {
                 Some(last) if page.len() == PAGE => after = Some(last.id),
@@ -191,7 +191,7 @@ impl Pause {
         Control::new(&dir).pause()?;
         writeln!(
             out,
-            "indexing is paused: whoever is at it rests within a second; `autorag jobs resume` goes on"
+            "indexing paused; `autorag jobs resume` resumes it"
         )?;
         Ok(())
     }
@@ -204,11 +204,12 @@ impl Pause {
             return Ok(());
         }
         control.resume()?;
-        // A store of another format, or none: there is no telling, and nothing to tell.
-        let followed = Store::open_read_only(&dir).is_ok_and(|store| store.has_writer());
-        match followed {
-            true => writeln!(out, "indexing goes on within a second")?,
-            false => writeln!(out, "indexing is no longer paused; the next run goes on")?,
+        // An index that cannot be opened has no writer that could resume now.
+        let has_writer = Store::open_read_only(&dir).is_ok_and(|store| store.has_writer());
+        if has_writer {
+            writeln!(out, "indexing resumes within a second")?;
+        } else {
+            writeln!(out, "indexing is no longer paused; the next run resumes")?;
         }
         Ok(())
     }
@@ -220,7 +221,7 @@ impl Cancel {
         let job = cancel(&dir, self.job)?;
         writeln!(
             out,
-            "job {} ends, if it has not meanwhile; what it has not done is for the next one",
+            "job {} is being cancelled; the next run picks up what is left",
             job.id
         )?;
         Ok(())
@@ -231,11 +232,11 @@ fn cancel(dir: &Path, wanted: Option<JobId>) -> anyhow::Result<Job> {
     let store = Store::open_read_only(dir)?;
     let id = match wanted {
         Some(id) => id,
-        None => store.open_job()?.context("no job is under way or paused")?.id,
+        None => store.open_job()?.context("no job is running or paused")?.id,
     };
     let job = control_job(&store, id, JobAction::Cancel)?;
     drop(store);
-    // No process may be there to see to a job that is held.
+    // A paused job may have no process that could end it.
     if job.state == JobState::Paused && cancel_paused_job(dir, id)? {
         Control::new(dir).clear_cancel()?;
     }
@@ -246,8 +247,8 @@ fn newest(store: &Store) -> anyhow::Result<Option<Job>> {
     Ok(store.jobs(None, 1)?.pop())
 }
 
-/// What a job has done or is at, in a few words.
-pub fn what(job: &JobWire) -> String {
+/// Summary of what a job did or is doing.
+pub fn summary(job: &JobWire) -> String {
     let counts = &job.counts;
     let mut parts: Vec<String> = [
         (counts.added, "added"),
@@ -259,7 +260,7 @@ pub fn what(job: &JobWire) -> String {
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)
-    .map(|(count, what)| format!("{count} {what}"))
+    .map(|(count, unit)| format!("{count} {unit}"))
     .collect();
     if let Some(now) = &job.progress {
         let (done, all, unit) = match now.stage {
@@ -271,7 +272,7 @@ pub fn what(job: &JobWire) -> String {
             _ => format!(", about {} min left", seconds.div_ceil(60)),
         });
         parts.push(match now.stage {
-            "" | "scanning" => "looking through the folders".to_owned(),
+            "" | "scanning" => "scanning".to_owned(),
             stage => format!("{stage} {done} of {all} {unit}{}", left.unwrap_or_default()),
         });
     }
@@ -309,7 +310,7 @@ fn print(out: &mut impl Write, job: &JobWire) -> std::io::Result<()> {
         writeln!(out, "           {reason}")?;
     }
     if job.progress.is_some() {
-        writeln!(out, "now        {}", what(job))?;
+        writeln!(out, "now        {}", summary(job))?;
     }
     writeln!(out)
 }

@@ -46,7 +46,7 @@ impl Mcp {
             tokio::task::spawn_blocking(move || background.stop()).await?;
             served
         });
-        // A thread may still be blocked reading standard input, which no one will write to again.
+        // A thread may still block on standard input, so do not wait for it.
         runtime.shutdown_background();
         served.map(|()| ExitCode::SUCCESS)
     }

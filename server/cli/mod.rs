@@ -1,4 +1,4 @@
-//! The command line: what was typed, and one file for each command.
+//! The command line: one file a command.
 
 mod answer;
 mod bench;
@@ -25,13 +25,13 @@ use clap_complete::Shell;
 
 use crate::hint::{Interface, hint};
 
-/// Exit status when a signal ended the work: 128 and SIGINT's number, as shells have it.
+/// Exit status after a signal: 128 plus the number of SIGINT, the convention of shells.
 const INTERRUPTED: u8 = 130;
 
-/// Exit status of `index` when every file is searchable by words, but the provider of a remote model gave no vectors for some.
+/// Exit status of `index` if keyword search is complete but an embedding server gave no embeddings for some passages.
 const WITHOUT_VECTORS: u8 = 3;
 
-/// Hybrid retrieval over a folder, by command line, HTTP and MCP.
+/// Search folders by keywords and meaning, from the command line, HTTP or MCP.
 #[derive(Debug, Parser)]
 #[command(name = "autorag", version, about, max_term_width = 100, after_help = AFTER_HELP)]
 struct Arguments {
@@ -40,44 +40,44 @@ struct Arguments {
 }
 
 const AFTER_HELP: &str = "\
-Settings come from autorag.toml (of this folder, else of the XDG configuration folder), then from variables such as \
-AUTORAG_SERVER_ADDR and AUTORAG_INDEX_CHUNK_TOKENS, then from flags.
+Settings: flags override AUTORAG_* variables, which override autorag.toml (in the current directory, else in the XDG \
+configuration folder). `autorag config` lists every setting.
 
 Examples:
-  autorag serve docs                         follow docs, and answer HTTP and MCP on 127.0.0.1:7878
-  autorag search docs \"how do I install it\"  ask on the command line
-  autorag mcp docs                           an MCP server on standard input and output, for an agent";
+  autorag search docs \"how do I install it\"  index docs and search it
+  autorag serve docs                         index docs, serve the page, HTTP and MCP on 127.0.0.1:7878
+  autorag mcp docs                           serve MCP on standard input and output, for an agent";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Index folders, follow their changes, and answer over HTTP and MCP
+    /// Index folders, watch them, and serve the search page, HTTP and MCP
     Serve(serve::Serve),
-    /// Bring the index of folders up to date, then end
+    /// Update the index and exit
     Index(index::Index),
-    /// Ask a question of a folder
+    /// Search a folder
     Search(search::Search),
-    /// Serve MCP on standard input and output, following changes
+    /// Index folders, watch them, and serve MCP on standard input and output
     Mcp(mcp::Mcp),
-    /// Say what is indexed, how far, and which files could not be read
+    /// Show what is indexed, and which files failed or were skipped
     Status(status::Status),
-    /// List what was and is being done to an index; pause, resume or end that
+    /// Show indexing jobs; pause, resume or cancel them
     Jobs(jobs::Jobs),
-    /// Check an index for damage, and repair it
+    /// Check an index for corruption and repair it
     Doctor(doctor::Doctor),
     /// List every setting with its value and origin
     Config(config::Config),
-    /// List models, choose one for a folder's index, or say what it has
+    /// List embedding models, or show or choose the model of an index
     Model(model::Model),
-    /// Measure how good the rankings are, on a collection or on questions of your own
+    /// Measure ranking quality on a judged collection or your own questions
     Eval(eval::Eval),
-    /// Measure this machine: embedding, searching, indexing
+    /// Measure the speed of embedding, searching and indexing on this machine
     Bench(bench::Bench),
-    /// Write a completion script for a shell to standard output
+    /// Print a shell completion script
     Completions {
-        /// Which shell
+        /// Shell to complete for
         shell: Shell,
     },
-    /// Parse the files that come on standard input; the program starts itself so
+    /// Parse files from standard input, for another autorag process
     #[command(hide = true)]
     ParseWorker,
 }
@@ -126,7 +126,7 @@ fn print_error(error: &anyhow::Error) {
     }
 }
 
-/// Whether the reader of our output has left, as `head` does.
+/// Whether the reader of standard output has closed it, as `head` does.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let io = error.downcast_ref::<std::io::Error>();
     io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)

@@ -12,7 +12,7 @@ use super::options::{CommonFlags, Setup, WalkFlags};
 use crate::config::{ModelSettings, hub_cache};
 use crate::model::{self, Models};
 
-/// What forgets a choice.
+/// Name that clears an earlier choice.
 const DEFAULT: &str = "default";
 
 #[derive(Debug, Args)]
@@ -23,11 +23,11 @@ pub struct Model {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List the models that are there: built in, set, downloaded, and prepared
+    /// List models: built in, configured, downloaded and quantized
     List(List),
-    /// Choose the model of a folder's index
+    /// Choose the model of an index
     Use(Use),
-    /// Say which model a folder's index has, and everything that is known of it
+    /// Show the model of an index
     Info(Info),
 }
 
@@ -39,20 +39,20 @@ struct List {
 
 #[derive(Debug, Args)]
 struct Use {
-    /// A folder that holds a model, hub:OWNER/NAME[@REVISION], fastembed:NAME, fastembed:./FOLDER of an ONNX graph, all-MiniLM-L6-v2
-    /// (built in), or default (that of the settings)
+    /// A folder, hub:OWNER/NAME[@REVISION], fastembed:NAME, fastembed:./FOLDER (ONNX), all-MiniLM-L6-v2 (built in), or default
+    /// (the configured one)
     #[arg(value_name = "MODEL")]
     model: String,
-    /// Folders of the index
+    /// The folder list that the index was created with
     #[arg(required = true, value_name = "FOLDER")]
     folders: Vec<PathBuf>,
-    /// What to put before a question, in place of what the model says
+    /// Query prefix [default: the one in the model's files]
     #[arg(long, value_name = "TEXT")]
     query_prefix: Option<String>,
-    /// What to put before a passage, in place of what the model says
+    /// Passage prefix [default: the one in the model's files]
     #[arg(long, value_name = "TEXT")]
     passage_prefix: Option<String>,
-    /// Tokens of the longest text, in place of what the model says
+    /// Longest input in tokens [default: the limit in the model's files]
     #[arg(long, value_name = "TOKENS")]
     max_tokens: Option<usize>,
     #[command(flatten)]
@@ -61,7 +61,7 @@ struct Use {
 
 #[derive(Debug, Args)]
 struct Info {
-    /// Folders of the index
+    /// The folder list that the index was created with
     #[arg(required = true, value_name = "FOLDER")]
     folders: Vec<PathBuf>,
     #[command(flatten)]
@@ -96,8 +96,8 @@ impl List {
         )?;
         let settings = &setup.settings().model;
         match (&settings.name, &settings.path) {
-            (Some(name), _) if name != ModelSource::BUILT_IN => writeln!(out, "set         {name}")?,
-            (_, Some(path)) => writeln!(out, "set         {}", path.display())?,
+            (Some(name), _) if name != ModelSource::BUILT_IN => writeln!(out, "configured  {name}")?,
+            (_, Some(path)) => writeln!(out, "configured  {}", path.display())?,
             _ => {}
         }
         if let Ok(cache) = hub_cache(&setup.environment) {
@@ -116,7 +116,7 @@ impl List {
             }
         }
         for (path, bytes) in files(&setup.packed_models()?) {
-            writeln!(out, "prepared    {}, {}", path.display(), mib(bytes))?;
+            writeln!(out, "quantized   {}, {}", path.display(), mib(bytes))?;
         }
         Ok(())
     }
@@ -134,7 +134,7 @@ impl Use {
                 ..model::of_argument(argument)?
             }),
         };
-        // Opened before it is written down, so that what cannot be used is not chosen, and what takes time is done.
+        // Open the model before storing the choice: an unusable model is never chosen, and quantizing happens now.
         let settings = choice.clone().unwrap_or_else(|| config.models.settings.clone());
         let (_, chosen) = config.models.open(&settings, None)?;
         model::choose(&config.data_dir, choice)?;
@@ -146,12 +146,12 @@ impl Use {
         match pinned(&config.data_dir) {
             Some((serving, _)) if !serving.is_same_model(&chosen) => writeln!(
                 out,
-                "The index has vectors of {} ({}). The next `autorag index`, `serve` or `mcp` embeds with {} and answers with {} \
-                 until that is done; one that is running takes the choice up when it is started anew.",
+                "The index was embedded with {} ({}). The next `autorag index`, `serve` or `mcp` re-embeds with {}; {} serves until \
+                 then. Restart a running server to apply the change.",
                 serving.id, serving.version, chosen.id, serving.id
             )?,
-            Some(_) => writeln!(out, "The index has vectors of it already.")?,
-            None => writeln!(out, "There is no index yet; it will be made with it.")?,
+            Some(_) => writeln!(out, "The index is already embedded with this model.")?,
+            None => writeln!(out, "No index yet; it will be created with this model.")?,
         }
         Ok(())
     }
@@ -162,29 +162,26 @@ impl Info {
         let config = setup(&self.common)?.instance_config(&self.folders)?;
         match pinned(&config.data_dir) {
             Some((serving, next)) => {
-                writeln!(out, "the index {} has vectors of", config.data_dir.display())?;
+                writeln!(out, "index {}: embedded with", config.data_dir.display())?;
                 describe(out, &serving, &config.models)?;
                 if let Some(next) = next {
-                    writeln!(out, "and is embedded anew with")?;
+                    writeln!(out, "being re-embedded with")?;
                     describe(out, &next, &config.models)?;
                 }
             }
-            None => writeln!(out, "there is no index at {} yet", config.data_dir.display())?,
+            None => writeln!(out, "no index at {} yet", config.data_dir.display())?,
         }
         match config.models.open_wanted(&config.data_dir) {
             Ok((_, wanted)) => {
-                writeln!(out, "chosen for it is")?;
+                writeln!(out, "selected model")?;
                 describe(out, &wanted, &config.models)
             }
-            Err(error) => Ok(writeln!(
-                out,
-                "the model that is chosen for it cannot be opened: {error:#}"
-            )?),
+            Err(error) => Ok(writeln!(out, "the selected model cannot be opened: {error:#}")?),
         }
     }
 }
 
-/// The models that an index has vectors of, and is to have.
+/// The model that serves an index, and the one that is replacing it.
 fn pinned(data_dir: &Path) -> Option<(ModelIdentity, Option<ModelIdentity>)> {
     let store = Store::open_read_only(data_dir).ok()?;
     let serving = store.snapshot().ok()?.model().clone();
@@ -206,15 +203,15 @@ fn describe(out: &mut impl Write, model: &ModelIdentity, models: &Models) -> any
     } else {
         &model.source
     };
-    writeln!(out, "  from            {source}")?;
+    writeln!(out, "  source          {source}")?;
     match models.reopen(model) {
         Ok(embedder) => {
-            writeln!(out, "  longest text    {} tokens", embedder.model().max_tokens)?;
+            writeln!(out, "  max tokens      {}", embedder.model().max_tokens)?;
             if let Some(kernel) = embedder.kernel() {
                 writeln!(out, "  kernel          {kernel}")?;
             }
         }
-        Err(error) => writeln!(out, "  it cannot be opened: {error:#}")?,
+        Err(error) => writeln!(out, "  cannot be opened: {error:#}")?,
     }
     Ok(())
 }
@@ -226,7 +223,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Files of a folder with their lengths.
+/// Files in a folder, with sizes.
 fn files(folder: &Path) -> Vec<(PathBuf, u64)> {
     let sized = entries(folder).into_iter().filter_map(|path| {
         let stat = fs_err::symlink_metadata(&path).ok()?;
@@ -235,7 +232,7 @@ fn files(folder: &Path) -> Vec<(PathBuf, u64)> {
     sized.collect()
 }
 
-/// Folders of a folder with the lengths of all that is in them.
+/// Subfolders, with total sizes.
 fn folders(folder: &Path) -> Vec<(PathBuf, u64)> {
     fn total(folder: &Path) -> u64 {
         let sizes = entries(folder).into_iter().filter_map(|path| {

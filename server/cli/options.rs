@@ -1,4 +1,4 @@
-//! Flags that commands share, and what they come to once file and environment are taken in.
+//! Flags that commands share, and the settings that result from flags, environment and file.
 
 use std::path::{Path, PathBuf};
 
@@ -14,55 +14,55 @@ use crate::model::Models;
 use crate::progress::Show;
 use crate::{data_dir, telemetry};
 
-/// Where settings come from and how much is said.
+/// Flags of every command.
 #[derive(Debug, Args)]
 pub struct CommonFlags {
-    /// Folder that holds the indexes, one subfolder for each [default: autorag under the XDG data folder]
+    /// Folder that holds the indexes, one subfolder for each [default: ~/.local/share/autorag]
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
-    /// Settings file to read in place of autorag.toml
+    /// Settings file to read instead of autorag.toml
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Say more in the log
+    /// Log debug messages
     #[arg(short, long, conflicts_with = "quiet")]
     verbose: bool,
-    /// Show no progress, and log only warnings and errors
+    /// Hide progress; log only warnings and errors
     #[arg(short, long)]
     quiet: bool,
 }
 
-/// Which files are read.
+/// Flags that select the files to index.
 #[derive(Debug, Default, Args)]
 pub struct WalkFlags {
-    /// Read only files that match this glob; may be given again
+    /// Index only files that match this glob; repeatable
     #[arg(long, value_name = "GLOB")]
     include: Vec<String>,
-    /// Read no file that matches this glob; may be given again, and wins over --include
+    /// Skip files that match this glob; repeatable, overrides --include
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
-    /// Read hidden files too
+    /// Index hidden files too
     #[arg(long)]
     hidden: bool,
-    /// Read files that .gitignore, .ignore and .autoragignore leave out
+    /// Do not honour .gitignore, .ignore and .autoragignore
     #[arg(long)]
     no_ignore: bool,
-    /// Largest file to read, in bytes
+    /// Skip files larger than this many bytes
     #[arg(long, value_name = "BYTES")]
     max_file_size: Option<u64>,
 }
 
-/// What a command runs with.
+/// Settings and environment of a command.
 pub struct Setup {
     /// All settings, with their origins.
     pub loaded: Loaded,
-    /// Variables of the process, for what is no setting: keys, XDG folders, the hub's address.
+    /// Variables of the process that are no settings: keys, XDG folders, the hub's address.
     pub environment: Environment,
-    /// How progress is shown.
+    /// Whether and how progress is shown.
     pub show: Show,
 }
 
 impl CommonFlags {
-    /// As if `--quiet` alone had been given.
+    /// The flags of a command line with `--quiet` alone.
     pub fn quiet() -> CommonFlags {
         CommonFlags {
             data_dir: None,
@@ -72,10 +72,10 @@ impl CommonFlags {
         }
     }
 
-    /// Loads settings, `extra` above all, and starts logging.
+    /// Loads settings and starts logging. `extra` overrides everything else.
     ///
     /// # Errors
-    /// When a setting is wrong; the message names it.
+    /// If a setting is invalid; the message names it.
     pub fn setup(&self, walk: &WalkFlags, mut extra: Vec<Override>) -> anyhow::Result<Setup> {
         if let Some(folder) = &self.data_dir {
             let folder = folder
@@ -133,19 +133,19 @@ impl Setup {
         &self.loaded.settings
     }
 
-    /// The folder of packed weights.
+    /// Folder that caches quantized weights.
     ///
     /// # Errors
-    /// When there is no place for indexes.
+    /// If no data folder is known.
     pub fn packed_models(&self) -> anyhow::Result<PathBuf> {
         let somewhere = data_dir::of(&[], self.settings().data_dir.as_deref())?;
         Ok(self.models(&somewhere).packed)
     }
 
-    /// The index of `folders`.
+    /// Configuration of the instance that indexes `folders`.
     ///
     /// # Errors
-    /// When a folder is not there, or there is no place for the index.
+    /// If a folder does not exist, or no data folder is known.
     pub fn instance_config(&self, folders: &[PathBuf]) -> anyhow::Result<InstanceConfig> {
         let sources = data_dir::sources(folders)?;
         let data_dir = data_dir::of(&sources, self.settings().data_dir.as_deref())?;
@@ -165,7 +165,7 @@ impl Setup {
         Models::beside(data_dir, self.settings().model.clone(), self.environment.clone())
     }
 
-    /// What the indexer needs of the settings, with this program as the one whose processes parse.
+    /// Options for the indexer, which starts this program again as its parser processes.
     pub fn index_options(&self) -> IndexOptions {
         IndexOptions {
             parser: parse_worker::command(),

@@ -1,28 +1,29 @@
-//! `autorag parse-worker`: a process of this program that parses what parsers may crash on.
+//! `autorag parse-worker`: a separate process for parsers that may crash.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use autorag_indexer::{ParserCommand, serve_parser};
 
-/// Its name on the command line.
+/// Name of the hidden subcommand.
 const NAME: &str = "parse-worker";
 
-/// How to start one; `None` where this program cannot be found.
+/// The command that starts a worker; `None` if the path of this program is unknown.
 pub fn command() -> Option<ParserCommand> {
-    // The name of the file may be another version's by now; the link is this one's, whatever becomes of the name.
+    // An upgrade may have replaced the file at our path; this link still names the running program.
     let link = PathBuf::from("/proc/self/exe");
-    let program = match link.exists() {
-        true => link,
-        false => std::env::current_exe().ok()?,
+    let program = if link.exists() {
+        link
+    } else {
+        std::env::current_exe().ok()?
     };
     Some(ParserCommand::new(program, vec![NAME.into()]))
 }
 
-/// Parses until standard input ends.
+/// Parses files until standard input ends.
 ///
 /// # Errors
-/// Whatever reading and writing say.
+/// If reading or writing fails.
 pub fn run() -> anyhow::Result<ExitCode> {
     serve_parser(std::io::stdin().lock(), std::io::stdout().lock())?;
     Ok(ExitCode::SUCCESS)

@@ -20,61 +20,61 @@ use crate::wire::{AnswerWire, BoostBody, SearchBody};
 
 #[derive(Debug, Args)]
 pub struct Search {
-    /// Folder to ask
+    /// Folder to search
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
-    /// The question, in words; "quoted phrases" must occur, -words must not; title:, heading:, path:, kind:
+    /// Question or keywords; "quoted phrases" must occur, -words must not; title:, heading:, path:, kind: restrict
     #[arg(required = true, value_name = "QUERY")]
     query: Vec<String>,
-    /// How many hits, 1 to 50
+    /// Maximum number of hits, 1 to 50
     #[arg(short = 'n', long, default_value_t = 10)]
     limit: usize,
-    /// How many hits to pass over first
-    #[arg(long, default_value_t = 0)]
+    /// Skip the first N hits
+    #[arg(long, value_name = "N", default_value_t = 0)]
     offset: usize,
-    /// hybrid, lexical (words) or dense (meaning)
+    /// Retrievers: hybrid, lexical (keywords) or dense (embeddings)
     #[arg(short, long, default_value = "hybrid")]
     mode: String,
-    /// How hybrid joins its two lists: weighted, rrf or max
+    /// How hybrid merges its two lists: weighted, rrf or max
     #[arg(long, default_value = "weighted")]
     fusion: String,
-    /// Find by words only passages that have all of them
+    /// Require every keyword
     #[arg(long)]
     all_words: bool,
-    /// Which documents may answer, in JSON, such as '{"folder": {"$prefix": "guide/"}}'
+    /// Search only documents that match, for example '{"folder": {"$prefix": "guide/"}}'
     #[arg(short, long, value_name = "JSON")]
     filter: Option<String>,
-    /// Least score of a hit, from 0 (any) to 1 [default: search.score_threshold of the settings, 0]
+    /// Minimum score of a hit, 0 to 1 [default: the setting search.score_threshold, 0]
     #[arg(long, value_name = "SCORE")]
     score_threshold: Option<f32>,
-    /// Most hits of one document, 1 to 50, or 0 for any number [default: 3; any where there are fewer than ten documents]
+    /// Maximum hits of one document; 0 means no limit [default: 3; no limit below ten documents]
     #[arg(long, value_name = "N")]
     max_per_document: Option<usize>,
-    /// Print each hit whole, with so many passages on each side, 0 to 3
+    /// Print whole passages plus N neighbours on each side, 0 to 3
     #[arg(long, value_name = "N")]
     context: Option<u32>,
-    /// What moves passages up, FIELD:DIRECTION with asc, desc, exists or not_exists; up to three times
-    #[arg(long, value_name = "FIELD:DIRECTION", value_parser = boost)]
+    /// Boost by a metadata field; directions: asc, desc, exists, not_exists; up to three times
+    #[arg(long, value_name = "FIELD:DIRECTION", value_parser = parse_boost)]
     boost: Vec<BoostBody>,
-    /// Move new documents up; the boost halves with every so many days of age
+    /// Boost recent documents; the boost halves every DAYS days of age
     #[arg(long, value_name = "DAYS")]
     boost_recent: Option<f32>,
-    /// Let the reranker of the settings look at the best candidates again
+    /// Rerank the best candidates with the configured reranker
     #[arg(long)]
     rerank: bool,
-    /// How long that may take, milliseconds [default: rerank.budget_ms of the settings, 500]
+    /// Time budget for reranking, in milliseconds [default: the setting rerank.budget_ms, 500]
     #[arg(long, value_name = "MS", requires = "rerank")]
     rerank_budget_ms: Option<u64>,
-    /// Say of each hit why it is where it is: words, scores, weights, ranks
+    /// Show how each hit got its rank: terms, scores, weights
     #[arg(long)]
     explain: bool,
-    /// Show passages that say the same as hits of their own
+    /// Do not collapse duplicate passages
     #[arg(long)]
     keep_duplicates: bool,
-    /// Print the answer as JSON, in the shape of the HTTP API
+    /// Print the answer as JSON, as the HTTP API returns it
     #[arg(long)]
     json: bool,
-    /// Ask the index as it is, without bringing it up to date first
+    /// Search without updating the index first
     #[arg(long)]
     no_update: bool,
     #[command(flatten)]
@@ -94,7 +94,7 @@ impl Search {
             Access::WriteOrFollow
         };
         let instance = Instance::open(config, access)?;
-        // Where indexing rests, the answer says so.
+        // While indexing is paused, search the existing index; the answer says so.
         if instance.writes() && !instance.is_paused() {
             let cancel = Cancel::default();
             cancel_on_signal(&cancel)?;
@@ -116,7 +116,7 @@ impl Search {
         } else {
             answer::print(&mut out, &answered, self.context.is_some(), answer::palette())?;
         }
-        // As grep has it: nothing found is not an error, but a script can tell.
+        // Like grep: no match is status 1.
         Ok(if answered.hits.is_empty() {
             ExitCode::from(1)
         } else {
@@ -156,11 +156,11 @@ impl Search {
     }
 }
 
-/// A boost as typed.
-fn boost(typed: &str) -> Result<BoostBody, String> {
-    let (field, direction) = typed
+/// Parses the value of `--boost`.
+fn parse_boost(text: &str) -> Result<BoostBody, String> {
+    let (field, direction) = text
         .rsplit_once(':')
-        .ok_or("needs a field, a colon and a direction, such as timestamp:desc")?;
+        .ok_or("expected FIELD:DIRECTION, such as timestamp:desc")?;
     Ok(BoostBody {
         field: field.to_owned(),
         direction: direction.to_owned(),

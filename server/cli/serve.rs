@@ -24,7 +24,7 @@ pub struct Serve {
     /// Folders to index and serve
     #[arg(required = true, value_name = "FOLDER")]
     folders: Vec<PathBuf>,
-    /// Address to listen on; loopback only, port 0 for any free one [default: 127.0.0.1:7878]
+    /// Loopback address to listen on; port 0 picks a free port [default: 127.0.0.1:7878]
     #[arg(long, value_name = "ADDRESS")]
     addr: Option<String>,
     #[command(flatten)]
@@ -70,7 +70,7 @@ async fn serve(config: InstanceConfig, settings: &Settings, show: Show) -> anyho
     served
 }
 
-/// Tells on standard output where to ask; programs that start this one read the address there.
+/// Prints the address to standard output, where programs that start this one read it.
 fn announce(config: &InstanceConfig, bound: std::net::SocketAddr) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     for source in &config.sources {
@@ -81,7 +81,7 @@ fn announce(config: &InstanceConfig, bound: std::net::SocketAddr) -> std::io::Re
     out.flush()
 }
 
-/// Resolves only if the index cannot be opened.
+/// Resolves only if the index cannot be opened, with the reason.
 async fn opening_failure(mut opening: watch::Receiver<InstanceState>) -> String {
     loop {
         if let InstanceState::Failed(reason) = &*opening.borrow_and_update() {

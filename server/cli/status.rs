@@ -7,37 +7,37 @@ use std::process::ExitCode;
 use autorag_store::{DocumentQuery, ItemStatus};
 use clap::{Args, ValueEnum};
 
-use super::jobs::what;
+use super::jobs;
 use super::options::{CommonFlags, WalkFlags};
 use crate::instance::{Access, Instance};
 use crate::wire::{DocumentWire, StatusWire};
 
-/// Documents asked for at a time while listing.
+/// Documents listed at a time.
 const PAGE: usize = 1000;
 
 #[derive(Debug, Args)]
 pub struct Status {
-    /// Folders of the index, as it was made
+    /// The folder list that the index was created with
     #[arg(required = true, value_name = "FOLDER")]
     folders: Vec<PathBuf>,
-    /// List the files that became this, with the reason, in place of the summary
+    /// List the files with this status, and why
     #[arg(long, value_name = "STATUS")]
     items: Option<Items>,
-    /// Print JSON, in the shapes of the HTTP API; one document a line for --items
+    /// Print JSON, as the HTTP API returns it; with --items one document a line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     common: CommonFlags,
 }
 
-/// What became of a file.
+/// Status of a file.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Items {
     /// Searchable.
     Completed,
-    /// Could not be read or parsed.
+    /// Unreadable or unparsable.
     Error,
-    /// Left out on purpose.
+    /// Excluded, unsupported or without text.
     Skipped,
 }
 
@@ -82,14 +82,14 @@ fn print(out: &mut impl Write, status: &StatusWire) -> std::io::Result<()> {
     if let Some(outage) = &model.outage {
         writeln!(
             out,
-            "           not available since {}: {}",
+            "           unavailable since {}: {}",
             outage.since, outage.reason
         )?;
     }
     if let Some(next) = &status.reembedding {
         writeln!(
             out,
-            "           re-embedding with {} ({}): {} of {}; answering with {} until then",
+            "           re-embedding with {} ({}): {} of {} passages; {} serves until then",
             next.model, next.version, next.done, next.passages, model.id
         )?;
     }
@@ -100,11 +100,17 @@ fn print(out: &mut impl Write, status: &StatusWire) -> std::io::Result<()> {
         if state.complete {
             ", complete"
         } else {
-            ", not complete"
+            ", incomplete"
         }
     )?;
     if let Some(job) = &status.job {
-        writeln!(out, "job        {} ({}): {}", job.id, job.state, what(job))?;
+        writeln!(
+            out,
+            "job        {} ({}): {}",
+            job.id,
+            job.state,
+            jobs::summary(job)
+        )?;
     }
     writeln!(out, "documents  {}", state.documents)?;
     writeln!(
@@ -117,7 +123,7 @@ fn print(out: &mut impl Write, status: &StatusWire) -> std::io::Result<()> {
     writeln!(
         out,
         "last run   {}",
-        state.last_run.as_deref().unwrap_or("none has finished")
+        state.last_run.as_deref().unwrap_or("none finished yet")
     )
 }
 
