@@ -117,9 +117,9 @@ fn line(check: &Check) -> Line {
         (Verdict::Damaged, StorePart::Contents) => {
             Some("`autorag doctor --repair` removes it and reads the files again")
         }
-        (Verdict::Damaged, StorePart::Catalog) => Some(
-            "`autorag doctor --repair` sets it aside and starts a new one with the intact embeddings",
-        ),
+        (Verdict::Damaged, StorePart::Catalog) => {
+            Some("`autorag doctor --repair` sets it aside and starts a new one with the intact embeddings")
+        }
     };
     Line {
         check: check.part.as_str(),

@@ -172,10 +172,7 @@ fn explain(
             .take(3)
             .map(|question| question.id.as_str());
         let ids: Vec<&str> = ids.collect();
-        format!(
-            "no question has the id {id:?}; ids look like {}",
-            ids.join(", ")
-        )
+        format!("no question has the id {id:?}; ids look like {}", ids.join(", "))
     })?;
     let one = Collection {
         questions: vec![question.clone()],

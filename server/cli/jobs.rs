@@ -175,7 +175,11 @@ impl Show {
                 }
                 let passages = format!("{} passages, {} ms", line.passages, line.milliseconds);
                 let detail = line.reason.as_deref().unwrap_or(&passages);
-                writeln!(out, "{}\t{}\t{}\t{detail}", line.created_at, line.action, line.key)?;
+                writeln!(
+                    out,
+                    "{}\t{}\t{}\t{detail}",
+                    line.created_at, line.action, line.key
+                )?;
             }
             match page.last() {
                 Some(last) if page.len() == PAGE => after = Some(last.id),
@@ -189,10 +193,7 @@ impl Pause {
     fn pause(self, out: &mut impl Write) -> anyhow::Result<()> {
         let dir = index_of(&self.folders, &self.common)?;
         Control::new(&dir).pause()?;
-        writeln!(
-            out,
-            "indexing paused; `autorag jobs resume` resumes it"
-        )?;
+        writeln!(out, "indexing paused; `autorag jobs resume` resumes it")?;
         Ok(())
     }
 
