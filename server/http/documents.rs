@@ -36,6 +36,8 @@ pub(super) struct ListParams {
 #[utoipa::path(
     get,
     path = "/v1/documents",
+    operation_id = "list_documents",
+    tag = "documents",
     params(ListParams),
     responses(
         (status = 200, description = "A page of documents", body = DocumentPage),
@@ -89,6 +91,8 @@ pub(super) struct ReadParams {
 #[utoipa::path(
     get,
     path = "/v1/documents/{key}",
+    operation_id = "read_document",
+    tag = "documents",
     params(("key" = String, Path, description = "The document's key; slashes stay as they are"), ReadParams),
     responses(
         (status = 200, description = "The text as extracted", body = ReadWire),

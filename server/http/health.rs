@@ -6,7 +6,12 @@ use super::AppState;
 use super::error::ApiError;
 
 /// The process is up.
-#[utoipa::path(get, path = "/healthz", responses((status = 200, description = "The process is up")))]
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "check_liveness",
+    tag = "status",
+    responses((status = 200, description = "The process is up")))]
 pub(super) async fn live() -> &'static str {
     "ok\n"
 }
@@ -15,6 +20,8 @@ pub(super) async fn live() -> &'static str {
 #[utoipa::path(
     get,
     path = "/readyz",
+    operation_id = "check_readiness",
+    tag = "status",
     responses(
         (status = 200, description = "Searches are answered"),
         (status = 503, description = "The index is opening, or could not be opened", body = crate::wire::ErrorBody),

@@ -53,6 +53,8 @@ impl PageParams {
 #[utoipa::path(
     get,
     path = "/v1/jobs",
+    operation_id = "list_jobs",
+    tag = "jobs",
     params(PageParams),
     responses(
         (status = 200, description = "A page of jobs", body = JobPage),
@@ -79,6 +81,8 @@ pub(super) async fn list(
 #[utoipa::path(
     get,
     path = "/v1/jobs/{id}",
+    operation_id = "read_job",
+    tag = "jobs",
     params(("id" = u64, Path, description = "The job's number")),
     responses(
         (status = 200, description = "The job", body = JobWire),
@@ -98,6 +102,8 @@ pub(super) async fn read(
 #[utoipa::path(
     get,
     path = "/v1/jobs/{id}/logs",
+    operation_id = "list_job_logs",
+    tag = "jobs",
     params(("id" = u64, Path, description = "The job's number"), PageParams),
     responses(
         (status = 200, description = "A page of the job's log", body = JobLogPage),
@@ -123,6 +129,8 @@ pub(super) async fn logs(
 #[utoipa::path(
     post,
     path = "/v1/jobs",
+    operation_id = "create_job",
+    tag = "jobs",
     request_body = NewJobBody,
     responses(
         (status = 202, description = "The job, or the one that was open already", body = NewJobWire),
@@ -154,6 +162,8 @@ pub(super) async fn create(
 #[utoipa::path(
     patch,
     path = "/v1/jobs/{id}",
+    operation_id = "control_job",
+    tag = "jobs",
     params(("id" = u64, Path, description = "The job's number")),
     request_body = JobActionBody,
     responses(

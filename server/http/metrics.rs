@@ -161,7 +161,12 @@ pub(super) async fn count(State(state): State<AppState>, request: Request, next:
 }
 
 /// Counters for Prometheus.
-#[utoipa::path(get, path = "/metrics", responses((status = 200, description = "OpenMetrics text")))]
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "get_metrics",
+    tag = "status",
+    responses((status = 200, description = "OpenMetrics text")))]
 pub(super) async fn render(State(state): State<AppState>) -> Result<Response, ApiError> {
     let metrics = &state.metrics;
     metrics.uptime.set(metrics.started.elapsed().as_secs_f64());

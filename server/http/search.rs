@@ -14,6 +14,8 @@ use crate::wire::{AnswerWire, ErrorBody, SearchBody};
 #[utoipa::path(
     post,
     path = "/v1/search",
+    operation_id = "search",
+    tag = "search",
     request_body = SearchBody,
     responses(
         (status = 200, description = "Hits, best first", body = AnswerWire),

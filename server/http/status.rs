@@ -11,6 +11,8 @@ use crate::wire::{ErrorBody, StatusWire};
 #[utoipa::path(
     get,
     path = "/v1/status",
+    operation_id = "get_status",
+    tag = "status",
     responses(
         (status = 200, description = "The state of the index", body = StatusWire),
         (status = 503, description = "The index is opening", body = ErrorBody),

@@ -10,6 +10,7 @@ use super::explanation::ExplanationWire;
 use super::{DocumentWire, IndexStateWire};
 /// Hits for a query, with all that is needed to judge them.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = Answer)]
 pub struct AnswerWire {
     /// The query as asked.
     pub query: String,
@@ -33,6 +34,7 @@ pub struct AnswerWire {
 
 /// Passages that a threshold left out. No hits, and some of these: something was found, and nothing of it is relevant.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = BelowThreshold)]
 pub struct BelowThresholdWire {
     /// How many, of those that the retrievers proposed.
     pub passages: u64,
@@ -42,6 +44,7 @@ pub struct BelowThresholdWire {
 
 /// How the two lists were joined, and what it rests on.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = Fusion)]
 pub struct FusionWire {
     /// `weighted`, `rrf` or `max`.
     pub method: &'static str,
@@ -59,6 +62,7 @@ pub struct FusionWire {
 
 /// A passage that answers.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = Hit)]
 pub struct HitWire {
     /// The passage's id. It changes when the document does; a citation stays checkable.
     pub id: String,
@@ -91,6 +95,7 @@ pub struct HitWire {
 
 /// A passage that says the same as a hit.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = Duplicate)]
 pub struct DuplicateWire {
     /// Its document.
     pub path: String,
@@ -102,6 +107,7 @@ pub struct DuplicateWire {
 
 /// A piece of a snippet.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = SnippetPart)]
 pub struct SnippetWire {
     /// The piece.
     pub text: String,
@@ -112,6 +118,7 @@ pub struct SnippetWire {
 
 /// Where a passage stands: it is `text[start_byte..end_byte]` of the document's extracted text.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = Citation)]
 pub struct CitationWire {
     /// The document's key: its path within the source.
     pub path: String,
@@ -133,6 +140,7 @@ pub struct CitationWire {
 
 /// A part of a document's extracted text.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = Span)]
 pub struct SpanWire {
     /// First byte, from 0.
     pub start_byte: usize,
@@ -167,6 +175,7 @@ impl From<Span> for SpanWire {
 
 /// Raw scores and ranks beside the fused score.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = Scores)]
 pub struct ScoresWire {
     /// BM25, where the lexical retriever proposed the passage.
     pub lexical: Option<f32>,
@@ -196,6 +205,7 @@ pub struct ScoresWire {
 
 /// What a boost did for a hit.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = BoostEffect)]
 pub struct BoostedWire {
     /// How well the document does by it, from 0 to 1.
     pub strength: f32,
@@ -214,6 +224,7 @@ impl From<Boosted> for BoostedWire {
 
 /// A part of the search that did not take part, or not fully.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = Degradation)]
 pub struct DegradedWire {
     /// Which part: `index`, `dense`, `query` or `rerank`.
     pub part: &'static str,
@@ -223,6 +234,7 @@ pub struct DegradedWire {
 
 /// Microseconds by stage; `lexical` runs beside `embed` and `dense`.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = StageTimes)]
 pub struct TookWire {
     /// Compiling the filter.
     pub filter: u64,

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 /// A document without its text.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = Document)]
 pub struct DocumentWire {
     /// Path within the source.
     pub key: String,
@@ -68,6 +69,7 @@ pub struct DocumentPage {
 
 /// A document's text, or some lines of it.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = DocumentText)]
 pub struct ReadWire {
     /// The document.
     #[serde(flatten)]

@@ -12,6 +12,7 @@ pub struct ErrorBody {
 
 /// What went wrong.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ErrorDetail)]
 pub struct ErrorWire {
     /// A stable word for programs, such as `invalid_request`.
     #[schema(example = "invalid_request")]

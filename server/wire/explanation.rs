@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 /// Why a hit is where it is.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = Explanation)]
 pub struct ExplanationWire {
     /// The words of the question, and where the passage has them.
     pub terms: Vec<TermWire>,
@@ -21,6 +22,7 @@ pub struct ExplanationWire {
 
 /// A word of the question.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = TermMatch)]
 pub struct TermWire {
     /// As it was typed.
     pub word: String,
@@ -40,6 +42,7 @@ pub struct TermWire {
 
 /// A retriever's score on a scale from 0 to 1, in two ways; the fusion `weighted` takes their mean.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = RelativeScore)]
 pub struct StandingWire {
     /// Against the best of its list.
     pub relative: f32,

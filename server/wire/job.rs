@@ -9,6 +9,7 @@ use super::document::rfc3339;
 
 /// An update of the index that found something to do.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = Job)]
 pub struct JobWire {
     /// Its number; later jobs have greater ones.
     pub id: u64,
@@ -43,6 +44,7 @@ pub struct JobWire {
 
 /// What a job has done. A file is in one of the first six.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = JobCounts)]
 pub struct JobCountsWire {
     /// Files that are new and searchable.
     pub added: u64,
@@ -64,6 +66,7 @@ pub struct JobCountsWire {
 
 /// How far a job is.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = JobProgress)]
 pub struct JobProgressWire {
     /// `scanning`, `indexing` or `embedding`; empty where it is at none of them.
     pub stage: &'static str,
@@ -88,6 +91,7 @@ pub struct JobPage {
 
 /// What became of a file in a job.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = JobLogEntry)]
 pub struct JobItemWire {
     /// Its number; later lines have greater ones.
     pub id: u64,
@@ -125,6 +129,7 @@ pub struct NewJobBody {
 
 /// The job that was asked for.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = RequestedJob)]
 pub struct NewJobWire {
     /// The job; where one was open already, that one.
     pub job: JobWire,

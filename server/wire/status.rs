@@ -14,6 +14,7 @@ use crate::status::Status;
 
 /// What this process serves.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = Status)]
 pub struct StatusWire {
     /// Version of autorag.
     pub version: &'static str,
@@ -37,6 +38,7 @@ pub struct StatusWire {
 
 /// A folder that documents come from.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = Source)]
 pub struct SourceWire {
     /// First component of its keys, where there are several folders.
     pub name: Option<String>,
@@ -46,6 +48,7 @@ pub struct SourceWire {
 
 /// The embedding model.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = Model)]
 pub struct ModelWire {
     /// Name.
     pub id: String,
@@ -67,6 +70,7 @@ pub struct ModelWire {
 
 /// A process that does not give vectors.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = Outage)]
 pub struct OutageWire {
     /// When this process noticed it first, RFC 3339.
     pub since: String,
@@ -89,6 +93,7 @@ impl From<Outage> for OutageWire {
 
 /// A change of models under way. Until it ends, the other model's vectors answer.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = Reembedding)]
 pub struct ReembeddingWire {
     /// Name of the model that is to serve.
     pub model: String,
@@ -102,6 +107,7 @@ pub struct ReembeddingWire {
 
 /// How much of the corpus an answer can see. "Nothing found" means little while `complete` is false.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
+#[schema(as = IndexState)]
 pub struct IndexStateWire {
     /// `opening`, `scanning`, `indexing`, `embedding`, `ready`, `paused`, `incomplete` or `failed`.
     pub phase: &'static str,
