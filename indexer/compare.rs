@@ -60,8 +60,8 @@ impl Changes {
 
 /// Whether the recorded outcome of a file still holds, so that the file need not be read.
 ///
-/// A file that could not be opened may become readable without changing, for example by new permissions. Such a file is opened
-/// to find out. Files that failed in another way are retried on a schedule, see [`is_due`].
+/// A file that could not be opened may become readable without changing, for example by new permissions. Such a
+/// file is opened to find out. Files that failed in another way are retried on a schedule, see [`is_due`].
 fn is_settled(known: &FileState, file: &ListedFile, now: UnixMs) -> bool {
     if known.stat != file.stat || is_due(known, now) {
         return false;

@@ -27,8 +27,8 @@ pub(crate) enum Target {
     Serving,
     /// The model that replaces the serving one when every passage has an embedding.
     ///
-    /// Passages are chunked by the tokens of the serving model. Text beyond what the next model reads is left out until the
-    /// documents are chunked again.
+    /// Passages are chunked by the tokens of the serving model. Text beyond what the next model reads is left
+    /// out until the documents are chunked again.
     Next,
 }
 
@@ -110,7 +110,8 @@ impl EmbeddingPass<'_> {
             self.context.cancel.check()?;
             let pending = self.pending(before, window)?;
             let Some(last) = pending.last().map(|passage| passage.id) else {
-                // Re-embedding takes long. Passages may have been added meanwhile, so it looks for newer ones at the end.
+                // Re-embedding takes long. Passages may have been added meanwhile, so it looks for newer ones
+                // at the end.
                 if self.target == Target::Next && before.take().is_some() && sweep.refused.is_none() {
                     continue;
                 }
@@ -124,7 +125,8 @@ impl EmbeddingPass<'_> {
             sweep.passages += self.save(&batch.vectors)?;
             sweep.refused = sweep.refused.or(batch.refused);
             sweep.failure = batch.failure;
-            // An incomplete window keeps its vectors. The next turn checks why it ended before it embeds the remaining texts.
+            // An incomplete window keeps its vectors. The next turn checks why it ended before it embeds the
+            // remaining texts.
             if batch.is_complete {
                 before = Some(last);
                 if self.target == Target::Serving {
@@ -176,8 +178,8 @@ impl EmbeddingPass<'_> {
         }
     }
 
-    /// The distinct texts of `pending`, longest first: texts of similar length waste no padding together, and the last batches to
-    /// finish are short.
+    /// The distinct texts of `pending`, longest first: texts of similar length waste no padding together, and
+    /// the last batches to finish are short.
     fn texts(&self, pending: &[PendingPassage]) -> Vec<Text> {
         let window = self.embedder.passage_tokens();
         let tokenizer = self.embedder.tokenizer();

@@ -7,8 +7,8 @@ const SEPARATOR: &str = " › ";
 
 /// The text to embed for a passage: a header line with the document's title and headings, then the passage.
 ///
-/// `window` is the number of tokens that the model reads. The passage is never shortened. The header loses its outermost parts
-/// until both fit.
+/// `window` is the number of tokens that the model reads. The passage is never shortened. The header loses its
+/// outermost parts until both fit.
 pub fn embedding_input(
     title: Option<&str>,
     heading_path: &[String],

@@ -1,4 +1,5 @@
-//! Records a run as a job: begun when the run finds work, visible to other processes while it runs, ended with a reason.
+//! Records a run as a job: begun when the run finds work, visible to other processes while it runs, ended with
+//! a reason.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -81,7 +82,8 @@ impl Journal {
         *self.job.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Executes `run` and records it. The run stops when `cancel` asks for it, when its job is cancelled and when indexing is paused.
+    /// Executes `run` and records it. The run stops when `cancel` asks for it, when its job is cancelled and
+    /// when indexing is paused.
     ///
     /// # Errors
     /// Those of `run`, and if the end of the job cannot be written.

@@ -1,10 +1,10 @@
 //! Fills a store from folders.
 //!
-//! A walk honours ignore files, parsers extract text, and a chunker cuts the text into passages measured in the model's tokens.
-//! Passages are searchable by keyword at once; embeddings follow.
+//! A walk honours ignore files, parsers extract text, and a chunker cuts the text into passages measured in the
+//! model's tokens. Passages are searchable by keyword at once; embeddings follow.
 //!
-//! [`Indexer::run`] updates a store: a second run processes only what has changed. [`Watcher`] says when a run is due, and
-//! [`Journal`] records runs as jobs.
+//! [`Indexer::run`] updates a store: a second run processes only what has changed. [`Watcher`] says when a run
+//! is due, and [`Journal`] records runs as jobs.
 
 mod chunk;
 mod compare;

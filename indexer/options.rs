@@ -12,7 +12,8 @@ pub const MAX_CHUNK_OVERLAP_PERCENT: u8 = 30;
 /// Which files to index, and how to chunk them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexOptions {
-    /// Read only files that match one of these globs. If empty, read all. A glob without a slash matches names in any folder.
+    /// Read only files that match one of these globs. If empty, read all. A glob without a slash matches names
+    /// in any folder.
     pub include: Vec<String>,
     /// Skip files and folders that match one of these globs.
     pub exclude: Vec<String>,
@@ -31,8 +32,8 @@ pub struct IndexOptions {
     pub chunk_overlap_percent: u8,
     /// Threads that parse and embed.
     pub threads: usize,
-    /// Delays before a file that failed for a temporary reason is retried, one per attempt. After the last one, only a change of
-    /// the file brings another attempt.
+    /// Delays before a file that failed for a temporary reason is retried, one per attempt. After the last one,
+    /// only a change of the file brings another attempt.
     pub retry_after: Vec<Duration>,
     /// How to start a parser process. Without one, files that could crash a parser are parsed in this process.
     pub parser: Option<ParserCommand>,
@@ -77,7 +78,8 @@ impl IndexOptions {
         Ok(())
     }
 
-    /// Fingerprint of everything that shapes passages: these options and the parser version. A change re-indexes all files.
+    /// Fingerprint of everything that shapes passages: these options and the parser version. A change
+    /// re-indexes all files.
     ///
     /// The store keeps this string and compares it whole, so rewording it re-indexes everything.
     pub(crate) fn recipe(&self) -> String {
@@ -131,8 +133,8 @@ fn compile(setting: &'static str, patterns: &[String]) -> Result<GlobSet, IndexE
     })
 }
 
-/// The globs for a pattern with the rules of ignore files: without an inner slash it matches at any depth, and with a trailing
-/// slash it matches a folder and everything inside.
+/// The globs for a pattern with the rules of ignore files: without an inner slash it matches at any depth, and
+/// with a trailing slash it matches a folder and everything inside.
 fn spellings(pattern: &str) -> Vec<String> {
     let bare = pattern.trim_start_matches("./").trim_start_matches('/');
     let anchored = bare.trim_end_matches('/').contains('/');

@@ -26,7 +26,8 @@ const BATCH_BYTES: usize = 8 << 20;
 const BATCH_AGE: Duration = Duration::from_millis(400);
 /// How often committed documents are made searchable. The first batch is searchable at once.
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
-/// Capacity of the channels between parser threads and writer. Bounds memory, since each document may have the largest size.
+/// Capacity of the channels between parser threads and writer. Bounds memory, since each document may have the
+/// largest size.
 const CHANNEL_CAPACITY: usize = 16;
 /// Keys removed per transaction.
 const BATCH_REMOVALS: usize = 4096;
@@ -76,7 +77,8 @@ pub struct Indexer {
 }
 
 impl Indexer {
-    /// An indexer for `store`. Passages are measured in the tokens of `embedder`, and embedded with it if it is the store's model.
+    /// An indexer for `store`. Passages are measured in the tokens of `embedder`, and embedded with it if it is
+    /// the store's model.
     ///
     /// # Errors
     /// [`IndexError::Setting`] if an option is invalid.
@@ -105,15 +107,16 @@ impl Indexer {
 
     /// Updates the store from its folders. Text is searchable before it is embedded.
     ///
-    /// With a watcher, changed files need not wait for all embeddings: embedding pauses for another walk whenever the watcher has
-    /// one due.
+    /// With a watcher, changed files need not wait for all embeddings: embedding pauses for another walk
+    /// whenever the watcher has one due.
     ///
     /// # Errors
     /// - [`IndexError::Root`] if a folder is gone,
     /// - [`IndexError::Cancelled`], [`IndexError::Paused`] or [`IndexError::JobCancelled`] if the run is asked to stop,
     /// - the errors of the store and the model.
     ///
-    /// Committed work is kept. A remote model whose provider fails is not an error: the report counts the passages that wait.
+    /// Committed work is kept. A remote model whose provider fails is not an error: the report counts the
+    /// passages that wait.
     pub fn run(&self, context: &RunContext<'_>) -> Result<RunReport, IndexError> {
         let RunContext { progress, .. } = context;
         let started = Instant::now();
@@ -173,7 +176,8 @@ impl Indexer {
         Ok(outcome)
     }
 
-    /// Finds changes and indexes them for keyword search. Returns the number of files, or `None` if nothing is left to do.
+    /// Finds changes and indexes them for keyword search. Returns the number of files, or `None` if nothing is
+    /// left to do.
     fn update_text(
         &self,
         context: &RunContext<'_>,

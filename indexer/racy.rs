@@ -1,7 +1,7 @@
 //! Files that were read within one clock tick of their last change, which git calls racy.
 //!
-//! Such a file may change once more and keep its modification time. It is therefore recorded without its inode, and the next
-//! walk compares its bytes.
+//! Such a file may change once more and keep its modification time. It is therefore recorded without its inode,
+//! and the next walk compares its bytes.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -35,8 +35,8 @@ pub(crate) fn recorded_stat(stat: FileStat, now: SystemTime) -> FileStat {
 
 /// Whether a file that was last changed at `modified_ns` could change at `now` and keep that time.
 ///
-/// A time further ahead than a tick comes from another clock. Treating such a file as racy would compare its bytes on every walk
-/// until our clock catches up.
+/// A time further ahead than a tick comes from another clock. Treating such a file as racy would compare its
+/// bytes on every walk until our clock catches up.
 fn may_change_unseen(modified_ns: i64, now: SystemTime) -> bool {
     let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let tick = match modified_ns % 1_000_000_000 {
@@ -56,8 +56,8 @@ fn is_racy(known: &FileState, file: &ListedFile) -> bool {
 }
 
 impl Indexer {
-    /// Removes racy files from `changes` if their bytes are unchanged. This happens before a job begins, since comparing bytes is
-    /// not work worth a job.
+    /// Removes racy files from `changes` if their bytes are unchanged. This happens before a job begins, since
+    /// comparing bytes is not work worth a job.
     pub(crate) fn settle_racy_files(&self, changes: &mut Changes, cancel: &Cancel) -> Result<(), IndexError> {
         let mut tasks = Vec::with_capacity(changes.tasks.len());
         let mut batch = ChangeBatch::default();

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use autorag_embedder::EmbedError;
 
-/// Passages without embeddings because the model's provider returned none. Keyword search finds them, and the next run retries.
+/// Passages without embeddings because the model's provider returned none. Keyword search finds them, and the
+/// next run retries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingEmbeddings {
     /// Number of passages.

@@ -11,8 +11,8 @@ pub(crate) fn is_due(known: &FileState, now: UnixMs) -> bool {
 
 /// Schedules the next attempt at a file that has just failed.
 ///
-/// `waits` holds one delay per attempt. After the last delay only a change of the file brings another attempt. A change resets the
-/// count.
+/// `waits` holds one delay per attempt. After the last delay only a change of the file brings another attempt.
+/// A change resets the count.
 pub(crate) fn next(
     key: &DocumentKey,
     stat: FileStat,

@@ -28,7 +28,8 @@ pub fn add_seed(fuzzer: &str, name: &str, content: &[u8]) {
     std::fs::write(folder.join(name), content).unwrap();
 }
 
-/// Parses and chunks a file. Checks that passages are in order, on character boundaries, not blank and within the token limit.
+/// Parses and chunks a file. Checks that passages are in order, on character boundaries, not blank and within
+/// the token limit.
 pub fn check(name: &str, bytes: &[u8], tokens: usize) {
     let Ok(Ok(parsed)) = std::panic::catch_unwind(|| parse(name, bytes)) else {
         return;

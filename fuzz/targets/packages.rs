@@ -1,6 +1,7 @@
 //! Office files, OpenDocument files and books in which one member is replaced.
 //!
-//! The first byte of the input chooses the package, the second the member. The remaining bytes are the member's content.
+//! The first byte of the input chooses the package, the second the member. The remaining bytes are the member's
+//! content.
 
 #![no_main]
 

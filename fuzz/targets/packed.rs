@@ -1,7 +1,7 @@
 //! Reads packed weights and runs an encoder with them.
 //!
-//! The input is a header of 128 bytes, a byte that makes the file too short or too long, and a content that is repeated up to the
-//! length of the file.
+//! The input is a header of 128 bytes, a byte that makes the file too short or too long, and a content that is
+//! repeated up to the length of the file.
 
 #![no_main]
 

@@ -2,8 +2,8 @@
 
 use autorag_embedder::{Tokenizer, fuzzing};
 
-/// Checks that spans are in order and on character boundaries, that there is one per token, and that every id is in the model's
-/// vocabulary.
+/// Checks that spans are in order and on character boundaries, that there is one per token, and that every id
+/// is in the model's vocabulary.
 pub fn check(tokenizer: &Tokenizer, text: &str) {
     let spans = tokenizer.token_spans(text);
     let ids = tokenizer.encode(text);

@@ -1,8 +1,8 @@
 //! Cuts a document's text into passages by its structure. Lengths are in tokens of the model.
 //!
-//! Text with headings is first cut at its headings. Short neighbouring sections are merged, under the headings that they share.
-//! Sections that are too long are cut at Markdown blocks, by the syntax of a programming language, or at paragraphs, sentences and
-//! words, with some overlap.
+//! Text with headings is first cut at its headings. Short neighbouring sections are merged, under the headings
+//! that they share. Sections that are too long are cut at Markdown blocks, by the syntax of a programming
+//! language, or at paragraphs, sentences and words, with some overlap.
 
 mod headings;
 mod lines;
@@ -24,8 +24,8 @@ use tokens::TokenIndex;
 
 /// A section shorter than this many tokens is merged with the next one.
 const SHORT: usize = 64;
-/// Longest text passed to a splitter at once, bytes. For every passage, a splitter scans all remaining text at every level of
-/// structure, so its time grows with the square of this. Longer text is split into parts first.
+/// Longest text passed to a splitter at once, bytes. For every passage, a splitter scans all remaining text at
+/// every level of structure, so its time grows with the square of this. Longer text is split into parts first.
 const PART: usize = 16 << 10;
 
 /// Position of a passage in its document.
@@ -59,7 +59,8 @@ impl<'a> Chunker<'a> {
         }
     }
 
-    /// Cuts a document. No passage is blank or longer than the limit, and together the passages cover all text except white space.
+    /// Cuts a document. No passage is blank or longer than the limit, and together the passages cover all text
+    /// except white space.
     ///
     /// A passage exceeds the limit only if a single character does.
     pub fn chunk(&self, parsed: &Parsed) -> Vec<PassageSpan> {
@@ -140,8 +141,8 @@ impl<'a> Chunker<'a> {
         if let Some(first) = ranges.first_mut() {
             first.start = part.start;
         }
-        // A word too long for the model's vocabulary is a single token to the index, so it may make up a whole overlap. If
-        // `keep_exactly` has cut such a word, only its last piece is repeated.
+        // A word too long for the model's vocabulary is a single token to the index, so it may make up a whole
+        // overlap. If `keep_exactly` has cut such a word, only its last piece is repeated.
         let mut last = part.start;
         for range in ranges {
             let range = range.start.max(last)..range.end;
@@ -182,8 +183,8 @@ impl<'a> Chunker<'a> {
 
     /// Passes a range to `keep`, or its halves if an exact count shows that it is too long.
     ///
-    /// The index counts the tokens of the whole text that begin in a range. A range that begins or ends within a word may have a token
-    /// or two more on its own.
+    /// The index counts the tokens of the whole text that begin in a range. A range that begins or ends within
+    /// a word may have a token or two more on its own.
     fn keep_exactly(&self, text: &str, range: Range<usize>, keep: &mut impl FnMut(Range<usize>)) {
         let mut open = vec![range];
         while let Some(range) = open.pop() {
@@ -233,7 +234,8 @@ fn halfway(piece: &str) -> usize {
     }
 }
 
-/// `range` without white space at its ends. The indentation of the first line is kept, because it is significant in code and lists.
+/// `range` without white space at its ends. The indentation of the first line is kept, because it is
+/// significant in code and lists.
 fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
     let piece = &text[range.clone()];
     let end = range.start + piece.trim_end().len();

@@ -5,8 +5,8 @@ use std::ops::Range;
 use autorag_embedder::Tokenizer;
 use text_splitter::ChunkSizer;
 
-/// Byte offsets where the tokens of a text begin. Splitters ask for the size of many overlapping parts; each answer takes two binary
-/// searches.
+/// Byte offsets where the tokens of a text begin. Splitters ask for the size of many overlapping parts; each
+/// answer takes two binary searches.
 pub(super) struct TokenIndex<'t> {
     text: &'t str,
     starts: Vec<u32>,

@@ -130,8 +130,8 @@ impl Contents {
                 self.composer.embed(1, &parsed);
                 Ok(())
             }
-            // Keeps the member's name searchable. The reason in brackets is the code and not the sentence, because rewording a
-            // sentence must not change the text of archives.
+            // Keeps the member's name searchable. The reason in brackets is the code and not the sentence,
+            // because rewording a sentence must not change the text of archives.
             Err(refusal) => {
                 check_budget(budget)?;
                 self.composer

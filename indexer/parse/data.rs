@@ -87,8 +87,8 @@ fn with_keys(kind: &'static str, text: String, headings: Vec<Heading>) -> Parsed
     }
 }
 
-/// Converts XML to text: titles become headings, elements with mixed content become paragraphs, other elements become `name: text`.
-/// Malformed XML is kept as plain text.
+/// Converts XML to text: titles become headings, elements with mixed content become paragraphs, other elements
+/// become `name: text`. Malformed XML is kept as plain text.
 pub(super) fn xml(text: &str) -> Result<Parsed, Refusal> {
     let bare;
     let tree = match xml::tree(text, "the file") {

@@ -217,7 +217,8 @@ pub fn epub() -> Vec<u8> {
     ])
 }
 
-/// A PDF with one page per entry of `pages` and one line of text per line. A line beginning with `# ` is set in a large font.
+/// A PDF with one page per entry of `pages` and one line of text per line. A line beginning with `# ` is set in
+/// a large font.
 pub fn pdf(pages: &[&str]) -> Vec<u8> {
     let mut objects = vec!["<< /Type /Catalog /Pages 2 0 R >>".to_owned()];
     let kids: String = (0..pages.len())

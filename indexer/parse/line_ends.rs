@@ -12,8 +12,8 @@ const CONJUNCTIONS: &[&str] = &[
 
 /// Rejoins the words of one document.
 ///
-/// A hyphen at a line end either only breaks the word, and is removed, or belongs to the word ("well-known"). It is kept if the
-/// document has already used the word with a hyphen.
+/// A hyphen at a line end either only breaks the word, and is removed, or belongs to the word ("well-known").
+/// It is kept if the document has already used the word with a hyphen.
 #[derive(Debug, Default)]
 pub(super) struct LineEnds {
     compounds: HashSet<String>,
@@ -68,7 +68,8 @@ fn is_hyphen(c: char) -> bool {
     matches!(c, '-' | '\u{2010}')
 }
 
-/// The continuation of a word after a line end, if it begins with a lower-case letter: its letters, and all text from there.
+/// The continuation of a word after a line end, if it begins with a lower-case letter: its letters, and all
+/// text from there.
 fn second_part(after: &str) -> Option<(&str, &str)> {
     let next = after.strip_prefix([' ', '\n'])?;
     let second = letters_at_start(next);

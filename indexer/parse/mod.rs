@@ -60,8 +60,8 @@ pub struct Parsed {
     pub title: Option<String>,
     /// Metadata, from front matter, meta tags or the properties of an Office file.
     pub metadata: Metadata,
-    /// The text that spans index into. For Markdown, code and plain text it is the whole file, so lines in a citation are lines in
-    /// an editor.
+    /// The text that spans index into. For Markdown, code and plain text it is the whole file, so lines in a
+    /// citation are lines in an editor.
     pub text: String,
     /// Byte offset where passages begin: after the front matter.
     pub body_start: usize,
@@ -87,7 +87,8 @@ impl Parsed {
     }
 }
 
-/// Runs `parser`. A panic refuses the file and does not end the run. Parsers keep no state that a panic could leave inconsistent.
+/// Runs `parser`. A panic refuses the file and does not end the run. Parsers keep no state that a panic could
+/// leave inconsistent.
 ///
 /// # Errors
 /// The parser's [`Refusal`], or [`ReasonCode::ParserCrashed`] if it panics.
@@ -102,8 +103,9 @@ pub(crate) fn contained<T>(parser: impl FnOnce() -> Result<T, Refusal>) -> Resul
 
 /// Whether to parse the file in a separate process, if there is one.
 ///
-/// True for every format whose parser has crashed, looped or exhausted memory on some input. The others (Markdown, HTML, code and
-/// plain text) are parsed in time linear in the length of the file. Add a new format here unless its parser is as simple.
+/// True for every format whose parser has crashed, looped or exhausted memory on some input. The others
+/// (Markdown, HTML, code and plain text) are parsed in time linear in the length of the file. Add a new format
+/// here unless its parser is as simple.
 pub(crate) fn is_risky(path: &str, bytes: &[u8]) -> bool {
     format::detect(bytes) != Format::Other
         || mail_kind(path, bytes).is_some()

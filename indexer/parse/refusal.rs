@@ -1,7 +1,7 @@
 //! Why a file gives no text.
 //!
-//! A [`Refusal`] has a [`ReasonCode`] for programs and a sentence for people. Code compares only the codes, so a sentence can be
-//! reworded without making files look changed.
+//! A [`Refusal`] has a [`ReasonCode`] for programs and a sentence for people. Code compares only the codes, so
+//! a sentence can be reworded without making files look changed.
 
 use std::fmt::Display;
 use std::io::ErrorKind;
@@ -112,8 +112,8 @@ impl ReasonCode {
 
     /// The hash recorded for a file whose bytes were not read to the end.
     ///
-    /// The catalog keeps a content hash of every file and compares files by it. A file without bytes gets a hash of its code
-    /// instead, so that comparing hashes compares codes.
+    /// The catalog keeps a content hash of every file and compares files by it. A file without bytes gets a
+    /// hash of its code instead, so that comparing hashes compares codes.
     pub(crate) fn stand_in_hash(self) -> ContentHash {
         ContentHash::of(format!("no bytes: {}", self.as_str()).as_bytes())
     }

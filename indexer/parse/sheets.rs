@@ -75,7 +75,8 @@ fn open<'b>(bytes: &'b [u8], kind: &str) -> Result<Sheets<Cursor<&'b [u8]>>, Err
 
 /// The filled cells of a sheet.
 ///
-/// Newer formats are read cell by cell: a single cell far out in an empty sheet would make a full grid larger than memory.
+/// Newer formats are read cell by cell: a single cell far out in an empty sheet would make a full grid larger
+/// than memory.
 fn rows(workbook: &mut Sheets<Cursor<&[u8]>>, name: &str) -> Result<BTreeMap<u32, Row>, Error> {
     let mut rows: BTreeMap<u32, Row> = BTreeMap::new();
     let mut length = 0;
@@ -183,8 +184,8 @@ fn write_area(area: &[&Row], composer: &mut Composer) {
     write_table(&rows, 2, composer);
 }
 
-/// Writes a table whose first row names its columns. The column names of a long table become a label, because the table will be
-/// cut into several passages.
+/// Writes a table whose first row names its columns. The column names of a long table become a label, because
+/// the table will be cut into several passages.
 pub(super) fn write_table(rows: &[Vec<String>], level: usize, composer: &mut Composer) {
     let is_long = rows.len() > LONG_TABLE;
     if is_long && let Some(head) = rows.first() {

@@ -224,7 +224,8 @@ fn fixtures() -> Vec<Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
-    /// A damaged file gives a consistent document or none. Panics are caught, because third-party parsers panic on some input.
+    /// A damaged file gives a consistent document or none. Panics are caught, because third-party parsers panic
+    /// on some input.
     #[test]
     fn damaged_files_give_a_consistent_document_or_none(
         which in 0usize..10,

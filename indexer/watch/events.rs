@@ -8,7 +8,8 @@ use notify::{Event, EventKind};
 /// What the events since the last walk mean for the watches themselves.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Events {
-    /// Removed and renamed paths. If a watched folder is among them, its watch has ended or is on a folder that is gone.
+    /// Removed and renamed paths. If a watched folder is among them, its watch has ended or is on a folder that
+    /// is gone.
     pub moved: Vec<PathBuf>,
     /// Whether events were lost. Any watch may have ended unnoticed.
     pub lost: bool,

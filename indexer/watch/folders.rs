@@ -1,7 +1,7 @@
 //! Watches exactly the folders that the last walk entered, each without its subfolders.
 //!
-//! A recursive watch of the whole source would be simpler. But then a build in an ignored folder, or our own index inside the
-//! source, would trigger walk after walk.
+//! A recursive watch of the whole source would be simpler. But then a build in an ignored folder, or our own
+//! index inside the source, would trigger walk after walk.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind as IoKind;

@@ -1,7 +1,7 @@
 //! Watches the folders and says when a walk is due.
 //!
-//! The watcher never says what has changed, because only the walk knows ignore files, globs and renames. A lost or superfluous
-//! event therefore costs time, but never leads to a wrong index.
+//! The watcher never says what has changed, because only the walk knows ignore files, globs and renames. A lost
+//! or superfluous event therefore costs time, but never leads to a wrong index.
 
 mod events;
 mod folders;
@@ -68,8 +68,8 @@ impl Shared {
 }
 
 impl Watcher {
-    /// A watcher for the calling thread: only this thread may call [`Watcher::wait`], and unparking this thread wakes it early.
-    /// Nothing is watched before the first walk.
+    /// A watcher for the calling thread: only this thread may call [`Watcher::wait`], and unparking this thread
+    /// wakes it early. Nothing is watched before the first walk.
     pub fn new(options: WatchOptions) -> Watcher {
         Watcher {
             options,
@@ -113,8 +113,8 @@ impl Watcher {
         lock(&self.shared.schedule).retry_at(Instant::now() + delay);
     }
 
-    /// Drops the changes recorded so far. Call this after a job was cancelled, or the next job would start at once for the same
-    /// changes.
+    /// Drops the changes recorded so far. Call this after a job was cancelled, or the next job would start at
+    /// once for the same changes.
     pub fn discard_changes(&self) {
         lock(&self.shared.schedule).discard_changes();
     }
@@ -127,8 +127,8 @@ impl Watcher {
 
     /// A walk begins, which will see every change up to now.
     ///
-    /// A routine walk renews all watches, since some may have been lost unnoticed, for example when a disk was unmounted for a
-    /// while.
+    /// A routine walk renews all watches, since some may have been lost unnoticed, for example when a disk was
+    /// unmounted for a while.
     pub(crate) fn begin_walk(&self, is_routine: bool) {
         lock(&self.shared.schedule).begin_walk();
         if is_routine && !self.polls.load(Ordering::Relaxed) {
@@ -136,7 +136,8 @@ impl Watcher {
         }
     }
 
-    /// Whether a source is now an empty folder on another device than in the last walk: the mount point of an unmounted disk.
+    /// Whether a source is now an empty folder on another device than in the last walk: the mount point of an
+    /// unmounted disk.
     pub(crate) fn is_unmounted(&self, root: &Path) -> bool {
         let Some(device) = device(root) else { return false };
         let mut devices = lock(&self.devices);

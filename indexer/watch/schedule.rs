@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 const QUIET: Duration = Duration::from_millis(200);
 /// A steady stream of changes delays a walk by at most this.
 const MAX_DELAY: Duration = Duration::from_secs(2);
-/// After a walk, the next walk for a change waits this many times the walk's duration. Otherwise a large folder that changes all
-/// the time would keep the machine busy.
+/// After a walk, the next walk for a change waits this many times the walk's duration. Otherwise a large folder
+/// that changes all the time would keep the machine busy.
 const CHANGE_COOLDOWN: u32 = 4;
 /// The same for the next routine walk.
 const ROUTINE_COOLDOWN: u32 = 20;

@@ -13,8 +13,8 @@ pub(super) fn time_limit(base: Duration, bytes: usize) -> Duration {
     base + TIME_PER_MEGABYTE * u32::try_from(bytes >> 20).unwrap_or(u32::MAX)
 }
 
-/// Limits the memory of this process and forbids it to write files and core dumps. If the system refuses a limit, the old one
-/// stays.
+/// Limits the memory of this process and forbids it to write files and core dumps. If the system refuses a
+/// limit, the old one stays.
 #[cfg(unix)]
 pub(super) fn confine() {
     use rustix::process::Resource;
@@ -23,7 +23,8 @@ pub(super) fn confine() {
     }
 }
 
-/// Sets `RLIMIT_CPU` to the time used so far plus `time`: the backstop for a process whose parent was killed and cannot stop it.
+/// Sets `RLIMIT_CPU` to the time used so far plus `time`: the backstop for a process whose parent was killed
+/// and cannot stop it.
 #[cfg(unix)]
 pub(super) fn limit_cpu_time(time: Duration) {
     use rustix::time::{ClockId, clock_gettime};

@@ -1,7 +1,7 @@
 //! Parses files in separate processes. If a file makes a parser loop, crash or exhaust memory, only that file fails.
 //!
-//! A parser process starts when the first file needs one, parses many files, and stops when the run ends. It limits its own
-//! resources (see [`limits`]). Its parent kills it after a timeout.
+//! A parser process starts when the first file needs one, parses many files, and stops when the run ends. It
+//! limits its own resources (see [`limits`]). Its parent kills it after a timeout.
 
 mod frames;
 mod limits;
@@ -41,7 +41,8 @@ impl ParserCommand {
     }
 }
 
-/// The main loop of a parser process: parses the files that arrive on `input` until its end, and writes the results to `output`.
+/// The main loop of a parser process: parses the files that arrive on `input` until its end, and writes the
+/// results to `output`.
 ///
 /// Limits the resources of the whole process and silences its panics. Call it only in a process that does nothing else.
 ///

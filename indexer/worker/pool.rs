@@ -99,7 +99,8 @@ impl ParserPool {
         })
     }
 
-    /// Sends a file to `parser` and waits for the result. The process returns to the pool only if it has responded in time.
+    /// Sends a file to `parser` and waits for the result. The process returns to the pool only if it has
+    /// responded in time.
     fn request(
         &self,
         mut parser: Parser,

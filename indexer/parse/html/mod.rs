@@ -12,8 +12,8 @@ use writer::Writer;
 
 /// Selectors of a page's main content. The first that matches is used.
 const MAIN: &[&str] = &["main", "[role=main]", "article", "div.body", "#content"];
-/// Deepest nesting of elements. The parser searches all open elements for each new one, so time grows with the square of the depth.
-/// Real pages stay far below this.
+/// Deepest nesting of elements. The parser searches all open elements for each new one, so time grows with the
+/// square of the depth. Real pages stay far below this.
 const MAX_DEPTH: usize = 4096;
 /// Meta tags that become metadata.
 const META: &[&str] = &["description", "author", "keywords", "date", "generator"];

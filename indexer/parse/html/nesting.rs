@@ -11,8 +11,8 @@ const RAW: &[&str] = &["script", "style", "textarea", "title"];
 
 /// The largest number of elements open at once, of those that can nest without limit.
 ///
-/// The tree that a parser builds can be deeper only by a small factor, for the [`NOT_COUNTED`] elements between two counted ones. It
-/// is shallower if tags are left open.
+/// The tree that a parser builds can be deeper only by a small factor, for the [`NOT_COUNTED`] elements between
+/// two counted ones. It is shallower if tags are left open.
 pub(super) fn depth(page: &str) -> usize {
     let (mut open, mut deepest) = (0usize, 0usize);
     let mut rest = page;

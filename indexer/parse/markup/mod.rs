@@ -1,4 +1,5 @@
-//! Hand-written markup: reStructuredText, AsciiDoc, Org and LaTeX. The text stays the same; only headings are extracted.
+//! Hand-written markup: reStructuredText, AsciiDoc, Org and LaTeX. The text stays the same; only headings are
+//! extracted.
 
 mod asciidoc;
 mod latex;

@@ -1,4 +1,5 @@
-//! reStructuredText headings: underlined titles, some also overlined. The order in which the styles first appear is their level.
+//! reStructuredText headings: underlined titles, some also overlined. The order in which the styles first
+//! appear is their level.
 
 use super::{Heading, lines};
 
