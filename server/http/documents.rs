@@ -1,4 +1,4 @@
-//! `GET /v1/documents` and `GET /v1/documents/{key}`
+//! `GET /v1/documents` and `GET /v1/documents/{key}`.
 
 #![expect(
     unused_qualifications,
@@ -17,22 +17,24 @@ use super::error::ApiError;
 use super::extract::{Query, page_length};
 use crate::wire::{DocumentPage, DocumentWire, ErrorBody, ReadWire};
 
-/// Which documents to list.
+/// Filters of a document list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListParams {
-    /// Only documents whose key begins with this.
+    /// Only documents whose key starts with this prefix.
     prefix: Option<String>,
-    /// Only documents that became `completed`, `error` or `skipped`.
+    /// Only documents with this status: `completed`, `error` or `skipped`.
     status: Option<String>,
-    /// How many, 1 to 1000; 100 where not said.
+    /// Number of documents, 1 to 1000; default 100.
     limit: Option<usize>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
-/// Lists documents in the order of their keys, those that could not be read among them.
+/// List documents, ordered by key
+///
+/// The list includes files that could not be read or were skipped.
 #[utoipa::path(
     get,
     path = "/v1/documents",
@@ -41,7 +43,7 @@ pub(super) struct ListParams {
     params(ListParams),
     responses(
         (status = 200, description = "A page of documents", body = DocumentPage),
-        (status = 400, description = "A parameter is wrong; `field` names it", body = ErrorBody),
+        (status = 400, description = "A parameter is invalid; `field` names it", body = ErrorBody),
     )
 )]
 pub(super) async fn list(
@@ -53,19 +55,19 @@ pub(super) async fn list(
         word.parse::<ItemStatus>()
             .map_err(|error| ApiError::invalid("status", error.to_string()))
     });
-    // One more than the page holds tells whether another page follows.
+    // One more than the page shows whether there is a next page.
     let query = DocumentQuery {
         prefix: params.prefix,
         status: status.transpose()?,
         after_key: params.cursor.map(DocumentKey::from),
         limit: limit + 1,
     };
-    let found = state
+    let documents = state
         .instance
         .run(move |instance| instance.documents(&query))
         .await?;
-    let next_cursor = (found.len() > limit).then(|| found[limit - 1].key.to_string());
-    let documents = found
+    let next_cursor = (documents.len() > limit).then(|| documents[limit - 1].key.to_string());
+    let documents = documents
         .iter()
         .take(limit)
         .map(|entry| DocumentWire::from(entry.as_ref()))
@@ -76,29 +78,29 @@ pub(super) async fn list(
     }))
 }
 
-/// Which lines to read.
+/// A range of lines.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ReadParams {
     /// First line, from 1.
     start_line: Option<u32>,
-    /// Last line, itself included.
+    /// Last line, inclusive.
     end_line: Option<u32>,
 }
 
-/// Reads a document's text, or a range of its lines.
+/// Read a document, or a range of its lines
 #[utoipa::path(
     get,
     path = "/v1/documents/{key}",
     operation_id = "read_document",
     tag = "documents",
-    params(("key" = String, Path, description = "The document's key; slashes stay as they are"), ReadParams),
+    params(("key" = String, Path, description = "Key of the document; do not escape its slashes"), ReadParams),
     responses(
-        (status = 200, description = "The text as extracted", body = ReadWire),
+        (status = 200, description = "The extracted text", body = ReadWire),
         (status = 404, description = "No document has this key", body = ErrorBody),
-        (status = 503, description = "No document has this key so far, and files are still being read", body = ErrorBody),
-        (status = 409, description = "The file gave no text; the message says why", body = ErrorBody),
+        (status = 503, description = "No document has this key yet; indexing is in progress", body = ErrorBody),
+        (status = 409, description = "The document has no text; the message gives the reason", body = ErrorBody),
     )
 )]
 pub(super) async fn read(
@@ -110,9 +112,9 @@ pub(super) async fn read(
         start: params.start_line,
         end: params.end_line,
     };
-    let read = state
+    let document = state
         .instance
         .run(move |instance| -> Result<_, QueryError> { instance.read(&key, range) })
         .await?;
-    Ok(Json(ReadWire::from(read)))
+    Ok(Json(ReadWire::from(document)))
 }

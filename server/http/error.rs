@@ -1,4 +1,4 @@
-//! Every failure in one shape: `{error: {code, message, field?}}`.
+//! Error responses. All have the shape `{error: {code, message, field?}}`.
 
 use std::any::Any;
 
@@ -17,7 +17,7 @@ use crate::wire::{ErrorBody, ErrorWire};
 pub(super) struct ApiError {
     kind: ErrorKind,
     message: String,
-    /// Name of the invalid field, if one is to blame.
+    /// Name of the invalid field, if there is one.
     field: Option<String>,
 }
 
@@ -30,7 +30,7 @@ impl ApiError {
         }
     }
 
-    /// An invalid request. An empty `field` means that no single field is to blame.
+    /// An invalid request. `field` is empty if no single field is invalid.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> ApiError {
         let field = Some(field.into()).filter(|name| !name.is_empty());
         ApiError {

@@ -1,8 +1,8 @@
-//! Who may call, and for how long.
+//! Middleware: access checks, the time limit and security headers.
 //!
-//! A page on any site can make a browser send requests to 127.0.0.1, and can make its own host name resolve there
-//! (DNS rebinding). So the `Host` must be a loopback name, and an `Origin`, which browsers send and scripts cannot
-//! forge, must be this machine's.
+//! Any web page can make a browser send requests to 127.0.0.1, and can point its own host name there (DNS rebinding).
+//! Therefore `Host` must be a loopback name, and `Origin` must be an origin on this machine. Browsers set both headers, and
+//! scripts in a page cannot forge them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -15,28 +15,32 @@ use axum::response::{IntoResponse, Response};
 use super::error::ApiError;
 use crate::error_kind::ErrorKind;
 
-/// Refuses requests whose `Host` or `Origin` is not this machine.
-pub(super) async fn known_caller(State(addr): State<SocketAddr>, request: Request, next: Next) -> Response {
+/// Rejects requests whose `Host` or `Origin` is not this machine.
+pub(super) async fn local_callers_only(
+    State(addr): State<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
     let headers = request.headers();
     let host = host_of(&request);
     if !host.as_deref().is_some_and(|host| is_local(host, addr)) {
-        let message = "the Host header is not a loopback name; call http://127.0.0.1 or http://localhost";
+        let message = "the Host header is not a loopback name; use http://127.0.0.1 or http://localhost";
         return ApiError::new(ErrorKind::ForbiddenHost, message).into_response();
     }
     if !origin_allowed(headers, addr) {
-        let message = "requests from pages of other origins are refused";
+        let message = "pages of other origins may not send requests";
         return ApiError::new(ErrorKind::ForbiddenOrigin, message).into_response();
     }
     next.run(request).await
 }
 
-/// Answers 504 when a handler takes longer than `limit`, reading the body included.
+/// Responds with 504 if a handler, including reading the body, takes longer than `limit`.
 pub(super) async fn time_limit(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
             let message = format!(
-                "no answer within {} ms (server.timeout_ms sets the limit)",
+                "no response within {} ms, the limit server.timeout_ms",
                 limit.as_millis()
             );
             ApiError::new(ErrorKind::Timeout, message).into_response()
@@ -44,7 +48,7 @@ pub(super) async fn time_limit(State(limit): State<Duration>, request: Request, 
     }
 }
 
-/// Headers that keep a browser from doing more with an answer than the page needs.
+/// Adds headers that restrict what a browser may do with a response to what the page needs.
 pub(super) async fn security_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
@@ -59,13 +63,13 @@ pub(super) async fn security_headers(request: Request, next: Next) -> Response {
     response
 }
 
-/// The host asked for, without its port: from the `Host` header, or from the target over HTTP/2.
+/// The requested host without its port, from the `Host` header, or from the request target in HTTP/2.
 fn host_of(request: &Request) -> Option<String> {
-    let named = request
+    let header = request
         .headers()
         .get(header::HOST)
         .and_then(|value| value.to_str().ok());
-    let authority = named
+    let authority = header
         .map(str::to_owned)
         .or_else(|| request.uri().authority().map(ToString::to_string))?;
     let uri: Uri = authority.parse().ok()?;
@@ -81,7 +85,7 @@ fn origin_allowed(headers: &HeaderMap, addr: SocketAddr) -> bool {
         .unwrap_or(false)
 }
 
-/// Whether `host` names this machine's loopback.
+/// True if `host` is `localhost`, a loopback address, or the address that the server listens on.
 fn is_local(host: &str, addr: SocketAddr) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     match bare.parse::<IpAddr>() {
@@ -95,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_loopback_is_local() {
+    fn only_loopback_hosts_are_local() {
         let addr = SocketAddr::from(([127, 0, 0, 1], 7878));
         for host in ["127.0.0.1", "localhost", "LOCALHOST", "[::1]", "127.9.9.9"] {
             assert!(is_local(host, addr), "{host}");
@@ -112,17 +116,17 @@ mod tests {
     }
 
     #[test]
-    fn origins() {
+    fn only_local_origins_are_allowed() {
         let addr = SocketAddr::from(([127, 0, 0, 1], 7878));
-        let with = |origin: &str| {
+        let is_allowed = |origin: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::ORIGIN, origin.parse().unwrap());
             origin_allowed(&headers, addr)
         };
         assert!(origin_allowed(&HeaderMap::new(), addr));
-        assert!(with("http://localhost:7878"));
-        assert!(with("http://127.0.0.1:3000"));
-        assert!(!with("https://evil.example"));
-        assert!(!with("null"));
+        assert!(is_allowed("http://localhost:7878"));
+        assert!(is_allowed("http://127.0.0.1:3000"));
+        assert!(!is_allowed("https://evil.example"));
+        assert!(!is_allowed("null"));
     }
 }

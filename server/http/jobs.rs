@@ -23,17 +23,17 @@ use crate::wire::{
     ErrorBody, JobActionBody, JobItemWire, JobLogPage, JobPage, JobWire, NewJobBody, NewJobWire,
 };
 
-/// Longest description, in characters.
-const LONGEST: usize = 200;
+/// Maximum length of a description, in characters.
+const MAX_DESCRIPTION: usize = 200;
 
-/// Which part of a list.
+/// A page of a list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct PageParams {
-    /// How many, 1 to 1000; 100 where not said.
+    /// Number of entries, 1 to 1000; default 100.
     limit: Option<usize>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
@@ -43,13 +43,15 @@ impl PageParams {
         let cursor = self.cursor.as_deref().map(|cursor| {
             cursor
                 .parse()
-                .map_err(|_| ApiError::invalid("cursor", "cursor is none that this list gave"))
+                .map_err(|_| ApiError::invalid("cursor", "cursor must be next_cursor of the previous page"))
         });
         Ok((limit, cursor.transpose()?))
     }
 }
 
-/// Lists jobs, newest first: updates of the index that found something to do. The last 100 are kept.
+/// List jobs, newest first
+///
+/// A job is an update of the index that found changes. The last 100 jobs are kept.
 #[utoipa::path(
     get,
     path = "/v1/jobs",
@@ -58,7 +60,7 @@ impl PageParams {
     params(PageParams),
     responses(
         (status = 200, description = "A page of jobs", body = JobPage),
-        (status = 400, description = "A parameter is wrong; `field` names it", body = ErrorBody),
+        (status = 400, description = "A parameter is invalid; `field` names it", body = ErrorBody),
     )
 )]
 pub(super) async fn list(
@@ -66,7 +68,7 @@ pub(super) async fn list(
     Query(params): Query<PageParams>,
 ) -> Result<Json<JobPage>, ApiError> {
     let (limit, before) = params.parse()?;
-    // One more than the page holds tells whether another page follows.
+    // One more than the page shows whether there is a next page.
     let jobs = run(&state, move |instance| {
         instance.jobs(before.map(JobId), limit + 1)
     })
@@ -77,16 +79,16 @@ pub(super) async fn list(
     }))
 }
 
-/// Says how far a job is, or how it ended.
+/// Get a job
 #[utoipa::path(
     get,
     path = "/v1/jobs/{id}",
     operation_id = "read_job",
     tag = "jobs",
-    params(("id" = u64, Path, description = "The job's number")),
+    params(("id" = u64, Path, description = "Id of the job")),
     responses(
         (status = 200, description = "The job", body = JobWire),
-        (status = 404, description = "There is no such job, or it was forgotten", body = ErrorBody),
+        (status = 404, description = "No such job, or it was deleted because of its age", body = ErrorBody),
     )
 )]
 pub(super) async fn read(
@@ -98,17 +100,19 @@ pub(super) async fn read(
     Ok(Json(JobWire::from(&job)))
 }
 
-/// Lists what became of each file in a job, in the order it was done. Files that are as they were are not in it.
+/// List the log of a job
+///
+/// The log has one entry for each changed file, in the order of processing. Unchanged files are not listed.
 #[utoipa::path(
     get,
     path = "/v1/jobs/{id}/logs",
     operation_id = "list_job_logs",
     tag = "jobs",
-    params(("id" = u64, Path, description = "The job's number"), PageParams),
+    params(("id" = u64, Path, description = "Id of the job"), PageParams),
     responses(
-        (status = 200, description = "A page of the job's log", body = JobLogPage),
-        (status = 400, description = "A parameter is wrong; `field` names it", body = ErrorBody),
-        (status = 404, description = "There is no such job, or it was forgotten", body = ErrorBody),
+        (status = 200, description = "A page of the log", body = JobLogPage),
+        (status = 400, description = "A parameter is invalid; `field` names it", body = ErrorBody),
+        (status = 404, description = "No such job, or it was deleted because of its age", body = ErrorBody),
     )
 )]
 pub(super) async fn logs(
@@ -125,7 +129,9 @@ pub(super) async fn logs(
     }))
 }
 
-/// Has the folders looked through now, without waiting for a change or the next regular walk.
+/// Request a job
+///
+/// Starts an update now, without waiting for a change or for the next scheduled run.
 #[utoipa::path(
     post,
     path = "/v1/jobs",
@@ -133,9 +139,9 @@ pub(super) async fn logs(
     tag = "jobs",
     request_body = NewJobBody,
     responses(
-        (status = 202, description = "The job, or the one that was open already", body = NewJobWire),
-        (status = 400, description = "A field is wrong; `field` names it", body = ErrorBody),
-        (status = 409, description = "Indexing is paused, or another process's business", body = ErrorBody),
+        (status = 202, description = "The new job, or the job that was already open", body = NewJobWire),
+        (status = 400, description = "A field is invalid; `field` names it", body = ErrorBody),
+        (status = 409, description = "Indexing is paused, or another process updates the index", body = ErrorBody),
     )
 )]
 pub(super) async fn create(
@@ -145,9 +151,9 @@ pub(super) async fn create(
     let description = body.description.filter(|text| !text.trim().is_empty());
     if description
         .as_ref()
-        .is_some_and(|text| text.chars().count() > LONGEST)
+        .is_some_and(|text| text.chars().count() > MAX_DESCRIPTION)
     {
-        let message = format!("description has more than {LONGEST} characters");
+        let message = format!("description is longer than {MAX_DESCRIPTION} characters");
         return Err(ApiError::invalid("description", message));
     }
     let (job, already_open) = run(&state, move |instance| {
@@ -158,19 +164,21 @@ pub(super) async fn create(
     Ok((StatusCode::ACCEPTED, Json(NewJobWire { job, already_open })))
 }
 
-/// Ends a job, has indexing rest, or has it go on. It is noticed within a second or so; ask for the job to see.
+/// Cancel, pause or resume a job
+///
+/// The action takes effect within a second or so. Get the job again to see its new state.
 #[utoipa::path(
     patch,
     path = "/v1/jobs/{id}",
     operation_id = "control_job",
     tag = "jobs",
-    params(("id" = u64, Path, description = "The job's number")),
+    params(("id" = u64, Path, description = "Id of the job")),
     request_body = JobActionBody,
     responses(
-        (status = 202, description = "The job as it was when this was asked", body = JobWire),
-        (status = 400, description = "A field is wrong; `field` names it", body = ErrorBody),
-        (status = 404, description = "There is no such job, or it was forgotten", body = ErrorBody),
-        (status = 409, description = "It has ended", body = ErrorBody),
+        (status = 202, description = "The job as it was before the action", body = JobWire),
+        (status = 400, description = "A field is invalid; `field` names it", body = ErrorBody),
+        (status = 404, description = "No such job, or it was deleted because of its age", body = ErrorBody),
+        (status = 409, description = "The job has already ended", body = ErrorBody),
     )
 )]
 pub(super) async fn change(

@@ -1,4 +1,4 @@
-//! `GET /metrics`, in the text format of OpenMetrics.
+//! `GET /metrics`, in the OpenMetrics text format.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
@@ -20,7 +20,7 @@ use super::AppState;
 use super::error::ApiError;
 use crate::error_kind::ErrorKind;
 
-/// Counters of one process.
+/// Metrics of this process.
 pub(super) struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
@@ -54,7 +54,7 @@ struct CorpusLabels {
     kind: &'static str,
 }
 
-/// 100 µs to 26 s.
+/// Buckets from 100 µs to 13 s, each twice the previous one.
 fn latency() -> Histogram {
     Histogram::new(exponential_buckets(1e-4, 2.0, 18))
 }
@@ -66,32 +66,32 @@ impl Default for Metrics {
         let seconds = Family::new_with_constructor(latency as fn() -> Histogram);
         let stages = Family::new_with_constructor(latency as fn() -> Histogram);
         let (corpus, complete, uptime) = (Family::default(), Gauge::default(), Gauge::default());
-        registry.register("http_requests", "Requests answered", requests.clone());
+        registry.register("http_requests", "Completed requests", requests.clone());
         registry.register_with_unit(
             "http_request_duration",
-            "Time to answer",
+            "Time from request to response",
             Unit::Seconds,
             seconds.clone(),
         );
         registry.register_with_unit(
             "search_stage_duration",
-            "Time of each stage",
+            "Time of each search stage",
             Unit::Seconds,
             stages.clone(),
         );
         registry.register(
             "corpus",
-            "Documents, passages, vectors and items without text",
+            "Documents, passages, embedded and pending passages, errors and skipped files",
             corpus.clone(),
         );
         registry.register(
             "index_complete",
-            "1 where every file is searchable by both retrievers",
+            "1 if every file is searchable by both retrievers",
             complete.clone(),
         );
         registry.register_with_unit(
             "uptime",
-            "Since the process began to serve",
+            "Time since the server started",
             Unit::Seconds,
             uptime.clone(),
         );
@@ -109,8 +109,8 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counts the stages of a search.
-    pub fn searched(&self, answer: &Answer) {
+    /// Records the stages of a search.
+    pub fn record_search(&self, answer: &Answer) {
         let took = answer.took;
         let stages = [
             ("filter", took.filter),
@@ -130,7 +130,7 @@ impl Metrics {
     }
 }
 
-/// Counts a request by the route it took, never by its path, which names documents.
+/// Counts a request by its route. Paths are no labels: they name documents, and there are too many.
 pub(super) async fn count(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let method = match request.method().as_str() {
         "GET" => "GET",
@@ -139,11 +139,10 @@ pub(super) async fn count(State(state): State<AppState>, request: Request, next:
         "DELETE" => "DELETE",
         _ => "other",
     };
-    let matched = request
+    let route = request
         .extensions()
         .get::<MatchedPath>()
-        .map(|path| path.as_str().to_owned());
-    let route = matched.unwrap_or_else(|| "none".to_owned());
+        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let started = Instant::now();
     let response = next.run(request).await;
     let metrics = &state.metrics;
@@ -160,17 +159,17 @@ pub(super) async fn count(State(state): State<AppState>, request: Request, next:
     response
 }
 
-/// Counters for Prometheus.
+/// Get metrics for Prometheus
 #[utoipa::path(
     get,
     path = "/metrics",
     operation_id = "get_metrics",
     tag = "status",
-    responses((status = 200, description = "OpenMetrics text")))]
+    responses((status = 200, description = "Metrics in the OpenMetrics text format")))]
 pub(super) async fn render(State(state): State<AppState>) -> Result<Response, ApiError> {
     let metrics = &state.metrics;
     metrics.uptime.set(metrics.started.elapsed().as_secs_f64());
-    // Counters of requests are worth having even while the index is not open.
+    // Metrics of requests are available even if the index is not open.
     if let Ok(index) = state.instance.run(|instance| instance.index_state()).await {
         let kinds = [
             ("documents", index.documents),
@@ -188,9 +187,9 @@ pub(super) async fn render(State(state): State<AppState>) -> Result<Response, Ap
     }
     let mut text = String::new();
     encode(&mut text, &metrics.registry).map_err(|error| {
-        let message = format!("the counters could not be written: {error}");
+        let message = format!("could not encode the metrics: {error}");
         ApiError::new(ErrorKind::Internal, message)
     })?;
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
 }

@@ -1,4 +1,4 @@
-//! HTTP: routes, their limits, and who may call.
+//! The HTTP server: routes, limits and access checks.
 
 mod documents;
 mod error;
@@ -27,14 +27,14 @@ use crate::config::ServerSettings;
 use crate::instance_handle::InstanceHandle;
 use crate::mcp;
 
-/// What every handler can reach.
+/// State shared by all handlers.
 #[derive(Clone)]
 struct AppState {
     instance: InstanceHandle,
     metrics: Arc<metrics::Metrics>,
 }
 
-/// Serves on `listener` until `stop` resolves, then lets requests under way finish.
+/// Serves on `listener` until `stop` resolves, then finishes the requests in progress.
 ///
 /// # Errors
 /// When the listener fails.
@@ -44,18 +44,17 @@ pub async fn serve(
     settings: &ServerSettings,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    // Streams of MCP sessions never end by themselves, so they are told.
-    let stopping = CancellationToken::new();
-    let told = stopping.clone();
+    // MCP sessions hold streams that end only if they are cancelled.
+    let cancel_sessions = CancellationToken::new();
+    let app = router(instance, settings, cancel_sessions.clone());
     let stop = async move {
         stop.await;
-        told.cancel();
+        cancel_sessions.cancel();
     };
-    let app = router(instance, settings, stopping);
     axum::serve(listener, app).with_graceful_shutdown(stop).await
 }
 
-fn router(instance: InstanceHandle, settings: &ServerSettings, stopping: CancellationToken) -> Router {
+fn router(instance: InstanceHandle, settings: &ServerSettings, cancel_sessions: CancellationToken) -> Router {
     let state = AppState {
         instance: instance.clone(),
         metrics: Arc::default(),
@@ -78,10 +77,10 @@ fn router(instance: InstanceHandle, settings: &ServerSettings, stopping: Cancell
         .method_not_allowed_fallback(error::no_such_method)
         .layer(DefaultBodyLimit::max(settings.max_body_bytes))
         .layer(from_fn_with_state(settings.timeout(), guard::time_limit));
-    api.nest_service("/mcp", mcp::over_http(instance, settings, stopping))
+    api.nest_service("/mcp", mcp::over_http(instance, settings, cancel_sessions))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(from_fn(guard::security_headers))
-        .layer(from_fn_with_state(settings.addr, guard::known_caller))
+        .layer(from_fn_with_state(settings.addr, guard::local_callers_only))
         .layer(from_fn_with_state(state.clone(), metrics::count))
         .with_state(state)
 }

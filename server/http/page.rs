@@ -1,4 +1,4 @@
-//! The page at `/`, as files in the binary.
+//! The web page at `/`. Its files are compiled into the binary.
 
 use axum::extract::Path;
 use axum::http::header;
@@ -10,7 +10,7 @@ use crate::error_kind::ErrorKind;
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// What the page loads, by name.
+/// Files that the page loads: name, content type, content.
 const ASSETS: &[(&str, &str, &str)] = &[
     ("style.css", CSS, include_str!("../page/style.css")),
     ("app.js", SCRIPT, include_str!("../page/app.js")),
@@ -19,17 +19,20 @@ const ASSETS: &[(&str, &str, &str)] = &[
     ("documents.js", SCRIPT, include_str!("../page/documents.js")),
 ];
 
-/// The page.
+/// The HTML of the page.
 pub(super) async fn index() -> Html<&'static str> {
     Html(include_str!("../page/index.html"))
 }
 
-/// One of the files that the page loads.
+/// A file that the page loads.
 pub(super) async fn asset(Path(name): Path<String>) -> Response {
     match ASSETS.iter().find(|(file, ..)| *file == name) {
-        // A new binary may bring a new page under the same name.
-        Some((_, kind, text)) => (
-            [(header::CONTENT_TYPE, *kind), (header::CACHE_CONTROL, "no-cache")],
+        // Browsers must revalidate, because a new version of autorag has other files under the same names.
+        Some((_, content_type, text)) => (
+            [
+                (header::CONTENT_TYPE, *content_type),
+                (header::CACHE_CONTROL, "no-cache"),
+            ],
             *text,
         )
             .into_response(),

@@ -1,4 +1,4 @@
-//! `POST /v1/search`
+//! `POST /v1/search`.
 
 use autorag_query::Request;
 use axum::Json;
@@ -10,7 +10,7 @@ use super::extract::Body;
 use crate::instance_handle::InstanceError;
 use crate::wire::{AnswerWire, ErrorBody, SearchBody};
 
-/// Finds the passages that answer a question.
+/// Search for passages that answer a question
 #[utoipa::path(
     post,
     path = "/v1/search",
@@ -19,8 +19,8 @@ use crate::wire::{AnswerWire, ErrorBody, SearchBody};
     request_body = SearchBody,
     responses(
         (status = 200, description = "Hits, best first", body = AnswerWire),
-        (status = 400, description = "A field is wrong; `field` names it", body = ErrorBody),
-        (status = 503, description = "The index is opening, or too many requests are under way", body = ErrorBody),
+        (status = 400, description = "A field is invalid; `field` names it", body = ErrorBody),
+        (status = 503, description = "The index is being opened, or too many requests are in progress", body = ErrorBody),
     )
 )]
 pub(super) async fn search(
@@ -32,6 +32,6 @@ pub(super) async fn search(
         .instance
         .run(move |instance| instance.search(&request))
         .await?;
-    state.metrics.searched(&answer);
+    state.metrics.record_search(&answer);
     Ok(Json(AnswerWire::from(answer)))
 }

@@ -1,4 +1,4 @@
-//! `GET /v1/status`
+//! `GET /v1/status`.
 
 use axum::Json;
 use axum::extract::State;
@@ -7,15 +7,17 @@ use super::AppState;
 use super::error::ApiError;
 use crate::wire::{ErrorBody, StatusWire};
 
-/// Says what is indexed, where, with which model and how far.
+/// Get the status of the index
+///
+/// Shows the sources, the model, the current job and the progress.
 #[utoipa::path(
     get,
     path = "/v1/status",
     operation_id = "get_status",
     tag = "status",
     responses(
-        (status = 200, description = "The state of the index", body = StatusWire),
-        (status = 503, description = "The index is opening", body = ErrorBody),
+        (status = 200, description = "The status of the index", body = StatusWire),
+        (status = 503, description = "The index is being opened", body = ErrorBody),
     )
 )]
 pub(super) async fn status(State(state): State<AppState>) -> Result<Json<StatusWire>, ApiError> {
