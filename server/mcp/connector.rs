@@ -1,4 +1,4 @@
-//! `search` and `fetch`: the two tools that ChatGPT connectors and deep research agents expect, one string in each.
+//! `search` and `fetch`: the two tools that ChatGPT connectors and deep research agents require. Each takes one string.
 
 use autorag_query::{DocumentText, Hit, LineRange, QueryError, Request};
 use autorag_store::DocumentKey;
@@ -9,69 +9,69 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::text::{MAX_TOKENS, byte_budget, file_url};
-use super::{Tools, answer, failure};
+use super::{Tools, failure, success};
 use crate::instance::Instance;
 
-/// Lines shown before and after a passage that is fetched by its id.
+/// Lines included before and after a fetched passage.
 const CONTEXT_LINES: u32 = 40;
 
 /// Input of `search`.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct SearchInput {
-    /// What to look for, in plain words.
+    /// The question, in plain words.
     query: String,
 }
 
 /// Output of `search`.
 #[derive(Debug, Serialize, JsonSchema)]
 struct SearchOutput {
-    /// Best first.
+    /// Results, best first.
     results: Vec<SearchResult>,
 }
 
-/// A passage found.
+/// A passage.
 #[derive(Debug, Serialize, JsonSchema)]
 struct SearchResult {
-    /// Give this to `fetch`.
+    /// Pass this to `fetch`.
     id: String,
-    /// Title of the document and the heading the passage is under.
+    /// Title of the document, and the heading above the passage.
     title: String,
-    /// The file.
+    /// URL of the file.
     url: String,
 }
 
 /// Input of `fetch`.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct FetchInput {
-    /// An id that `search` gave, or a document's path.
+    /// An id from `search`, or the path of a document.
     id: String,
 }
 
 /// Output of `fetch`.
 #[derive(Debug, Serialize, JsonSchema)]
 struct FetchOutput {
-    /// The id that was asked for.
+    /// The requested id.
     id: String,
     /// Title of the document.
     title: String,
-    /// Its text, or the lines that `metadata` names.
+    /// Text of the document, or the lines given in `metadata`.
     text: String,
-    /// The file.
+    /// URL of the file.
     url: String,
-    /// Where the text stands in the document.
+    /// Location of the text in the document.
     metadata: FetchMetadata,
 }
 
-/// Where a fetched text stands.
+/// Location of a fetched text.
 #[derive(Debug, Serialize, JsonSchema)]
 struct FetchMetadata {
     path: String,
     start_line: u32,
     end_line: u32,
     total_lines: u32,
-    /// Whether this is the whole document; rag_read reads the rest.
+    /// True if the text is the whole document. If not, read more with rag_read.
     whole: bool,
-    /// Whether the file is still as it was indexed: current, stale or deleted.
+    /// State of the file compared with the index: current, stale (changed) or deleted.
     freshness: &'static str,
     content_hash: String,
 }
@@ -79,44 +79,40 @@ struct FetchMetadata {
 #[tool_router(router = connector_tools, vis = "pub(super)")]
 impl Tools {
     #[tool(
-        description = "Search the indexed documents. Returns ids for fetch. (rag_search returns the passages themselves.)",
+        description = "Search the indexed documents. Returns ids for fetch. (rag_search returns the text of passages.)",
         annotations(title = "Search documents", read_only_hint = true, open_world_hint = false),
         output_schema = rmcp::handler::server::tool::schema_for_type::<SearchOutput>()
     )]
     async fn search(&self, Parameters(input): Parameters<SearchInput>) -> CallToolResult {
-        let found = self.instance.run(move |instance| {
+        let search = self.instance.run(move |instance| {
             let answer = instance.search(&Request::new(input.query))?;
             Ok(SearchOutput {
                 results: answer.hits.iter().map(|hit| result(instance, hit)).collect(),
             })
         });
-        match found.await {
+        match search.await {
             Ok(output) => as_json(&output),
             Err(error) => failure(&error),
         }
     }
 
     #[tool(
-        description = "Fetch the text of a document, or of the part around a search result, by its id.",
+        description = "Fetch the text of a document, or the text around a search result, by its id.",
         annotations(title = "Fetch a document", read_only_hint = true, open_world_hint = false),
         output_schema = rmcp::handler::server::tool::schema_for_type::<FetchOutput>()
     )]
     async fn fetch(&self, Parameters(input): Parameters<FetchInput>) -> CallToolResult {
-        match self
-            .instance
-            .run(move |instance| fetched(instance, input.id))
-            .await
-        {
+        match self.instance.run(move |instance| fetch(instance, input.id)).await {
             Ok(output) => as_json(&output),
             Err(error) => failure(&error),
         }
     }
 }
 
-/// The contract wants the one text item to be the structured content, serialised.
+/// A result whose only text block is the structured content as JSON, as the connector contract requires.
 fn as_json(output: &impl Serialize) -> CallToolResult {
     let text = serde_json::to_string(output).unwrap_or_default();
-    answer(output, vec![ContentBlock::text(text)])
+    success(output, vec![ContentBlock::text(text)])
 }
 
 fn result(instance: &Instance, hit: &Hit) -> SearchResult {
@@ -141,10 +137,10 @@ fn url_of(instance: &Instance, key: &DocumentKey) -> String {
         .map_or_else(|| key.to_string(), |path| file_url(&path))
 }
 
-/// Reads what an id names: a passage with lines around it, or a document, as far as an answer may be long.
-fn fetched(instance: &Instance, id: String) -> Result<FetchOutput, QueryError> {
-    // A path may contain `#L` itself, so the whole id is tried first.
-    let read = match (instance.read(&id, LineRange::default()), lines_of(&id)) {
+/// Reads the passage with lines around it, or the document, that an id names. The text is truncated to the limit of a result.
+fn fetch(instance: &Instance, id: String) -> Result<FetchOutput, QueryError> {
+    // A path may contain `#L`, so try the whole id as a path first.
+    let document_text = match (instance.read(&id, LineRange::default()), lines_of(&id)) {
         (
             Err(QueryError::NoSuchDocument { .. } | QueryError::NotIndexedYet { .. }),
             Some((path, first, last)),
@@ -156,7 +152,7 @@ fn fetched(instance: &Instance, id: String) -> Result<FetchOutput, QueryError> {
             };
             instance.read(path, range)
         }
-        (read, _) => read,
+        (whole, _) => whole,
     }?;
     let DocumentText {
         document,
@@ -165,7 +161,7 @@ fn fetched(instance: &Instance, id: String) -> Result<FetchOutput, QueryError> {
         total_lines,
         freshness,
         ..
-    } = read;
+    } = document_text;
     let text = whole_lines(&text, byte_budget(Some(MAX_TOKENS)));
     let end_line = (start_line + text.lines().count() as u32).saturating_sub(1);
     Ok(FetchOutput {
@@ -185,7 +181,7 @@ fn fetched(instance: &Instance, id: String) -> Result<FetchOutput, QueryError> {
     })
 }
 
-/// As many whole lines of `text` as fit in `bytes`; a part of the first where not even that fits.
+/// As many whole lines of `text` as fit in `bytes`, or a part of the first line if it does not fit.
 pub(super) fn whole_lines(text: &str, bytes: usize) -> &str {
     if text.len() <= bytes {
         return text;
@@ -194,7 +190,7 @@ pub(super) fn whole_lines(text: &str, bytes: usize) -> &str {
     cut.rfind('\n').map_or(cut, |end| &cut[..=end])
 }
 
-/// Splits `guide/a.md#L3-L9`.
+/// Splits an id such as `guide/a.md#L3-L9` into path, first and last line.
 fn lines_of(id: &str) -> Option<(&str, u32, u32)> {
     let (path, lines) = id.rsplit_once("#L")?;
     let (first, last) = lines.split_once("-L")?;
@@ -206,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_carry_lines() {
+    fn an_id_is_split_into_path_and_lines() {
         assert_eq!(lines_of("guide/a.md#L3-L9"), Some(("guide/a.md", 3, 9)));
         assert_eq!(lines_of("a#L1.md#L3-L9"), Some(("a#L1.md", 3, 9)));
         assert_eq!(lines_of("guide/a.md"), None);
@@ -214,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn cuts_at_lines() {
+    fn text_is_cut_at_line_ends() {
         assert_eq!(whole_lines("ab\ncd\nef", 100), "ab\ncd\nef");
         assert_eq!(whole_lines("ab\ncd\nef", 7), "ab\ncd\n");
         assert_eq!(whole_lines("äöü", 3), "ä");

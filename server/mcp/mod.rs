@@ -1,7 +1,7 @@
-//! The MCP server: five read-only tools over stdio and at `/mcp`.
+//! The MCP server: five read-only tools, over stdio and at `/mcp`.
 //!
-//! Clients give a server a second or ten to shake hands, so nothing here waits for the index: it opens and fills
-//! behind a [`InstanceHandle`], and each answer says how far it is.
+//! Clients allow one to ten seconds for the handshake, so nothing here waits for the index. It is opened and filled in the
+//! background, behind an [`InstanceHandle`], and each result reports the progress.
 
 mod connector;
 mod read;
@@ -24,12 +24,12 @@ use crate::config::ServerSettings;
 use crate::hint::Interface;
 use crate::instance_handle::{InstanceError, InstanceHandle};
 
-/// What a client's model is told of this server.
-const INSTRUCTIONS: &str = "Searches the documents of a folder. Ask rag_search in plain words; it gives passages \
-    with path, lines and freshness. Read around a hit with rag_read. rag_sources says what is indexed and how far. \
-    When index_state.complete is false, nothing found may mean not indexed yet.";
+/// Instructions for the client's model.
+const INSTRUCTIONS: &str = "Searches folders of documents. Ask rag_search in plain words; it returns passages \
+    with path, lines and freshness. Read the text around a hit with rag_read. rag_sources lists the indexed folders and the \
+    progress of indexing. While index_state.complete is false, an empty result may mean \"not indexed yet\".";
 
-/// The tools, over one instance.
+/// The tools of one instance.
 #[derive(Clone)]
 pub struct Tools {
     instance: InstanceHandle,
@@ -56,7 +56,7 @@ impl ServerHandler for Tools {
     }
 }
 
-/// Serves on standard input and output until the client closes them or `stop` is cancelled.
+/// Serves MCP on standard input and output until the client closes them or `stop` is cancelled.
 ///
 /// # Errors
 /// When the handshake fails.
@@ -68,13 +68,13 @@ pub async fn over_stdio(instance: InstanceHandle, stop: CancellationToken) -> an
     Ok(())
 }
 
-/// The service for `/mcp`: sessions for clients of the older revisions, none for 2026-07-28.
+/// The service at `/mcp`. Clients of older revisions get a session; revision 2026-07-28 has none.
 pub fn over_http(
     instance: InstanceHandle,
     settings: &ServerSettings,
     stop: CancellationToken,
 ) -> StreamableHttpService<Tools, LocalSessionManager> {
-    // The outer guard checks Host and Origin already; here again, so that the transport is safe wherever it is mounted.
+    // http::guard checks Host and Origin, too. Checking here keeps the transport safe wherever it is mounted.
     let config = StreamableHttpServerConfig::default()
         .with_allowed_origins(["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"])
         .enforce_origin_validation()
@@ -84,18 +84,18 @@ pub fn over_http(
     StreamableHttpService::new(move || Ok(tools.clone()), Arc::default(), config)
 }
 
-/// A result in both forms: for programs as structured content, for models as text.
-fn answer(structured: &impl Serialize, blocks: Vec<ContentBlock>) -> CallToolResult {
+/// A result with structured content for programs and text for models.
+fn success(structured: &impl Serialize, blocks: Vec<ContentBlock>) -> CallToolResult {
     let mut result = CallToolResult::success(blocks);
     match serde_json::to_value(structured) {
         Ok(value) => result.structured_content = Some(value),
-        Err(error) => tracing::error!("an answer did not serialise: {error}"),
+        Err(error) => tracing::error!("could not serialize a result: {error}"),
     }
     result
 }
 
-/// A failure as the model should see it: what is wrong and what to change. Protocol errors are for the client, which
-/// often hides them from the model.
+/// An error that the model sees, with what to change. Protocol errors are for the client, and most clients hide them from the
+/// model.
 fn failure(error: &InstanceError) -> CallToolResult {
     CallToolResult::error(vec![ContentBlock::text(format!(
         "{}: {}",

@@ -1,4 +1,4 @@
-//! `rag_read`: lines of a document, numbered.
+//! `rag_read`: numbered lines of a document.
 
 use std::fmt::Write;
 
@@ -11,20 +11,20 @@ use serde::{Deserialize, Serialize};
 
 use super::connector::whole_lines;
 use super::text::byte_budget;
-use super::{Tools, answer, failure};
+use super::{Tools, failure, success};
 
 /// Input of `rag_read`.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct RagReadInput {
-    /// The document's path, as rag_search gives it.
+    /// Path of the document, from rag_search.
     path: String,
-    /// First line, from 1; default 1.
+    /// First line, from 1. Default: 1.
     #[serde(default)]
     start_line: Option<u32>,
-    /// Last line, included; default the document's last.
+    /// Last line, inclusive. Default: the last line of the document.
     #[serde(default)]
     end_line: Option<u32>,
-    /// About how long the answer may be, in tokens; default 5000, at most 20000.
+    /// Approximate limit of the result in tokens, at most 20000. Default: 5000.
     #[serde(default)]
     max_tokens: Option<usize>,
 }
@@ -38,21 +38,21 @@ struct RagReadOutput {
     start_line: u32,
     end_line: u32,
     total_lines: u32,
-    /// Where to go on, where the answer ends before the lines asked for do.
+    /// Pass as start_line to read on. Absent if all requested lines are included.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_start_line: Option<u32>,
-    /// Whether the file is still as it was indexed: current, stale or deleted.
+    /// State of the file compared with the index: current, stale (changed) or deleted.
     freshness: &'static str,
     content_hash: String,
-    /// The lines, each after its number and a tab.
+    /// The lines, each with its number and a tab in front.
     text: String,
 }
 
 #[tool_router(router = read_tools, vis = "pub(super)")]
 impl Tools {
     #[tool(
-        description = "Read a document, or a range of its lines, with line numbers. Long ones come in parts: go on at \
-                       next_start_line.",
+        description = "Read a document, or a range of its lines, with line numbers. Long documents are returned in parts: \
+                       continue at next_start_line.",
         annotations(title = "Read a document", read_only_hint = true, open_world_hint = false),
         output_schema = rmcp::handler::server::tool::schema_for_type::<RagReadOutput>()
     )]
@@ -68,38 +68,39 @@ impl Tools {
             .run(move |instance| instance.read(&path, range))
             .await
         {
-            Ok(read) => {
-                let output = numbered(&read, budget);
-                answer(&output, vec![ContentBlock::text(rendered(&output))])
+            Ok(lines) => {
+                let output = number_lines(&lines, budget);
+                success(&output, vec![ContentBlock::text(render(&output))])
             }
             Err(error) => failure(&error),
         }
     }
 }
 
-fn numbered(read: &DocumentText, budget: usize) -> RagReadOutput {
-    let shown = whole_lines(&read.text, budget);
-    let mut text = String::with_capacity(shown.len() * 5 / 4);
-    let mut line = read.start_line;
-    for content in shown.lines() {
+/// As many numbered lines as fit in `budget` bytes.
+fn number_lines(lines: &DocumentText, budget: usize) -> RagReadOutput {
+    let included = whole_lines(&lines.text, budget);
+    let mut text = String::with_capacity(included.len() * 5 / 4);
+    let mut line = lines.start_line;
+    for content in included.lines() {
         let _ = writeln!(text, "{line}\t{content}");
         line += 1;
     }
     let end_line = line.saturating_sub(1);
     RagReadOutput {
-        path: read.document.key.to_string(),
-        title: read.document.title.clone(),
-        start_line: read.start_line,
+        path: lines.document.key.to_string(),
+        title: lines.document.title.clone(),
+        start_line: lines.start_line,
         end_line,
-        total_lines: read.total_lines,
-        next_start_line: (end_line < read.end_line).then_some(end_line + 1),
-        freshness: read.freshness.as_str(),
-        content_hash: read.document.source_hash.to_string(),
+        total_lines: lines.total_lines,
+        next_start_line: (end_line < lines.end_line).then_some(end_line + 1),
+        freshness: lines.freshness.as_str(),
+        content_hash: lines.document.source_hash.to_string(),
         text,
     }
 }
 
-fn rendered(output: &RagReadOutput) -> String {
+fn render(output: &RagReadOutput) -> String {
     let RagReadOutput {
         path,
         start_line,
@@ -113,7 +114,7 @@ fn rendered(output: &RagReadOutput) -> String {
         output.text
     );
     if let Some(next) = output.next_start_line {
-        let _ = writeln!(text, "\n(the answer was full: go on with start_line {next})");
+        let _ = writeln!(text, "\n(the limit was reached: continue with start_line {next})");
     }
     text
 }

@@ -1,24 +1,24 @@
-//! Schemas of tools that every client understands.
+//! Simplifies the schemas of tools for clients and model providers.
 
 use std::sync::Arc;
 
 use rmcp::model::{JsonObject, Tool};
 use serde_json::Value;
 
-/// Rewrites the schemas of a tool, as they come from its types, into what the dialects of model providers have in common.
+/// Rewrites the generated schemas of a tool into the subset of JSON Schema that all model providers accept.
 pub fn simplify(tool: &mut Tool) {
     let mut input = (*tool.input_schema).clone();
-    optional_not_null(&mut input);
-    drop_number_formats(&mut input);
+    remove_null(&mut input);
+    remove_number_formats(&mut input);
     tool.input_schema = Arc::new(input);
     if let Some(output) = &mut tool.output_schema {
-        drop_number_formats(Arc::make_mut(output));
+        remove_number_formats(Arc::make_mut(output));
     }
 }
 
-/// Says of each optional field that it may be left out, not that it may be null, which some clients drop or refuse. A null that
-/// is sent all the same is still read as left out.
-fn optional_not_null(schema: &mut JsonObject) {
+/// Removes null from the types of optional fields, because some clients drop or reject such fields. Deserialization still accepts
+/// null for an absent field.
+fn remove_null(schema: &mut JsonObject) {
     let Some(Value::Object(fields)) = schema.get_mut("properties") else {
         return;
     };
@@ -40,19 +40,19 @@ fn optional_not_null(schema: &mut JsonObject) {
     }
 }
 
-/// Takes out `uint32` and the like, which are names of Rust's types and no formats of JSON Schema: validators warn about them.
-fn drop_number_formats(schema: &mut JsonObject) {
+/// Removes formats such as `uint32`. These are names of Rust types, unknown to JSON Schema, and validators warn about them.
+fn remove_number_formats(schema: &mut JsonObject) {
     let format = schema.get("format").and_then(Value::as_str);
     if format.is_some_and(|name| name.starts_with("uint") || name.starts_with("int") || name == "float") {
         schema.remove("format");
     }
     for value in schema.values_mut() {
         match value {
-            Value::Object(inner) => drop_number_formats(inner),
+            Value::Object(inner) => remove_number_formats(inner),
             Value::Array(items) => items
                 .iter_mut()
                 .filter_map(Value::as_object_mut)
-                .for_each(drop_number_formats),
+                .for_each(remove_number_formats),
             _ => {}
         }
     }

@@ -12,8 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::text::{byte_budget, caveats, file_url, index_sentence};
-use super::{Tools, answer, failure};
+use super::text::{byte_budget, file_url, index_sentence, notes};
+use super::{Tools, failure, success};
 use crate::instance::Instance;
 use crate::instance_handle::InstanceError;
 use crate::wire::{
@@ -21,12 +21,12 @@ use crate::wire::{
     SearchBody,
 };
 
-/// How much is said of each hit.
+/// Level of detail of each passage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 enum ResponseFormat {
-    // Not documentation, since that would turn the schema's plain list of words into one schema a word.
+    // No doc comments on the variants: they would turn the schema's list of words into one schema for each word.
     #[default]
     Concise,
     Detailed,
@@ -35,44 +35,45 @@ enum ResponseFormat {
 /// Input of `rag_search`.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct RagSearchInput {
-    /// The question, in plain words. "Quoted phrases" must occur as they are; -word must not; title:word, path:word, heading:word,
-    /// kind:code restrict.
+    /// The question, in plain words. "Quoted phrases" must occur verbatim; -word must not occur; title:word, path:word,
+    /// heading:word and kind:code restrict the search.
     query: String,
-    /// hybrid (default), lexical (words only) or dense (meaning only).
+    /// hybrid (default), lexical (keyword search only) or dense (semantic search only).
     #[serde(default)]
     mode: Option<String>,
-    /// or (default): passages with any of the words; and: only those with all of them.
+    /// or (default): passages with any of the keywords; and: only passages with all of them.
     #[serde(default)]
     keyword_match_mode: Option<String>,
-    /// Restrict to documents, such as {"folder": {"$prefix": "guide/"}} or {"type": "markdown"}.
+    /// Filter of documents, such as {"folder": {"$prefix": "guide/"}} or {"type": "markdown"}.
     #[serde(default)]
     filters: Option<Map<String, Value>>,
-    /// Least score of a passage, 0 to 1; about 0.3 leaves out what does not answer. Default: none.
+    /// Minimum score of a passage, 0 to 1. About 0.3 removes irrelevant passages. Default: none.
     #[serde(default)]
     score_threshold: Option<f32>,
-    /// Most passages of one document, 0 for any number; default 3.
+    /// Maximum number of passages from one document, or 0 for no limit. Default: 3.
     #[serde(default)]
     max_per_document: Option<usize>,
-    /// Whether a reranker looks at the best passages again; only where one is set up. Default false.
+    /// Rerank the best passages, if the server has a reranker. Default: false.
     #[serde(default)]
     rerank: Option<bool>,
-    /// What moves passages up, at most 3, such as {"field": "timestamp", "direction": "desc"}; also asc, exists, not_exists.
+    /// Rank passages higher by a field, at most 3 boosts, such as {"field": "timestamp", "direction": "desc"}. Directions: asc,
+    /// desc, exists, not_exists.
     #[serde(default)]
     #[schemars(with = "Option<Vec<Map<String, Value>>>")]
     boost_by: Option<Vec<BoostBody>>,
-    /// How many neighbouring passages to show on each side of one, 0 to 3; default 0.
+    /// Number of neighbouring passages to include on each side, 0 to 3. Default: 0.
     #[serde(default)]
     context_expansion: Option<u32>,
-    /// How many passages, 1 to 50; default 10.
+    /// Maximum number of passages, 1 to 50. Default: 10.
     #[serde(default)]
     limit: Option<usize>,
-    /// next_cursor of an earlier answer, to go on after it.
+    /// next_cursor of an earlier result, to get the next passages.
     #[serde(default)]
     cursor: Option<String>,
-    /// concise (default), or detailed: also bytes, both raw scores, content hash, type, time and metadata.
+    /// concise (default), or detailed: adds byte offsets, raw scores, content hash, type, time and metadata.
     #[serde(default)]
     response_format: Option<ResponseFormat>,
-    /// About how long the answer may be, in tokens; default 5000, at most 20000.
+    /// Approximate limit of the result in tokens, at most 20000. Default: 5000.
     #[serde(default)]
     max_tokens: Option<usize>,
 }
@@ -80,21 +81,21 @@ struct RagSearchInput {
 /// Output of `rag_search`.
 #[derive(Debug, Serialize, JsonSchema)]
 struct RagSearchOutput {
-    /// Best first.
+    /// Passages, best first.
     passages: Vec<PassageOutput>,
-    /// Give this as `cursor` to go on; absent where there is nothing more.
+    /// Pass as `cursor` to get more passages. Absent if there are no more.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
-    /// What the threshold left out; absent where there is none.
+    /// Passages below the score threshold. Absent without a threshold.
     #[serde(skip_serializing_if = "Option::is_none")]
     below_threshold: Option<BelowThresholdWire>,
-    /// What did not take part, or not fully.
+    /// Parts of the search that failed or were incomplete.
     degraded: Vec<DegradedWire>,
-    /// How much of the folder could be seen.
+    /// How much is searchable.
     index_state: IndexStateWire,
 }
 
-/// A passage found.
+/// A passage.
 #[derive(Debug, Serialize, JsonSchema)]
 struct PassageOutput {
     path: String,
@@ -104,13 +105,13 @@ struct PassageOutput {
     title: Option<String>,
     heading_path: Vec<String>,
     score: f32,
-    /// Whether the file is still as it was indexed: current, stale or deleted.
+    /// State of the file compared with the index: current, stale (changed) or deleted.
     freshness: &'static str,
     text: String,
-    /// Where the same is said again; absent where it is not.
+    /// Duplicates of this passage. Absent if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     duplicates: Vec<DuplicateWire>,
-    /// Everything else that is known; only in the detailed format.
+    /// Further fields, only in the detailed format.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Map<String, Value>>")]
     details: Option<Value>,
@@ -119,48 +120,47 @@ struct PassageOutput {
 #[tool_router(router = search_tools, vis = "pub(super)")]
 impl Tools {
     #[tool(
-        description = "Search the indexed documents by words and by meaning. Returns the best passages with path, line \
-                       range, headings, score and freshness, ready to cite. Read around one with rag_read.",
+        description = "Search the indexed documents by keywords and semantically. Returns the best passages with path, line \
+                       range, headings, score and freshness, ready to cite. Read the text around a passage with rag_read.",
         annotations(title = "Search passages", read_only_hint = true, open_world_hint = false),
         output_schema = rmcp::handler::server::tool::schema_for_type::<RagSearchOutput>()
     )]
     async fn rag_search(&self, Parameters(input): Parameters<RagSearchInput>) -> CallToolResult {
-        match self.found(input).await {
+        match self.search_passages(input).await {
             Ok(result) => result,
             Err(error) => failure(&error),
         }
     }
 
-    async fn found(&self, input: RagSearchInput) -> Result<CallToolResult, InstanceError> {
+    async fn search_passages(&self, input: RagSearchInput) -> Result<CallToolResult, InstanceError> {
         let budget = byte_budget(input.max_tokens);
         let format = input.response_format.unwrap_or_default();
         let request = request_of(input)?;
         let (offset, limit) = (request.offset, request.limit);
-        let (answered, links) = self
+        let (response, links) = self
             .instance
             .run(move |instance| {
-                let answered = AnswerWire::from(instance.search(&request)?);
-                let links = links(instance, &answered.hits);
-                Ok((answered, links))
+                let response = AnswerWire::from(instance.search(&request)?);
+                let links = links(instance, &response.hits);
+                Ok((response, links))
             })
             .await?;
-        let asked_in_full = answered.hits.len() == limit;
-        let total = answered.hits.len();
-        let passages = within_budget(answered.hits, format, budget);
-        let shown = passages.len();
-        // A cut page goes on where it was cut; a full one where it ends.
-        let next_cursor =
-            (shown < total || (asked_in_full && total > 0)).then(|| (offset + shown).to_string());
+        let total = response.hits.len();
+        let is_full_page = total == limit && total > 0;
+        let passages = within_budget(response.hits, format, budget);
+        let included = passages.len();
+        // The next page starts after the last included passage, whether or not the page was truncated.
+        let next_cursor = (included < total || is_full_page).then(|| (offset + included).to_string());
         let output = RagSearchOutput {
             next_cursor,
-            below_threshold: answered.below_threshold,
-            degraded: answered.degraded,
-            index_state: answered.index_state,
+            below_threshold: response.below_threshold,
+            degraded: response.degraded,
+            index_state: response.index_state,
             passages,
         };
-        let mut blocks = vec![ContentBlock::text(rendered(&output, total))];
+        let mut blocks = vec![ContentBlock::text(render(&output, total))];
         blocks.extend(links.into_iter().map(ContentBlock::resource_link));
-        Ok(answer(&output, blocks))
+        Ok(success(&output, blocks))
     }
 }
 
@@ -171,7 +171,7 @@ fn request_of(input: RagSearchInput) -> Result<Request, InstanceError> {
             .map_err(|_| autorag_query::QueryError::Invalid {
                 field: "cursor",
                 message: format!(
-                    "{cursor:?} is not a cursor; pass next_cursor of an earlier answer, such as \"10\""
+                    "{cursor:?} is not a cursor; pass next_cursor of an earlier result, such as \"10\""
                 ),
             })
     });
@@ -195,10 +195,10 @@ fn request_of(input: RagSearchInput) -> Result<Request, InstanceError> {
     Ok(Request::try_from(body)?)
 }
 
-/// As many hits as the budget holds, but at least one.
+/// As many hits as fit in `budget` bytes, but at least one.
 fn within_budget(hits: Vec<HitWire>, format: ResponseFormat, budget: usize) -> Vec<PassageOutput> {
     let mut passages = Vec::new();
-    let mut spent = 0;
+    let mut bytes = 0;
     for hit in hits {
         let details = (format == ResponseFormat::Detailed).then(|| details(&hit));
         let passage = PassageOutput {
@@ -213,8 +213,8 @@ fn within_budget(hits: Vec<HitWire>, format: ResponseFormat, budget: usize) -> V
             duplicates: hit.duplicates,
             details,
         };
-        spent += serde_json::to_string(&passage).map_or(0, |json| json.len());
-        if spent > budget && !passages.is_empty() {
+        bytes += serde_json::to_string(&passage).map_or(0, |json| json.len());
+        if bytes > budget && !passages.is_empty() {
             break;
         }
         passages.push(passage);
@@ -237,11 +237,11 @@ fn details(hit: &HitWire) -> Value {
     })
 }
 
-/// A link to each file that was hit.
+/// A link to the file of each document among the hits.
 fn links(instance: &Instance, hits: &[HitWire]) -> Vec<Resource> {
     let mut seen = HashSet::new();
     let first_of_each = hits.iter().filter(|hit| seen.insert(hit.document.key.as_str()));
-    let linked = first_of_each.filter_map(|hit| {
+    let links = first_of_each.filter_map(|hit| {
         let path = instance.resolve(&DocumentKey::from(hit.document.key.as_str()))?;
         let title = hit
             .document
@@ -250,23 +250,23 @@ fn links(instance: &Instance, hits: &[HitWire]) -> Vec<Resource> {
             .unwrap_or_else(|| hit.document.key.clone());
         Some(Resource::new(file_url(&path), hit.document.key.clone()).with_title(title))
     });
-    linked.collect()
+    links.collect()
 }
 
-/// The answer as a model reads it.
-fn rendered(output: &RagSearchOutput, total: usize) -> String {
+/// The result as text for a model.
+fn render(output: &RagSearchOutput, total: usize) -> String {
     let mut text = String::new();
     if output.passages.is_empty() {
         let _ = match (&output.below_threshold, output.index_state.complete) {
             (Some(below), _) if below.passages > 0 => writeln!(
                 text,
-                "Nothing relevant: the best of {} passages found has a score of {:.2}, which is below the threshold.",
+                "Nothing relevant: the best of {} passages has a score of {:.2}, below the threshold.",
                 below.passages, below.best_score
             ),
-            (_, true) => writeln!(text, "Nothing found; every file of the folder was searched."),
+            (_, true) => writeln!(text, "Nothing found in the indexed documents."),
             (_, false) => writeln!(
                 text,
-                "Nothing found so far, but the index is not complete; ask again shortly."
+                "Nothing found so far, but the index is incomplete; try again shortly."
             ),
         };
     }
@@ -284,11 +284,11 @@ fn rendered(output: &RagSearchOutput, total: usize) -> String {
             "## {path}:{start_line}-{end_line} (score {score:.2}, {freshness})"
         );
         if !passage.duplicates.is_empty() {
-            let again = passage.duplicates.iter();
-            let again: Vec<String> = again
-                .map(|same| format!("{}:{}-{}", same.path, same.start_line, same.end_line))
+            let duplicates = passage.duplicates.iter();
+            let duplicates: Vec<String> = duplicates
+                .map(|copy| format!("{}:{}-{}", copy.path, copy.start_line, copy.end_line))
                 .collect();
-            let _ = writeln!(text, "(the same in {})", again.join(", "));
+            let _ = writeln!(text, "(duplicates: {})", duplicates.join(", "));
         }
         if !passage.heading_path.is_empty() {
             let _ = writeln!(text, "{}", passage.heading_path.join(" › "));
@@ -296,20 +296,22 @@ fn rendered(output: &RagSearchOutput, total: usize) -> String {
         let _ = writeln!(text, "\n{}\n", passage.text.trim_end());
     }
     if let Some(cursor) = &output.next_cursor {
-        let cut = total - output.passages.len();
-        let why = if cut > 0 {
-            format!("{cut} more passages did not fit")
+        let omitted = total - output.passages.len();
+        let _ = if omitted > 0 {
+            writeln!(
+                text,
+                "({omitted} more passages did not fit: continue with cursor \"{cursor}\", or raise max_tokens)"
+            )
         } else {
-            "more may follow".to_owned()
+            writeln!(
+                text,
+                "(there may be more passages: continue with cursor \"{cursor}\")"
+            )
         };
-        let _ = writeln!(
-            text,
-            "({why}: go on with cursor \"{cursor}\", or raise max_tokens)"
-        );
     }
-    let caveats = caveats(&output.degraded, &output.index_state);
-    if !caveats.is_empty() {
-        let _ = writeln!(text, "{caveats}");
+    let notes = notes(&output.degraded, &output.index_state);
+    if !notes.is_empty() {
+        let _ = writeln!(text, "{notes}");
     }
     if output.passages.is_empty() || !output.index_state.complete {
         text += &index_sentence(&output.index_state);

@@ -1,4 +1,4 @@
-//! `rag_sources`: what is indexed, and how far.
+//! `rag_sources`: the indexed folders and the progress.
 
 use std::fmt::Write;
 
@@ -6,29 +6,29 @@ use rmcp::model::{CallToolResult, ContentBlock};
 use rmcp::{tool, tool_router};
 
 use super::text::index_sentence;
-use super::{Tools, answer, failure};
+use super::{Tools, failure, success};
 use crate::wire::StatusWire;
 
 #[tool_router(router = sources_tools, vis = "pub(super)")]
 impl Tools {
     #[tool(
-        description = "List the indexed folders with counts of documents, passages and vectors, and whether the index is \
-                       complete.",
-        annotations(title = "What is indexed", read_only_hint = true, open_world_hint = false),
+        description = "List the indexed folders, with the number of documents, passages and embeddings, and whether the index \
+                       is complete.",
+        annotations(title = "List sources", read_only_hint = true, open_world_hint = false),
         output_schema = rmcp::handler::server::tool::schema_for_type::<StatusWire>()
     )]
     async fn rag_sources(&self) -> CallToolResult {
         match self.instance.run(|instance| instance.status()).await {
             Ok(status) => {
                 let status = StatusWire::from(status);
-                answer(&status, vec![ContentBlock::text(rendered(&status))])
+                success(&status, vec![ContentBlock::text(render(&status))])
             }
             Err(error) => failure(&error),
         }
     }
 }
 
-fn rendered(status: &StatusWire) -> String {
+fn render(status: &StatusWire) -> String {
     let mut text = String::from("| name | folder |\n|---|---|\n");
     for source in &status.sources {
         let _ = writeln!(
@@ -47,7 +47,7 @@ fn rendered(status: &StatusWire) -> String {
     if let Some(outage) = &status.model.outage {
         let _ = writeln!(
             text,
-            "Its provider is not available since {}: {}. Searches are by words alone until it does.",
+            "Its provider is not available since {}: {}. Until it is, searches use keywords only.",
             outage.since, outage.reason
         );
     }

@@ -1,4 +1,4 @@
-//! Answers on the wire.
+//! JSON of search results.
 
 use autorag_query::{Answer, Boosted, Degraded, Duplicate, Hit, SnippetPart, StageTimes};
 use autorag_store::Span;
@@ -8,96 +8,97 @@ use utoipa::ToSchema;
 
 use super::explanation::ExplanationWire;
 use super::{DocumentWire, IndexStateWire};
-/// Hits for a query, with all that is needed to judge them.
+
+/// The response to a search.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = Answer)]
 pub struct AnswerWire {
-    /// The query as asked.
+    /// The query as sent.
     pub query: String,
-    /// Which retrievers were asked for.
+    /// The requested mode: `hybrid`, `lexical` or `dense`.
     pub mode: &'static str,
-    /// Best first.
+    /// Hits, best first.
     pub hits: Vec<HitWire>,
-    /// What the threshold left out; absent where there is none.
+    /// Passages below the score threshold. Absent without a threshold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub below_threshold: Option<BelowThresholdWire>,
-    /// How the two lists were joined; absent where only one was asked.
+    /// How the two rankings were fused. Absent if only one retriever was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fusion: Option<FusionWire>,
-    /// What did not take part, or not fully.
+    /// Parts of the search that failed or were incomplete.
     pub degraded: Vec<DegradedWire>,
-    /// How much of the corpus could be seen.
+    /// How much of the corpus was searchable.
     pub index_state: IndexStateWire,
-    /// Microseconds by stage.
+    /// Time of each stage, in microseconds.
     pub took_us: TookWire,
 }
 
-/// Passages that a threshold left out. No hits, and some of these: something was found, and nothing of it is relevant.
+/// Passages below the score threshold. If there are some but no hits, passages were found, but none of them is relevant.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = BelowThreshold)]
 pub struct BelowThresholdWire {
-    /// How many, of those that the retrievers proposed.
+    /// Number of such passages among the candidates of the retrievers.
     pub passages: u64,
-    /// The best score among them.
+    /// Best score among them, from 0 to 1.
     pub best_score: f32,
 }
 
-/// How the two lists were joined, and what it rests on.
+/// How the two rankings were fused, with the signals of the method `weighted`.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = Fusion)]
 pub struct FusionWire {
-    /// `weighted`, `rrf` or `max`.
+    /// Fusion method: `weighted`, `rrf` or `max`.
     pub method: &'static str,
-    /// How much the dense list counts in the method `weighted`, from 0 to 1; the lexical one has the rest.
+    /// Weight of the dense ranking in the method `weighted`, from 0 to 1. The lexical weight is 1 minus this.
     pub dense_weight: f32,
-    /// How little the model knows of the question's language or script, from 0 to 1.
+    /// How foreign the query's language or script is to the model, from 0 to 1.
     pub foreign: f32,
-    /// How much the nearest passages are code while the question is prose, from 0 to 1.
+    /// Share of code among the nearest passages of a query in prose, from 0 to 1.
     pub code: f32,
-    /// How far the first lexical hit is ahead of the tenth, from 0 to 1.
+    /// Lead of the first lexical candidate over the tenth, from 0 to 1.
     pub lead: f32,
-    /// BM25 of an imaginary passage that has every word of the question over and over.
+    /// Upper bound of the BM25 score for this query.
     pub lexical_ceiling: f32,
 }
 
-/// A passage that answers.
+/// A passage that matches the query.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = Hit)]
 pub struct HitWire {
-    /// The passage's id. It changes when the document does; a citation stays checkable.
+    /// Id of the passage. It changes when the document changes; use the citation to refer to the text.
     pub id: String,
-    /// Place in the whole list, from 1; a second page goes on counting.
+    /// Rank in the whole result, from 1, independent of `offset`.
     pub rank: u32,
-    /// How likely the passage answers, from 0 to 1, on one scale for all questions.
+    /// Probability that the passage answers the query, from 0 to 1. Scores of different queries are comparable.
     pub score: f32,
-    /// The whole passage, with its neighbours where `context_expansion` asks for them.
+    /// Text of the passage, with its neighbours if `context_expansion` is set.
     pub text: String,
-    /// The part that matches best, in pieces to be marked or not.
+    /// The best matching part, in pieces with or without highlight.
     pub snippet: Vec<SnippetWire>,
-    /// Where `text` stands.
+    /// Location of `text`.
     pub citation: CitationWire,
-    /// Where the passage that matches stands within it; absent where `text` is that passage.
+    /// Location of the matching passage. Absent if `text` has no neighbours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passage: Option<SpanWire>,
-    /// Whether the file is still as it was indexed: `current`, `stale` or `deleted`.
+    /// State of the file compared with the index: `current`, `stale` (changed) or `deleted`.
     pub freshness: &'static str,
-    /// Raw scores and ranks of each retriever.
+    /// Raw scores and ranks.
     pub scores: ScoresWire,
-    /// Why it is where it is; only where `explain` asks for it.
+    /// Explanation of the rank. Absent unless `explain` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explanation: Option<ExplanationWire>,
-    /// Where the same is said again, further down the ranking; absent where it is not.
+    /// Duplicates of this passage with lower ranks. Absent if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub duplicates: Vec<DuplicateWire>,
-    /// The document it is from.
+    /// The document of the passage.
     pub document: DocumentWire,
 }
 
-/// A passage that says the same as a hit.
+/// A passage with the same text as a hit.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = Duplicate)]
 pub struct DuplicateWire {
-    /// Its document.
+    /// Key of its document.
     pub path: String,
     /// First line, from 1.
     pub start_line: u32,
@@ -105,52 +106,52 @@ pub struct DuplicateWire {
     pub end_line: u32,
 }
 
-/// A piece of a snippet.
+/// A part of a snippet.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = SnippetPart)]
 pub struct SnippetWire {
-    /// The piece.
+    /// Text of the part.
     pub text: String,
-    /// Present and true where it matches a term of the query.
+    /// True if the part matches a term of the query. Absent otherwise.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub highlight: bool,
 }
 
-/// Where a passage stands: it is `text[start_byte..end_byte]` of the document's extracted text.
+/// Location of a text: bytes `start_byte..end_byte` of the document's extracted text.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = Citation)]
 pub struct CitationWire {
-    /// The document's key: its path within the source.
+    /// Key of the document: its path within the source.
     pub path: String,
-    /// First byte in the extracted text, from 0.
+    /// Offset of the first byte in the extracted text, from 0.
     pub start_byte: usize,
-    /// One past the last byte.
+    /// Offset after the last byte.
     pub end_byte: usize,
     /// First line, from 1.
     pub start_line: u32,
     /// Last line, from 1.
     pub end_line: u32,
-    /// Page, in formats that have pages.
+    /// Page, slide, sheet or cell number, in formats that have them.
     pub page: Option<u32>,
-    /// Headings above it, outermost first.
+    /// Headings above the passage, outermost first.
     pub heading_path: Vec<String>,
-    /// BLAKE3 of the file's bytes as indexed.
+    /// BLAKE3 hash of the indexed file.
     pub content_hash: String,
 }
 
-/// A part of a document's extracted text.
+/// A range of a document's extracted text.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = Span)]
 pub struct SpanWire {
-    /// First byte, from 0.
+    /// Offset of the first byte, from 0.
     pub start_byte: usize,
-    /// One past the last byte.
+    /// Offset after the last byte.
     pub end_byte: usize,
     /// First line, from 1.
     pub start_line: u32,
     /// Last line, from 1.
     pub end_line: u32,
-    /// Page, in formats that have pages.
+    /// Page, slide, sheet or cell number, in formats that have them.
     pub page: Option<u32>,
 }
 
@@ -173,43 +174,43 @@ impl From<Span> for SpanWire {
     }
 }
 
-/// Raw scores and ranks beside the fused score.
+/// Raw scores and ranks of a hit.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = Scores)]
 pub struct ScoresWire {
-    /// BM25, where the lexical retriever proposed the passage.
+    /// BM25 score. Null if the passage is not a lexical candidate.
     pub lexical: Option<f32>,
-    /// Its rank there, from 1.
+    /// Rank among the lexical candidates, from 1.
     pub lexical_rank: Option<u32>,
-    /// Cosine, where the dense retriever proposed the passage.
+    /// Cosine similarity. Null if the passage is not a dense candidate.
     pub dense: Option<f32>,
-    /// Its rank there, from 1.
+    /// Rank among the dense candidates, from 1.
     pub dense_rank: Option<u32>,
-    /// The score of fusion, which the order comes from; that of the one retriever where only one was asked.
+    /// Fused score, by which hits are ordered. With one retriever, the score of that retriever.
     pub fused: f32,
-    /// How the two were joined: `weighted`, `rrf` or `max`; `none` where only one was asked.
+    /// Fusion method: `weighted`, `rrf` or `max`; `none` with one retriever.
     pub fusion: &'static str,
-    /// The reranker's score, from 0 to 1; absent where it gave none.
+    /// Score of the reranker, from 0 to 1. Absent if it did not score the passage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rerank: Option<f32>,
-    /// Rank before reranking; absent where the reranker gave no score.
+    /// Rank before reranking. Absent if the reranker did not score the passage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rank_before_rerank: Option<u32>,
-    /// Rank before boosts; absent without them.
+    /// Rank before boosts. Absent without boosts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rank_before_boosts: Option<u32>,
-    /// What each boost did, in their order; absent without them.
+    /// Effect of each boost, in the order of the request. Absent without boosts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub boosts: Vec<BoostedWire>,
 }
 
-/// What a boost did for a hit.
+/// Effect of a boost on a hit.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = BoostEffect)]
 pub struct BoostedWire {
-    /// How well the document does by it, from 0 to 1.
+    /// Strength of the boost for the document, from 0 to 1.
     pub strength: f32,
-    /// What the odds of relevance were multiplied with for the order.
+    /// Factor that multiplies the odds of relevance when hits are ordered.
     pub odds: f32,
 }
 
@@ -222,17 +223,17 @@ impl From<Boosted> for BoostedWire {
     }
 }
 
-/// A part of the search that did not take part, or not fully.
+/// A part of the search that failed or was incomplete.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = Degradation)]
 pub struct DegradedWire {
-    /// Which part: `index`, `dense`, `query` or `rerank`.
+    /// The part: `index`, `dense`, `query` or `rerank`.
     pub part: &'static str,
-    /// Why.
+    /// The reason, as a sentence.
     pub reason: String,
 }
 
-/// Microseconds by stage; `lexical` runs beside `embed` and `dense`.
+/// Time of each stage in microseconds. `lexical` runs in parallel with `embed` and `dense`.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = StageTimes)]
 pub struct TookWire {
@@ -240,17 +241,17 @@ pub struct TookWire {
     pub filter: u64,
     /// Embedding the query.
     pub embed: u64,
-    /// Asking the lexical index.
+    /// Searching the lexical index.
     pub lexical: u64,
-    /// Asking the vectors.
+    /// Searching the vectors.
     pub dense: u64,
-    /// Joining the lists.
+    /// Fusing the rankings.
     pub fuse: u64,
     /// Waiting for the reranker.
     pub rerank: u64,
-    /// Loading texts, cutting snippets, checking freshness.
+    /// Loading texts, making snippets, checking freshness.
     pub load: u64,
-    /// All of it, as waited for.
+    /// The whole search, in wall time.
     pub total: u64,
 }
 
@@ -288,7 +289,7 @@ impl From<Answer> for AnswerWire {
 impl HitWire {
     fn new(hit: Hit, fusion: &'static str) -> HitWire {
         let (passage, document) = (hit.passage, hit.document);
-        let original = hit.context.is_some().then(|| SpanWire::from(passage.span));
+        let matching_span = hit.context.is_some().then(|| SpanWire::from(passage.span));
         let (span, text) = match hit.context {
             Some(context) => (context.span, context.text),
             None => (passage.span, passage.text),
@@ -308,7 +309,7 @@ impl HitWire {
                 heading_path: passage.heading_path,
                 content_hash: document.source_hash.to_string(),
             },
-            passage: original,
+            passage: matching_span,
             text,
             freshness: hit.freshness.as_str(),
             scores: ScoresWire {

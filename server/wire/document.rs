@@ -1,4 +1,4 @@
-//! Documents on the wire.
+//! JSON of documents.
 
 use autorag_query::DocumentText;
 use autorag_store::{DocumentEntry, Metadata};
@@ -8,34 +8,34 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
-/// A document without its text.
+/// A document, without its text.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = Document)]
 pub struct DocumentWire {
-    /// Path within the source.
+    /// Key: the path within the source.
     pub key: String,
-    /// Title, where there is one.
+    /// Title, if the document has one.
     pub title: Option<String>,
-    /// Kind of document: `markdown`, `html`, `pdf`, `docx`, `text`, `code` and others.
+    /// Type of the document, such as `markdown`, `html`, `pdf`, `docx`, `text` or `code`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Programming language of code.
+    /// Programming language of code. Absent for other types.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
-    /// Size of the file, bytes.
+    /// Size of the file in bytes.
     pub size: u64,
-    /// When the file was last modified, RFC 3339.
+    /// Modification time of the file, RFC 3339.
     pub modified: String,
-    /// What became of it: `completed`, `error` or `skipped`.
+    /// Result of indexing: `completed`, `error` or `skipped`.
     pub status: &'static str,
-    /// Why it has no text.
+    /// Why the document has no text. Absent if it has text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// How many passages it was cut into.
+    /// Number of passages.
     pub passages: u32,
-    /// BLAKE3 of the file's bytes as indexed.
+    /// BLAKE3 hash of the indexed file.
     pub content_hash: String,
-    /// Front matter and the like.
+    /// Metadata from front matter, file properties and the like.
     #[schema(value_type = Object)]
     pub metadata: Metadata,
 }
@@ -58,31 +58,31 @@ impl From<&DocumentEntry> for DocumentWire {
     }
 }
 
-/// A page of documents, in the order of their keys.
+/// A page of documents, ordered by key.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct DocumentPage {
     /// The documents.
     pub documents: Vec<DocumentWire>,
-    /// Pass as `cursor` for the next page; absent on the last.
+    /// Pass as `cursor` to get the next page. Null on the last page.
     pub next_cursor: Option<String>,
 }
 
-/// A document's text, or some lines of it.
+/// The text of a document, or a range of its lines.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = DocumentText)]
 pub struct ReadWire {
     /// The document.
     #[serde(flatten)]
     pub document: DocumentWire,
-    /// The lines asked for, as extracted.
+    /// The requested lines of the extracted text.
     pub text: String,
-    /// First line given, from 1.
+    /// First line of `text`, from 1.
     pub start_line: u32,
-    /// Last line given; less than `start_line` where the range is empty.
+    /// Last line of `text`. Less than `start_line` if the range is empty.
     pub end_line: u32,
-    /// How many lines the document has.
+    /// Number of lines of the document.
     pub total_lines: u32,
-    /// Whether the file is still as it was indexed: `current`, `stale` or `deleted`.
+    /// State of the file compared with the index: `current`, `stale` (changed) or `deleted`.
     pub freshness: &'static str,
 }
 
@@ -99,7 +99,7 @@ impl From<DocumentText> for ReadWire {
     }
 }
 
-/// Nanoseconds since the Unix epoch as RFC 3339, to the second.
+/// RFC 3339 time with seconds, from nanoseconds since the Unix epoch.
 pub(super) fn rfc3339(ns: i64) -> String {
     let time = OffsetDateTime::from_unix_timestamp(ns.div_euclid(1_000_000_000));
     time.ok()
@@ -112,7 +112,7 @@ mod tests {
     use super::rfc3339;
 
     #[test]
-    fn times_before_and_after_the_epoch() {
+    fn times_are_formatted_before_and_after_the_epoch() {
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
         assert_eq!(rfc3339(1_700_000_000_999_999_999), "2023-11-14T22:13:20Z");
         assert_eq!(rfc3339(-1), "1969-12-31T23:59:59Z");

@@ -1,4 +1,4 @@
-//! The shape of every error over HTTP.
+//! JSON of errors.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -6,20 +6,20 @@ use utoipa::ToSchema;
 /// A failed request.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ErrorBody {
-    /// What went wrong.
+    /// The error.
     pub error: ErrorWire,
 }
 
-/// What went wrong.
+/// An error.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = ErrorDetail)]
 pub struct ErrorWire {
-    /// A stable word for programs, such as `invalid_request`.
+    /// Stable code for programs, such as `invalid_request`.
     #[schema(example = "invalid_request")]
     pub code: &'static str,
-    /// A sentence for people, with what to do.
+    /// Message for people: what went wrong and what to do.
     pub message: String,
-    /// The field of the request that is to blame.
+    /// The invalid field or parameter. Absent if no single field is invalid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
 }

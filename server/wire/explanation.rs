@@ -1,4 +1,4 @@
-//! Explanations on the wire.
+//! JSON of explanations.
 
 use autorag_query::{Explanation, Standing};
 use autorag_store::TermMatch;
@@ -6,47 +6,47 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Why a hit is where it is.
+/// How a hit got its rank.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = Explanation)]
 pub struct ExplanationWire {
-    /// The words of the question, and where the passage has them.
+    /// Terms of the query, and where they occur.
     pub terms: Vec<TermWire>,
-    /// What its BM25 amounts to; absent where the lexical retriever did not propose it.
+    /// Its BM25 score on a scale from 0 to 1. Absent if the passage is not a lexical candidate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lexical: Option<StandingWire>,
-    /// What its cosine amounts to; absent where the dense retriever did not propose it.
+    /// Its cosine similarity on a scale from 0 to 1. Absent if the passage is not a dense candidate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dense: Option<StandingWire>,
 }
 
-/// A word of the question.
+/// A term of the query, and where it occurs.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = TermMatch)]
 pub struct TermWire {
-    /// As it was typed.
+    /// The term as typed.
     pub word: String,
-    /// Its part in what all words of the question are worth, from 0 to 1: the rarer, the more.
+    /// Share of the term in the weight of all terms, from 0 to 1. Rare terms weigh more.
     pub share: f32,
-    /// How many passages of the corpus have it.
+    /// Number of passages in the corpus that contain the term.
     pub passages: u64,
-    /// How often the passage's text has it.
+    /// Occurrences in the text of the passage.
     pub in_text: u32,
-    /// Whether the document's title has it.
+    /// True if the title of the document contains the term.
     pub in_title: bool,
-    /// Whether a heading above the passage has it.
+    /// True if a heading above the passage contains the term.
     pub in_headings: bool,
-    /// Whether the document's path has it.
+    /// True if the path of the document contains the term.
     pub in_path: bool,
 }
 
-/// A retriever's score on a scale from 0 to 1, in two ways; the fusion `weighted` takes their mean.
+/// The score of a retriever on two scales from 0 to 1. The fusion method `weighted` uses their mean.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = RelativeScore)]
 pub struct StandingWire {
-    /// Against the best of its list.
+    /// Relative to the best candidate.
     pub relative: f32,
-    /// Against what the question could reach at most.
+    /// Relative to the highest score that the query can reach.
     pub absolute: f32,
 }
 

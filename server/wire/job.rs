@@ -1,4 +1,4 @@
-//! Jobs on the wire.
+//! JSON of jobs.
 
 use autorag_store::{Job, JobCause, JobItem, JobState, UnixMs};
 use schemars::JsonSchema;
@@ -7,137 +7,137 @@ use utoipa::ToSchema;
 
 use super::document::rfc3339;
 
-/// An update of the index that found something to do.
+/// An update of the index that found changes.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = Job)]
 pub struct JobWire {
-    /// Its number; later jobs have greater ones.
+    /// Id of the job. Later jobs have higher ids.
     pub id: u64,
-    /// `user` where someone asked for it, `schedule` where the program began it by itself.
+    /// `user` if a user requested the job, `schedule` if autorag started it.
     pub source: &'static str,
-    /// `command`, `start`, `change`, `schedule` or `request`.
+    /// Why the job exists: `command`, `start`, `change`, `schedule` or `request`.
     pub cause: &'static str,
-    /// What whoever asked for it calls it.
+    /// Description given with the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// `running`, `paused`, `completed`, `failed`, `cancelled` or `interrupted`.
+    /// State: `running`, `paused`, `completed`, `failed`, `cancelled` or `interrupted`.
     pub state: &'static str,
-    /// When it began, RFC 3339.
+    /// Start time, RFC 3339.
     pub started_at: String,
-    /// When it was last seen at work, RFC 3339.
+    /// Time of the last progress report, RFC 3339.
     pub last_seen_at: String,
-    /// When it ended, RFC 3339.
+    /// End time, RFC 3339. Absent until the job ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<String>,
-    /// Why it ended, where there is more to say than that it is done.
+    /// Why the job ended. Absent if it completed normally.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_reason: Option<String>,
-    /// What it has done.
+    /// Results so far.
     pub counts: JobCountsWire,
-    /// How far it is, until it ends.
+    /// Progress. Absent after the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<JobProgressWire>,
-    /// Seconds until the end of its stage at the rate so far, where there is a rate.
+    /// Estimated seconds until the end of the stage. Absent until a rate is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eta_seconds: Option<u64>,
 }
 
-/// What a job has done. A file is in one of the first six.
+/// Results of a job. Each file counts in one of the first six fields.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = JobCounts)]
 pub struct JobCountsWire {
-    /// Files that are new and searchable.
+    /// New files, now searchable.
     pub added: u64,
-    /// Files that are searchable in a new form.
+    /// Changed files, now searchable.
     pub changed: u64,
-    /// Documents whose file is gone.
+    /// Documents whose file was deleted.
     pub removed: u64,
     /// Files that could not be read or parsed.
     pub failed: u64,
-    /// Files left out on purpose.
+    /// Files skipped on purpose.
     pub skipped: u64,
-    /// Files as they were.
+    /// Unchanged files.
     pub unchanged: u64,
-    /// Passages of the files added and changed.
+    /// Passages of the added and changed files.
     pub passages: u64,
-    /// Passages that got a vector.
+    /// Passages embedded.
     pub embedded: u64,
 }
 
-/// How far a job is.
+/// Progress of a job.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = JobProgress)]
 pub struct JobProgressWire {
-    /// `scanning`, `indexing` or `embedding`; empty where it is at none of them.
+    /// Stage: `scanning`, `indexing` or `embedding`; empty between stages.
     pub stage: &'static str,
-    /// Files that are new or have changed.
+    /// New and changed files.
     pub files_to_index: u64,
-    /// Of those, files that have been dealt with.
+    /// Files among them that are processed.
     pub files_done: u64,
-    /// Passages that had no vector when embedding began.
+    /// Passages without an embedding when the stage `embedding` started.
     pub to_embed: u64,
-    /// Of those, passages that have one now.
+    /// Passages among them that are embedded.
     pub embedded: u64,
 }
 
-/// Jobs, newest first.
+/// A page of jobs, newest first.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 pub struct JobPage {
     /// The jobs.
     pub jobs: Vec<JobWire>,
-    /// Pass as `cursor` for the next page; absent on the last.
+    /// Pass as `cursor` to get the next page. Null on the last page.
     pub next_cursor: Option<String>,
 }
 
-/// What became of a file in a job.
+/// An entry in the log of a job: the result for one file.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = JobLogEntry)]
 pub struct JobItemWire {
-    /// Its number; later lines have greater ones.
+    /// Id of the entry. Later entries have higher ids.
     pub id: u64,
-    /// When it was written, RFC 3339.
+    /// Time of the entry, RFC 3339.
     pub created_at: String,
     /// Key of the document.
     pub key: String,
-    /// `added`, `changed`, `removed`, `failed` or `skipped`.
+    /// Result: `added`, `changed`, `removed`, `failed` or `skipped`.
     pub action: &'static str,
-    /// Why it failed or was left out.
+    /// Why the file failed or was skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// How many passages it has now.
+    /// Number of passages of the document.
     pub passages: u64,
-    /// Time spent on reading and parsing it.
+    /// Time to read and parse the file, in milliseconds.
     pub milliseconds: u64,
 }
 
-/// A job's log, in the order it was written.
+/// A page of the log of a job, oldest entry first.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 pub struct JobLogPage {
-    /// Its lines.
+    /// Entries of the log.
     pub logs: Vec<JobItemWire>,
-    /// Pass as `cursor` for the next page; absent on the last.
+    /// Pass as `cursor` to get the next page. Null on the last page.
     pub next_cursor: Option<String>,
 }
 
-/// What to look through the folders for.
+/// A request for a job.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewJobBody {
-    /// What to call it in the list of jobs, up to 200 characters.
+    /// Description to show in the list of jobs, up to 200 characters.
     pub description: Option<String>,
 }
 
-/// The job that was asked for.
+/// The requested job.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = RequestedJob)]
 pub struct NewJobWire {
-    /// The job; where one was open already, that one.
+    /// The new job, or the job that was already open.
     pub job: JobWire,
-    /// Whether it was open before it was asked for.
+    /// True if the job was open before the request.
     pub already_open: bool,
 }
 
-/// What to ask of a job.
+/// An action on a job.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JobActionBody {

@@ -1,4 +1,4 @@
-//! Shapes of the native API. HTTP, MCP and `--json` print these; the libraries know nothing of them.
+//! The JSON of the native API. HTTP, MCP and `--json` print it; the libraries do not know it.
 
 mod answer;
 mod document;

@@ -1,4 +1,4 @@
-//! Searches on the wire.
+//! JSON of search requests.
 
 use std::time::Duration;
 
@@ -8,78 +8,78 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-/// A search.
+/// A search request.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SearchBody {
-    /// The question, in words; `"quoted phrases"` must occur as they are, `-words` must not, and `title:`, `heading:`, `path:` and
-    /// `kind:` before a word or phrase restrict to documents.
+    /// The question in plain words. `"quoted phrases"` must occur verbatim, and a word after `-` must not occur. `title:`,
+    /// `heading:`, `path:` and `kind:` restrict a word or phrase to that field.
     #[schema(example = "how do I exclude a folder")]
     pub query: String,
-    /// `hybrid` (the default), `lexical` or `dense`.
+    /// `hybrid` (default), `lexical` (keyword search only) or `dense` (semantic search only).
     #[serde(default)]
     #[schema(example = "hybrid")]
     pub mode: Option<String>,
-    /// How a hybrid search joins its two lists: `weighted` (the default), `rrf` or `max`.
+    /// How a hybrid search fuses its two rankings: `weighted` (default), `rrf` or `max`.
     #[serde(default)]
     #[schema(example = "weighted")]
     pub fusion: Option<String>,
-    /// Which passages words propose: `or`, those with any of them (the default), or `and`, those with all.
+    /// Which passages keyword search finds: `or` (default), those with any keyword; `and`, those with all keywords.
     #[serde(default)]
     #[schema(example = "or")]
     pub keyword_match_mode: Option<String>,
-    /// How many hits, 1 to 50; 10 where not said.
+    /// Maximum number of hits, 1 to 50; default 10.
     #[serde(default)]
     pub limit: Option<usize>,
-    /// How many hits to pass over first, up to 1000.
+    /// Number of hits to skip, 0 to 1000; default 0.
     #[serde(default)]
     pub offset: Option<usize>,
-    /// Which documents may answer, such as `{"folder": {"$prefix": "guide/"}}`.
+    /// Filter of documents, such as `{"folder": {"$prefix": "guide/"}}`.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     pub filters: Option<serde_json::Value>,
-    /// Least score of a hit, from 0 to 1. Where not said, the setting `search.score_threshold` holds, which is 0: any hit.
+    /// Minimum score of a hit, 0 to 1. Default: the setting `search.score_threshold`, which is 0 unless changed.
     #[serde(default)]
     #[schema(example = 0.3)]
     pub score_threshold: Option<f32>,
-    /// Most hits of one document, 1 to 50, or 0 for any number. Where not said, 3, but any number where fewer than ten documents
-    /// may answer.
+    /// Maximum number of hits from one document, 1 to 50, or 0 for no limit. Default: 3, or no limit if the filter passes fewer
+    /// than ten documents.
     #[serde(default)]
     pub max_per_document: Option<usize>,
-    /// Whether the best candidates are reranked by the reranker of the settings; false where not said.
+    /// Rerank the best candidates with the reranker of the settings; default false.
     #[serde(default)]
     pub rerank: bool,
-    /// How long reranking may take, in milliseconds; the setting `rerank.budget_ms` where not said.
+    /// Time limit of reranking in milliseconds. Default: the setting `rerank.budget_ms`.
     #[serde(default)]
     pub rerank_budget_ms: Option<u64>,
-    /// Whether each hit tells why it is where it is.
+    /// Explain the rank of each hit; default false.
     #[serde(default)]
     pub explain: bool,
-    /// What about documents moves their passages up; at most 3.
+    /// Boosts by fields of the document, at most 3.
     #[serde(default)]
     pub boost_by: Vec<BoostBody>,
-    /// How many passages are shown on each side of a hit, 0 to 3; 0 where not said.
+    /// Number of neighbouring passages to include on each side of a hit, 0 to 3; default 0.
     #[serde(default)]
     pub context_expansion: Option<u32>,
-    /// Whether passages that say the same become one hit; true where not said.
+    /// Collapse duplicate passages into one hit; default true.
     #[serde(default)]
     pub collapse_duplicates: Option<bool>,
 }
 
-/// Something about documents that moves their passages up.
+/// A boost: ranks passages higher by a field of their document.
 #[derive(Debug, Clone, Deserialize, ToSchema, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BoostBody {
-    /// A field, by the names that filters use.
+    /// Name of the field, as in filters.
     #[schema(example = "timestamp")]
     pub field: String,
-    /// Which values are better: `asc` (small ones), `desc`, `exists` or `not_exists`.
+    /// Which values to rank higher: `asc` (low values), `desc` (high values), `exists` or `not_exists`.
     #[schema(example = "desc")]
     pub direction: String,
-    /// How much it counts, above 0 and up to 5; 1 where not said.
+    /// Weight, above 0 and up to 5; default 1.
     #[serde(default)]
     pub weight: Option<f32>,
-    /// The field is a time, and the boost halves with every so many days of age.
+    /// Half-life in days, for fields that are times: the boost halves with each such period of age.
     #[serde(default)]
     pub half_life_days: Option<f32>,
 }
@@ -122,7 +122,7 @@ impl TryFrom<SearchBody> for Request {
             Some("or") => Matching::Any,
             Some("and") => Matching::All,
             Some(other) => {
-                let message = format!("{other:?} is not a way of matching; use or, or and");
+                let message = format!("{other:?} is not a match mode; use or, and");
                 return Err(invalid("keyword_match_mode", message));
             }
         };

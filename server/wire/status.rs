@@ -1,4 +1,4 @@
-//! What is indexed and how far it is, on the wire.
+//! JSON of the status.
 
 use autorag_embedder::Outage;
 use autorag_query::IndexState;
@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::JobWire;
 use crate::status::Status;
 
-/// What this process serves.
+/// What this process serves, and its progress.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = Status)]
 pub struct StatusWire {
@@ -20,17 +20,17 @@ pub struct StatusWire {
     pub version: &'static str,
     /// The folders that documents come from.
     pub sources: Vec<SourceWire>,
-    /// Where the index lives.
+    /// Folder of the index.
     pub data_dir: String,
     /// The embedding model.
     pub model: ModelWire,
-    /// The model that is to take its place, while passages are embedded anew with it.
+    /// Change to another model. Absent if none is in progress.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reembedding: Option<ReembeddingWire>,
-    /// The job that is under way or paused.
+    /// The running or paused job. Absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<JobWire>,
-    /// How much of the corpus is searchable.
+    /// How much is searchable.
     pub index_state: IndexStateWire,
     /// Seconds since this process opened the index.
     pub uptime_s: u64,
@@ -40,9 +40,9 @@ pub struct StatusWire {
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = Source)]
 pub struct SourceWire {
-    /// First component of its keys, where there are several folders.
+    /// First path component of the folder's keys. Null with a single folder.
     pub name: Option<String>,
-    /// The folder.
+    /// Path of the folder.
     pub path: String,
 }
 
@@ -50,31 +50,31 @@ pub struct SourceWire {
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = Model)]
 pub struct ModelWire {
-    /// Name.
+    /// Name of the model.
     pub id: String,
-    /// Changes where vectors of before cannot be compared with new ones: a hash of the weights, or for a remote model of its name
-    /// and settings.
+    /// Version of the model. Vectors of different versions are not comparable. A hash of the weights, or for a remote model of its
+    /// name and settings.
     pub version: String,
-    /// Length of a vector.
+    /// Number of dimensions of a vector.
     pub dimensions: usize,
-    /// The kernel that this CPU runs it with, where this program computes the vectors.
+    /// Kernel of the built-in encoder on this CPU. Absent for other engines.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<String>,
-    /// Address of the process that computes the vectors, where it is another one.
+    /// Base URL of the embedding provider. Absent for local models.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
-    /// What is wrong with that process, if something is: searches are by words then, and new passages wait for their vectors.
+    /// Current outage of the provider. Until it ends, searches use keywords only, and new passages wait for their embeddings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outage: Option<OutageWire>,
 }
 
-/// A process that does not give vectors.
+/// An outage of the embedding provider.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = Outage)]
 pub struct OutageWire {
-    /// When this process noticed it first, RFC 3339.
+    /// When this process noticed the outage, RFC 3339.
     pub since: String,
-    /// What is wrong, as last seen.
+    /// The latest failure.
     pub reason: String,
 }
 
@@ -91,45 +91,45 @@ impl From<Outage> for OutageWire {
     }
 }
 
-/// A change of models under way. Until it ends, the other model's vectors answer.
+/// A change of models in progress. The vectors of the old model serve until all passages are re-embedded.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = Reembedding)]
 pub struct ReembeddingWire {
-    /// Name of the model that is to serve.
+    /// Name of the new model.
     pub model: String,
-    /// Its version.
+    /// Version of the new model.
     pub version: String,
-    /// Passages that have their vector of it.
+    /// Passages embedded with the new model.
     pub done: u64,
     /// All passages.
     pub passages: u64,
 }
 
-/// How much of the corpus an answer can see. "Nothing found" means little while `complete` is false.
+/// How much of the corpus is searchable. While `complete` is false, an empty result may mean "not indexed yet".
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = IndexState)]
 pub struct IndexStateWire {
-    /// `opening`, `scanning`, `indexing`, `embedding`, `ready`, `paused`, `incomplete` or `failed`.
+    /// Phase: `opening`, `scanning`, `indexing`, `embedding`, `ready`, `paused`, `incomplete` or `failed`.
     pub phase: &'static str,
-    /// Whether every file of the last walk is searchable by both retrievers.
+    /// True if every file of the last run is searchable by both retrievers.
     pub complete: bool,
     /// Documents with text.
     pub documents: u64,
-    /// Their passages, all searchable by BM25.
+    /// Passages, all of them searchable by keywords.
     pub passages: u64,
-    /// Passages that have a vector.
+    /// Passages that are embedded.
     pub embedded: u64,
-    /// Passages still waiting for one.
+    /// Passages that wait for their embedding.
     pub pending: u64,
     /// Files that could not be read or parsed.
     pub errors: u64,
-    /// Files left out on purpose.
+    /// Files skipped on purpose.
     pub skipped: u64,
-    /// Files found by the run under way, or by the last one.
+    /// Files seen by the current run, or by the last run if none is in progress.
     pub files_seen: u64,
-    /// When the last complete run ended, RFC 3339.
+    /// End of the last successful run, RFC 3339.
     pub last_run: Option<String>,
-    /// Why the last run failed.
+    /// Why the last run failed. Absent if it succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
 }
