@@ -1,5 +1,7 @@
-//! From text to terms: words in lower case without accents, stemmed; identifiers whole and in parts; Chinese, Japanese and
-//! Korean, which put no space between words, as overlapping pairs of characters.
+//! The tantivy analyzer: turns text into terms.
+//!
+//! Words are lower-cased, stripped of accents and stemmed. Identifiers are indexed whole and in parts. Chinese, Japanese and Korean text,
+//! which has no spaces between words, is indexed as overlapping bigrams.
 
 use tantivy::tokenizer::{
     AsciiFoldingFilter, LowerCaser, RemoveLongFilter, Stemmer, TextAnalyzer, Token, TokenStream, Tokenizer,
@@ -7,24 +9,25 @@ use tantivy::tokenizer::{
 
 use super::language::Profile;
 
-/// Name of the analyzer in the index's schema. A change of what it does needs a new name, so that older indexes are rebuilt.
+/// Name of the analyzer in the index schema. Change it whenever the terms change, so that older indexes are rebuilt.
 pub(super) const NAME: &str = "autorag-2";
-/// Longest term, bytes. What is longer is data, not a word.
-const LONGEST: usize = 80;
+/// Maximum length of a term, in bytes. Longer tokens are data such as base64, not words.
+const MAX_TERM_BYTES: usize = 80;
 
-/// The analyzer of texts in a language, and of queries and highlights.
+/// The analyzer of a language, for passages, queries and highlights alike.
 pub(super) fn analyzer(language: &Profile) -> TextAnalyzer {
-    TextAnalyzer::builder(Words)
-        .filter(RemoveLongFilter::limit(LONGEST))
+    TextAnalyzer::builder(WordTokenizer)
+        .filter(RemoveLongFilter::limit(MAX_TERM_BYTES))
         .filter(LowerCaser)
         .filter(AsciiFoldingFilter)
         .filter(Stemmer::new(language.stemmer))
         .build()
 }
 
-/// All tokens of a text.
+/// The tokens of a text, in order.
 pub(super) fn tokens(analyzer: &mut TextAnalyzer, text: &str) -> Vec<Token> {
     let mut stream = analyzer.token_stream(text);
+    // About six bytes per word and space.
     let mut tokens = Vec::with_capacity(text.len() / 6);
     while stream.advance() {
         tokens.push(stream.token().clone());
@@ -32,8 +35,9 @@ pub(super) fn tokens(analyzer: &mut TextAnalyzer, text: &str) -> Vec<Token> {
     tokens
 }
 
-/// Words that say little by themselves. They are indexed, since phrases need them, and left out of queries that have others.
+/// Whether a stemmed term is an English stop word. Stop words are indexed, because phrases need them, but queries drop them.
 pub(super) fn is_stop_word(term: &str) -> bool {
+    // Stemmed, in ascending order.
     const STOP_WORDS: &[&str] = &[
         "a", "about", "all", "am", "an", "and", "ani", "are", "as", "at", "be", "been", "but", "by", "can",
         "could", "did", "do", "doe", "doing", "for", "from", "get", "had", "has", "have", "how", "i", "if",
@@ -45,16 +49,16 @@ pub(super) fn is_stop_word(term: &str) -> bool {
     STOP_WORDS.binary_search(&term).is_ok()
 }
 
-/// Cuts text into words, see the module.
+/// Splits text into words, identifier parts and CJK bigrams.
 #[derive(Clone, Default)]
-struct Words;
+struct WordTokenizer;
 
-impl Tokenizer for Words {
+impl Tokenizer for WordTokenizer {
     type TokenStream<'a> = WordStream;
 
     fn token_stream<'a>(&'a mut self, text: &'a str) -> WordStream {
         WordStream {
-            tokens: cut(text),
+            tokens: tokenize(text),
             next: 0,
         }
     }
@@ -80,15 +84,17 @@ impl TokenStream for WordStream {
     }
 }
 
-/// What a character is to the cutter.
+/// Character class of the tokenizer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     Upper,
     Lower,
     Digit,
     Underscore,
-    Unspaced,
-    Gap,
+    /// A script without spaces between words: Chinese, Japanese, Korean.
+    Cjk,
+    /// Not part of any token.
+    Separator,
 }
 
 fn class(c: char) -> Class {
@@ -104,44 +110,53 @@ fn class(c: char) -> Class {
         | '\u{4e00}'..='\u{9fff}'
         | '\u{ac00}'..='\u{d7af}'
         | '\u{f900}'..='\u{faff}'
-        | '\u{20000}'..='\u{3ffff}' => Class::Unspaced,
-        // Combining marks belong to the letter before them.
+        | '\u{20000}'..='\u{3ffff}' => Class::Cjk,
+        // A combining mark continues the word of its letter.
         '\u{300}'..='\u{36f}' => Class::Lower,
         c if c.is_uppercase() => Class::Upper,
         c if c.is_numeric() => Class::Digit,
         c if c.is_alphanumeric() => Class::Lower,
-        _ => Class::Gap,
+        _ => Class::Separator,
     }
 }
 
-fn cut(text: &str) -> Vec<Token> {
+fn tokenize(text: &str) -> Vec<Token> {
     let mut tokens = Vec::with_capacity(text.len() / 6);
     let mut position = 0;
     let mut characters = text.char_indices().peekable();
     while let Some(&(start, first)) = characters.peek() {
-        let kind = class(first);
-        let unspaced = kind == Class::Unspaced;
+        if class(first) == Class::Separator {
+            characters.next();
+            continue;
+        }
+        let is_cjk = class(first) == Class::Cjk;
         let mut run = Vec::new();
         while let Some(&(at, c)) = characters.peek() {
-            let here = class(c);
-            if here == Class::Gap || (here == Class::Unspaced) != unspaced {
+            let class = class(c);
+            if class == Class::Separator || (class == Class::Cjk) != is_cjk {
                 break;
             }
             run.push((at, c));
             characters.next();
         }
         let end = characters.peek().map_or(text.len(), |&(at, _)| at);
-        match (kind, unspaced) {
-            (Class::Gap, _) => drop(characters.next()),
-            (_, true) => pairs(text, &run, end, &mut position, &mut tokens),
-            (_, false) => word(text, start, end, &run, &mut position, &mut tokens),
+        if is_cjk {
+            push_bigrams(text, &run, end, &mut position, &mut tokens);
+        } else {
+            push_word(text, start, end, &run, &mut position, &mut tokens);
         }
     }
     tokens
 }
 
-/// Overlapping pairs of the characters of a run; the character itself where there is only one.
-fn pairs(text: &str, run: &[(usize, char)], end: usize, position: &mut usize, tokens: &mut Vec<Token>) {
+/// Adds the overlapping bigrams of a run of characters. A single character becomes a token of its own.
+fn push_bigrams(
+    text: &str,
+    run: &[(usize, char)],
+    end: usize,
+    position: &mut usize,
+    tokens: &mut Vec<Token>,
+) {
     let end_of = |index: usize| run.get(index).map_or(end, |&(at, _)| at);
     for index in 0..run.len().saturating_sub(1).max(1) {
         let range = run[index].0..end_of((index + 2).min(run.len()));
@@ -150,8 +165,10 @@ fn pairs(text: &str, run: &[(usize, char)], end: usize, position: &mut usize, to
     }
 }
 
-/// A word, and its parts where it is an identifier of several: `split_words`, `readFile`, `utf8`.
-fn word(
+/// Adds a word, followed by its parts if it is a compound identifier: `split_words`, `readFile`, `utf8`.
+///
+/// The compound has the position of its first part, so that phrases match with either spelling.
+fn push_word(
     text: &str,
     start: usize,
     end: usize,
@@ -160,34 +177,35 @@ fn word(
     tokens: &mut Vec<Token>,
 ) {
     let mut parts: Vec<(usize, usize)> = Vec::new();
-    let mut from = None;
+    let mut part_start = None;
     for (index, &(at, c)) in run.iter().enumerate() {
-        let here = class(c);
-        if here == Class::Underscore {
-            parts.extend(from.take().map(|from| (from, at)));
+        let current = class(c);
+        if current == Class::Underscore {
+            parts.extend(part_start.take().map(|start| (start, at)));
             continue;
         }
-        let before = index.checked_sub(1).map(|before| class(run[before].1));
-        let after = run.get(index + 1).map(|&(_, c)| class(c));
-        let boundary = match (before, here) {
+        let previous = index.checked_sub(1).map(|previous| class(run[previous].1));
+        let next = run.get(index + 1).map(|&(_, c)| class(c));
+        let is_boundary = match (previous, current) {
             (Some(Class::Lower), Class::Upper) => true,
-            // The last capital of several begins the next word: `HTTPServer`.
-            (Some(Class::Upper), Class::Upper) => after == Some(Class::Lower),
+            // The last of several capitals starts the next part: `HTTPServer`.
+            (Some(Class::Upper), Class::Upper) => next == Some(Class::Lower),
             (Some(Class::Digit), Class::Lower | Class::Upper) => true,
             (Some(Class::Lower | Class::Upper), Class::Digit) => true,
             _ => false,
         };
-        if boundary {
-            parts.extend(from.take().map(|from| (from, at)));
+        if is_boundary {
+            parts.extend(part_start.take().map(|start| (start, at)));
         }
-        from.get_or_insert(at);
+        part_start.get_or_insert(at);
     }
-    parts.extend(from.map(|from| (from, end)));
-    let Some(&(first, last)) = parts.first() else {
+    parts.extend(part_start.map(|start| (start, end)));
+    let Some(&(first_start, first_end)) = parts.first() else {
         return;
     };
     if parts.len() == 1 {
-        tokens.push(token(text, first, last, *position));
+        // Without leading and trailing underscores.
+        tokens.push(token(text, first_start, first_end, *position));
         *position += 1;
         return;
     }
@@ -220,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_folded_and_stemmed() {
+    fn words_are_lowercased_unaccented_and_stemmed() {
         assert_eq!(
             terms("Installing the Café's files"),
             ["instal", "the", "cafe", "s", "file"]
@@ -229,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_stay_whole_and_come_apart() {
+    fn identifiers_are_indexed_whole_and_in_parts() {
         assert_eq!(terms("split_words"), ["split_word", "split", "word"]);
         assert_eq!(
             terms("readFile HTTPServer"),
@@ -243,14 +261,14 @@ mod tests {
     }
 
     #[test]
-    fn unspaced_scripts_become_pairs() {
+    fn cjk_text_becomes_bigrams() {
         assert_eq!(terms("東京都へ"), ["東京", "京都", "都へ"]);
         assert_eq!(terms("茶 C言語"), ["茶", "c", "言語"]);
         assert_eq!(terms("검색 엔진"), ["검색", "엔진"]);
     }
 
     #[test]
-    fn stop_words_are_in_order() {
+    fn stop_words_are_found_by_their_stems() {
         for term in ["the", "a", "how", "your", "why", "does"].map(|word| terms(word).remove(0)) {
             assert!(is_stop_word(&term), "{term}");
         }
@@ -258,11 +276,11 @@ mod tests {
     }
 
     proptest! {
-        /// Offsets are on character boundaries, in the text, and positions never go back.
+        /// Offsets are character boundaries of the text, and positions never decrease.
         #[test]
-        fn offsets_are_in_the_text(text in "\\PC{0,200}") {
+        fn offsets_are_valid_and_positions_ascend(text in "\\PC{0,200}") {
             let mut position = 0;
-            for token in cut(&text) {
+            for token in tokenize(&text) {
                 prop_assert_eq!(&text[token.offset_from..token.offset_to], token.text);
                 prop_assert!(token.position >= position);
                 position = token.position;

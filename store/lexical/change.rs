@@ -1,4 +1,4 @@
-//! Adding documents to the lexical index and taking them out.
+//! Adds documents to the lexical index and removes them.
 
 use std::collections::HashMap;
 use std::sync::MutexGuard;
@@ -12,14 +12,14 @@ use super::{LexicalIndex, analyzer};
 use crate::catalog::LexicalRow;
 use crate::{DocumentEntry, DocumentId, Kind, Seq, StoreError};
 
-/// How much of a document's text counts as evidence for its passages, bytes. It bounds memory; each passage is indexed whole.
+/// How much of a document's text goes into the field `whole`, in bytes. Bounds memory. Each passage is indexed in full.
 const WHOLE_BYTES: usize = 1 << 18;
 
-/// A change on its way. Dropped without a commit, it never was.
+/// An uncommitted change. Dropping it rolls it back.
 pub(crate) struct Change<'a> {
     lexical: &'a LexicalIndex,
     writer: MutexGuard<'a, Option<IndexWriter>>,
-    /// By the code of their language.
+    /// By language code.
     analyzers: HashMap<&'static str, TextAnalyzer>,
     committed: bool,
 }
@@ -27,7 +27,7 @@ pub(crate) struct Change<'a> {
 impl Drop for Change<'_> {
     fn drop(&mut self) {
         if !self.committed {
-            // What it has been given would be committed with the next change, so that one makes a writer of its own.
+            // The writer's next commit would include this change, so the next change gets a new writer.
             *self.writer = None;
         }
     }
@@ -47,14 +47,14 @@ impl<'a> Change<'a> {
     pub(crate) fn add(&mut self, entry: &DocumentEntry, rows: &[LexicalRow]) -> Result<(), StoreError> {
         let fields = self.lexical.fields;
         let language = language_of(entry, rows);
-        let stemmed = self
+        let text_analyzer = self
             .analyzers
             .entry(language.code)
             .or_insert_with(|| analyzer::analyzer(language));
         let title = entry.title.as_deref().unwrap_or_default();
-        let mut whole = analyzer::tokens(stemmed, title);
-        let mut taken = 0;
-        // Waits for the tokens of the others, which it carries as well.
+        let mut whole = analyzer::tokens(text_analyzer, title);
+        let mut whole_bytes = 0;
+        // Added last, because it also carries the tokens of all passages in the field `whole`.
         let mut first = None;
         for row in rows {
             let mut document = TantivyDocument::default();
@@ -62,19 +62,19 @@ impl<'a> Change<'a> {
             document.add_u64(fields.document, u64::from(row.document.0));
             document.add_text(fields.language, language.code);
             let mut add = |field: Field, text: &str| {
-                let tokens = analyzer::tokens(stemmed, text);
+                let tokens = analyzer::tokens(text_analyzer, text);
                 add_tokens(&mut document, field, tokens);
             };
             add(fields.title, title);
-            // The outermost heading is the title again, most of the time.
+            // The outermost heading usually repeats the title.
             let headings = row.heading_path.iter().filter(|heading| *heading != title);
             for heading in headings {
                 add(fields.headings, heading);
             }
             add(fields.path, entry.key.as_str());
-            let body = analyzer::tokens(stemmed, &row.text);
-            if taken < WHOLE_BYTES {
-                taken += row.text.len();
+            let body = analyzer::tokens(text_analyzer, &row.text);
+            if whole_bytes < WHOLE_BYTES {
+                whole_bytes += row.text.len();
                 whole.extend_from_slice(&body);
             }
             add_tokens(&mut document, fields.body, body);
@@ -90,21 +90,21 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
-    /// Removes every passage of a document.
+    /// Removes all passages of a document.
     pub(crate) fn remove(&mut self, document: DocumentId) -> Result<(), StoreError> {
         let term = Term::from_field_u64(self.lexical.fields.document, u64::from(document.0));
         self.writer()?.delete_term(term);
         Ok(())
     }
 
-    /// Removes all there is, without a look at it.
+    /// Removes all passages of the index. Reads no segment, so it works on a damaged index.
     pub(crate) fn remove_all(&mut self) -> Result<(), StoreError> {
         let lexical = self.lexical;
         let removed = self.writer()?.delete_all_documents();
-        removed.map(drop).map_err(|source| lexical.failed(source))
+        removed.map(drop).map_err(|source| lexical.error(source))
     }
 
-    /// Makes the change durable and visible, and records that it reaches `seq`.
+    /// Commits the change durably and records `seq` as the catalog sequence number that the index has applied.
     pub(crate) fn commit(mut self, seq: Seq) -> Result<(), StoreError> {
         let lexical = self.lexical;
         let writer = self.writer()?;
@@ -112,7 +112,7 @@ impl<'a> Change<'a> {
             commit.set_payload(&seq.to_string());
             commit.commit()
         });
-        committed.map_err(|source| lexical.failed(source))?;
+        committed.map_err(|source| lexical.error(source))?;
         self.committed = true;
         Ok(())
     }
@@ -126,7 +126,7 @@ fn writer_of<'w>(
     lexical: &LexicalIndex,
     writer: &'w mut Option<IndexWriter>,
 ) -> Result<&'w mut IndexWriter, StoreError> {
-    let missing = || lexical.failed(TantivyError::ErrorInThread("no writer".into()));
+    let missing = || lexical.error(TantivyError::ErrorInThread("no writer".into()));
     writer.as_mut().ok_or_else(missing)
 }
 
@@ -137,18 +137,21 @@ fn add_document(
 ) -> Result<(), StoreError> {
     let writer = writer_of(lexical, writer)?;
     let added = writer.add_document(document).map(drop);
-    added.map_err(|refused| lexical.failed(cause_of(writer, refused)))
+    added.map_err(|error| lexical.error(root_cause(writer, error)))
 }
 
-/// Why `writer` takes no documents: where its thread has ended, that is told to who waits for the thread.
-fn cause_of(writer: &mut IndexWriter, refused: TantivyError) -> TantivyError {
-    match refused {
-        TantivyError::ErrorInThread(_) => writer.prepare_commit().err().unwrap_or(refused),
-        _ => refused,
+/// The reason why `writer` refused a document.
+///
+/// After a failed write, tantivy only reports that its indexing thread has ended. `prepare_commit` joins the thread and returns the
+/// thread's own error.
+fn root_cause(writer: &mut IndexWriter, error: TantivyError) -> TantivyError {
+    match error {
+        TantivyError::ErrorInThread(_) => writer.prepare_commit().err().unwrap_or(error),
+        _ => error,
     }
 }
 
-/// The language of a document; of source code English, which its comments and names mostly are.
+/// The language to stem a document in. Source code is English: its comments and names mostly are.
 fn language_of(entry: &DocumentEntry, rows: &[LexicalRow]) -> &'static Profile {
     if entry.kind == Kind::CODE {
         return language::ENGLISH;
@@ -168,7 +171,7 @@ fn add_tokens(document: &mut TantivyDocument, field: Field, tokens: Vec<Token>) 
     if tokens.is_empty() {
         return;
     }
-    // Nothing of the text is stored, so tantivy need not have it.
+    // tantivy needs the text only for stored fields.
     let text = String::new();
     document.add_pre_tokenized_text(field, PreTokenizedString { text, tokens });
 }

@@ -1,28 +1,28 @@
-//! Which language a text is in, as far as stemming asks: by its script, and in Latin script by its function words.
+//! Detects the language of a text, to choose a stemmer: by script, and for Latin script by function words.
 //!
-//! A few dozen words tell languages apart well from a paragraph on, and never take source code for one, as statistics of letters
-//! do. Where nothing tells, the language is English: its stemmer leaves most words of others alone.
+//! A few dozen function words identify a language reliably from one paragraph on. Unlike letter n-grams, they never take source code for
+//! prose. The fallback is English, whose stemmer leaves most words of other languages unchanged.
 
 use tantivy::tokenizer::Language;
 
-/// A language that has a stemmer.
+/// A language with a stemmer.
 pub(super) struct Profile {
-    /// Its code in ISO 639-1, as the index records it.
+    /// ISO 639-1 code, as stored in the index.
     pub code: &'static str,
-    /// Its stemmer.
+    /// Stemmer of tantivy.
     pub stemmer: Language,
-    /// Its most frequent words without accents, for Latin script.
+    /// The most frequent words, without accents. Empty for a language detected by its script.
     function_words: &'static [&'static str],
 }
 
 impl Profile {
-    /// Whether stemming leaves every word of ASCII its first letter. In Dutch `ge` is taken off.
+    /// Whether stemming keeps the first letter of every ASCII word. The Dutch stemmer removes the prefix `ge`.
     pub(super) fn keeps_first_letters(&self) -> bool {
         self.code != "nl"
     }
 }
 
-/// The language of texts that tell nothing else.
+/// The fallback.
 pub(super) static ENGLISH: &Profile = &PROFILES[0];
 
 const fn profile(code: &'static str, stemmer: Language, function_words: &'static [&'static str]) -> Profile {
@@ -33,7 +33,7 @@ const fn profile(code: &'static str, stemmer: Language, function_words: &'static
     }
 }
 
-/// All languages, English first.
+/// All languages. English is first.
 pub(super) static PROFILES: &[Profile] = &[
     profile(
         "en",
@@ -157,54 +157,56 @@ pub(super) static PROFILES: &[Profile] = &[
     profile("ta", Language::Tamil, &[]),
 ];
 
-/// How much of a text is looked at, in words; and about how many bytes those are.
-const LOOKED_AT: usize = 600;
-pub(super) const SAMPLE_BYTES: usize = 8 * LOOKED_AT;
-/// Fewer different function words than this tell nothing: the names of variables may be a few of them.
-const FEWEST: usize = 5;
-/// A language's function words must be at least this share of all, …
-const SHARE: f32 = 0.12;
-/// … and this many times as many as English has.
-const OVER_ENGLISH: f32 = 1.5;
+/// Number of words that detection reads.
+const SAMPLE_WORDS: usize = 600;
+/// Approximate size of the sample. Words beyond the sample have no effect.
+pub(super) const SAMPLE_BYTES: usize = 8 * SAMPLE_WORDS;
+/// Minimum number of distinct function words. Source code may have a few, as names of variables.
+const MIN_DISTINCT: usize = 5;
+/// Minimum share of function words among all words, …
+const MIN_SHARE: f32 = 0.12;
+/// … and minimum ratio to the number of English function words.
+const MIN_ENGLISH_RATIO: f32 = 1.5;
 
-/// The language of a code, if it is one.
+/// The language of an ISO 639-1 code.
 pub(super) fn by_code(code: &str) -> Option<&'static Profile> {
     PROFILES.iter().find(|profile| profile.code == code)
 }
 
-/// The language of `text`.
+/// The language of `text`, or English if no language is likely.
 pub(super) fn detect(text: &str) -> &'static Profile {
     let words: Vec<String> = text
         .split(|c: char| !c.is_alphabetic())
         .filter(|word| !word.is_empty())
-        .take(LOOKED_AT)
-        .map(folded)
+        .take(SAMPLE_WORDS)
+        .map(fold)
         .collect();
     if let Some(profile) = by_script(&words) {
         return profile;
     }
-    // How many of the words, and how many different ones, are function words of a language.
+    // Number of function words of a language in the text, and number of distinct ones.
     let count = |profile: &Profile| {
-        let known = profile.function_words.iter();
-        let counts = known.map(|known| words.iter().filter(|word| word == known).count());
-        counts.fold((0, 0), |(all, different), count| {
-            (all + count, different + usize::from(count > 0))
+        let function_words = profile.function_words.iter();
+        let counts =
+            function_words.map(|function_word| words.iter().filter(|word| word == function_word).count());
+        counts.fold((0, 0), |(total, distinct), count| {
+            (total + count, distinct + usize::from(count > 0))
         })
     };
-    let enough = (SHARE * words.len() as f32).max(OVER_ENGLISH * count(ENGLISH).0 as f32);
+    let min_total = (MIN_SHARE * words.len() as f32).max(MIN_ENGLISH_RATIO * count(ENGLISH).0 as f32);
     let mut best = (0, ENGLISH);
     for profile in &PROFILES[1..] {
-        let (all, different) = count(profile);
-        if all as f32 >= enough && different >= FEWEST && all > best.0 {
-            best = (all, profile);
+        let (total, distinct) = count(profile);
+        if total as f32 >= min_total && distinct >= MIN_DISTINCT && total > best.0 {
+            best = (total, profile);
         }
     }
     best.1
 }
 
-/// In lower case, with the accents of Latin letters taken off.
-fn folded(word: &str) -> String {
-    let fold = |c: char| match c {
+/// Lower-cases a word and removes the accents of Latin letters.
+fn fold(word: &str) -> String {
+    let unaccented = |c: char| match c {
         'à'..='å' | 'ă' => 'a',
         'è'..='ë' => 'e',
         'ì'..='ï' => 'i',
@@ -216,10 +218,13 @@ fn folded(word: &str) -> String {
         'ț' => 't',
         c => c,
     };
-    word.chars().flat_map(char::to_lowercase).map(fold).collect()
+    word.chars()
+        .flat_map(char::to_lowercase)
+        .map(unaccented)
+        .collect()
 }
 
-/// The language whose script most words begin in, of those that a script tells.
+/// The language whose script most words start in. `None` if no script has a majority, or the script is Latin.
 fn by_script(words: &[String]) -> Option<&'static Profile> {
     let codes = words.iter().filter_map(|word| {
         Some(match word.chars().next()? {
@@ -243,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paragraphs_are_told_apart() {
+    fn a_sentence_identifies_its_language() {
         for (text, code) in [
             (
                 "The lighthouse stands on a rock and is lit by a keeper at dusk.",
@@ -282,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn code_and_scraps_are_english() {
+    fn source_code_and_fragments_are_english() {
         for text in [
             "",
             "Der Turm",
@@ -294,11 +299,11 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_unique_and_words_are_folded() {
+    fn codes_are_unique_and_function_words_are_folded() {
         for profile in PROFILES {
             assert!(std::ptr::eq(by_code(profile.code).unwrap(), profile));
             for word in profile.function_words {
-                assert_eq!(folded(word), *word);
+                assert_eq!(fold(word), *word);
             }
         }
     }

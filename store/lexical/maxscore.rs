@@ -1,134 +1,145 @@
-//! The passages with the greatest sums of leaves, without a look at most others: MaxScore (Turtle and Flood, "Query evaluation:
-//! strategies and optimizations", 1995), a window of passages at a time.
+//! MaxScore: the top k passages by summed term scores, skipping most others (Turtle and Flood, "Query evaluation: strategies and
+//! optimizations", 1995). Passages are scored in windows, term at a time within a window.
 //!
-//! Leaves that together cannot lift a passage over the worst of the best are not gone through, only asked about passages that
-//! others have. Common words in long questions are such leaves: what passes over blocks by their own bounds has to move each of
-//! them to every passage of a rare word, and this does not.
+//! Terms whose summed upper bounds stay below the current k-th score are non-essential: their postings are probed, not iterated.
+//! Common words in long queries become non-essential. Block-max WAND, tantivy's algorithm, would still move each of them to every
+//! passage of a rare word.
 
 use tantivy::{DocAddress, DocId, Score, Searcher, SegmentOrdinal, SegmentReader, TERMINATED};
 
-use super::leaves::{Leaf, LeafCursor};
-use super::top::Top;
+use super::term_scorer::{TermScorer, TermWeight};
+use super::top_k::TopK;
 use crate::{DocumentId, DocumentSet};
 
-/// Passages gone through at once. Their scores stay in the processor's nearest memory.
+/// Passages per window. Their scores fit the L1 cache.
 const WINDOW: usize = 4096;
-/// Sums come about in more than one order, so that bounds are taken for a little more than they are.
+/// Float sums depend on their order. Upper bounds are inflated by this factor, so that rounding never prunes a true hit.
 const SLACK: Score = 1.0 + 1e-5;
 
-/// The best `limit` passages of documents `allowed`, or of all, by the sum of `leaves`. Best first.
-pub(super) fn best(
+/// The `k` passages with the highest summed scores of `terms`, of the documents `allowed` or of all, best first.
+pub(super) fn top_passages(
     searcher: &Searcher,
-    leaves: &[Leaf],
+    terms: &[TermWeight],
     allowed: Option<&DocumentSet>,
-    limit: usize,
+    k: usize,
 ) -> tantivy::Result<Vec<(Score, DocAddress)>> {
-    let mut best = Top::new(limit);
+    let mut top = TopK::new(k);
     let mut window = Window::new();
     for (ordinal, segment) in searcher.segment_readers().iter().enumerate() {
-        let mut cursors = Vec::new();
-        for leaf in leaves {
-            cursors.extend(leaf.cursor(ordinal, segment)?);
+        let mut scorers = Vec::new();
+        for term in terms {
+            scorers.extend(term.scorer(ordinal, segment)?);
         }
-        let at = (ordinal as SegmentOrdinal, segment);
-        segment_best(Sum::new(cursors), at, allowed, &mut window, &mut best)?;
+        let segment = (ordinal as SegmentOrdinal, segment);
+        search_segment(ScorerSet::new(scorers), segment, allowed, &mut window, &mut top)?;
     }
-    Ok(best.sorted())
+    Ok(top.into_sorted())
 }
 
-fn segment_best(
-    mut sum: Sum,
+fn search_segment(
+    mut scorers: ScorerSet,
     (ordinal, segment): (SegmentOrdinal, &SegmentReader),
     allowed: Option<&DocumentSet>,
     window: &mut Window,
-    best: &mut Top,
+    top: &mut TopK,
 ) -> tantivy::Result<()> {
     let alive = segment.alive_bitset();
     let documents = match allowed {
         Some(_) => Some(segment.fast_fields().u64("document")?),
         None => None,
     };
-    let may_answer = |place: DocId| {
+    let is_allowed = |doc: DocId| {
         let (Some(documents), Some(allowed)) = (&documents, allowed) else {
             return true;
         };
-        let document = documents.first(place).and_then(|id| u32::try_from(id).ok());
+        let document = documents.first(doc).and_then(|id| u32::try_from(id).ok());
         document.is_some_and(|id| allowed.contains(DocumentId(id)))
     };
     loop {
-        let essential = sum.essential(best.worst().unwrap_or(0.0));
-        let start = sum.next_of(essential);
+        let essential = scorers.first_essential(top.threshold().unwrap_or(0.0));
+        let start = scorers.next_doc(essential);
         if start == TERMINATED {
             return Ok(());
         }
         window.start = start;
-        sum.cursors[essential..]
+        scorers.by_bound[essential..]
             .iter_mut()
-            .for_each(|cursor| window.add(cursor));
-        window.drain(|place, score| {
-            if alive.is_some_and(|alive| alive.is_deleted(place)) {
+            .for_each(|scorer| window.add(scorer));
+        window.drain(|doc, score| {
+            if alive.is_some_and(|alive| alive.is_deleted(doc)) {
                 return;
             }
-            let worst = best.worst().unwrap_or(0.0);
-            if let Some(score) = sum.completed(essential, place, score, worst)
-                && may_answer(place)
+            let threshold = top.threshold().unwrap_or(0.0);
+            if let Some(score) = scorers.complete(essential, doc, score, threshold)
+                && is_allowed(doc)
             {
-                best.offer(score, DocAddress::new(ordinal, place));
+                top.push(score, DocAddress::new(ordinal, doc));
             }
         });
     }
 }
 
-/// The leaves in a segment, the least first.
-struct Sum {
-    cursors: Vec<LeafCursor>,
-    /// What the first leaves give a passage together at most: with none of them, with one, and so on.
-    bounds: Vec<Score>,
+/// The term scorers of a segment.
+struct ScorerSet {
+    /// In ascending order of their upper bounds.
+    by_bound: Vec<TermScorer>,
+    /// `prefix_bounds[n]` is the upper bound of the sum of the first n scorers.
+    prefix_bounds: Vec<Score>,
 }
 
-impl Sum {
-    fn new(mut cursors: Vec<LeafCursor>) -> Sum {
-        cursors.sort_by(|one, other| one.bound().total_cmp(&other.bound()));
-        let mut together = 0.0;
-        let mut bounds = vec![0.0];
-        bounds.extend(cursors.iter().map(|cursor| {
-            together += cursor.bound() * SLACK;
-            together
+impl ScorerSet {
+    fn new(mut by_bound: Vec<TermScorer>) -> ScorerSet {
+        by_bound.sort_by(|one, other| one.max_score().total_cmp(&other.max_score()));
+        let mut sum = 0.0;
+        let mut prefix_bounds = vec![0.0];
+        prefix_bounds.extend(by_bound.iter().map(|scorer| {
+            sum += scorer.max_score() * SLACK;
+            sum
         }));
-        Sum { cursors, bounds }
+        ScorerSet {
+            by_bound,
+            prefix_bounds,
+        }
     }
 
-    /// The first of the leaves one of which a passage must have to be better than `worst`.
-    fn essential(&self, worst: Score) -> usize {
-        self.bounds[1..].partition_point(|&together| together <= worst)
+    /// Index of the first essential scorer. A passage scores above `threshold` only if an essential scorer has it.
+    fn first_essential(&self, threshold: Score) -> usize {
+        self.prefix_bounds[1..].partition_point(|&bound| bound <= threshold)
     }
 
-    /// The next passage of the leaves from `essential` on.
-    fn next_of(&self, essential: usize) -> DocId {
-        let places = self.cursors[essential..].iter().map(LeafCursor::place);
-        places.min().unwrap_or(TERMINATED)
+    /// The next passage of the scorers from `essential` on.
+    fn next_doc(&self, essential: usize) -> DocId {
+        let docs = self.by_bound[essential..].iter().map(TermScorer::doc);
+        docs.min().unwrap_or(TERMINATED)
     }
 
-    /// The whole score of a passage that the leaves from `essential` on give `score`, where it is better than `worst`.
-    fn completed(&mut self, essential: usize, place: DocId, mut score: Score, worst: Score) -> Option<Score> {
-        for leaf in (0..essential).rev() {
-            if score + self.bounds[leaf + 1] <= worst {
+    /// Adds the non-essential scores to `score`, the sum of the essential scorers. `None` as soon as the total cannot exceed
+    /// `threshold`.
+    fn complete(
+        &mut self,
+        essential: usize,
+        doc: DocId,
+        mut score: Score,
+        threshold: Score,
+    ) -> Option<Score> {
+        for index in (0..essential).rev() {
+            if score + self.prefix_bounds[index + 1] <= threshold {
                 return None;
             }
-            score += self.cursors[leaf].score_at(place);
+            score += self.by_bound[index].score_at(doc);
         }
-        (score > worst).then_some(score)
+        (score > threshold).then_some(score)
     }
 }
 
-/// Scores of neighbouring passages.
+/// Score accumulators of consecutive passages.
 struct Window {
     start: DocId,
     scores: Vec<Score>,
-    /// Which passages have one, a bit each.
+    /// Bitmap of the passages that have a score.
     scored: Vec<u64>,
-    /// What the forms of one leaf give.
-    forms: Vec<Score>,
+    /// For a term with several stems: the maximum over its stems.
+    stem_scores: Vec<Score>,
 }
 
 impl Window {
@@ -137,41 +148,46 @@ impl Window {
             start: 0,
             scores: vec![0.0; WINDOW],
             scored: vec![0; WINDOW / 64],
-            forms: vec![0.0; WINDOW],
+            stem_scores: vec![0.0; WINDOW],
         }
     }
 
-    /// Adds what a leaf gives.
-    fn add(&mut self, cursor: &mut LeafCursor) {
+    /// Adds the scores of a term.
+    fn add(&mut self, scorer: &mut TermScorer) {
         let Window {
             start,
             scores,
             scored,
-            forms,
+            stem_scores,
         } = self;
         let end = start.saturating_add(WINDOW as DocId).min(TERMINATED);
-        let is_of_one_form = cursor.is_of_one_form();
-        cursor.for_each_before(end, |place, score| {
-            let at = (place - *start) as usize;
-            scored[at / 64] |= 1 << (at % 64);
-            match is_of_one_form {
-                true => scores[at] += score,
-                false => forms[at] = forms[at].max(score),
+        let has_one_stem = scorer.has_one_stem();
+        scorer.for_each_before(end, |doc, score| {
+            let index = (doc - *start) as usize;
+            scored[index / 64] |= 1 << (index % 64);
+            if has_one_stem {
+                scores[index] += score;
+            } else {
+                stem_scores[index] = stem_scores[index].max(score);
             }
         });
-        if !is_of_one_form {
-            let given = scores.iter_mut().zip(forms);
-            given.for_each(|(score, form)| *score += std::mem::take(form));
+        if !has_one_stem {
+            for (score, stem_score) in scores.iter_mut().zip(stem_scores) {
+                *score += std::mem::take(stem_score);
+            }
         }
     }
 
-    /// Calls `take` with each passage that has a score, in order, and is empty afterwards.
-    fn drain(&mut self, mut take: impl FnMut(DocId, Score)) {
+    /// Calls `each` with the passages that have a score, in ascending order, and resets the window.
+    fn drain(&mut self, mut each: impl FnMut(DocId, Score)) {
         for (word, bits) in self.scored.iter_mut().enumerate() {
             while *bits != 0 {
-                let at = word * 64 + bits.trailing_zeros() as usize;
+                let index = word * 64 + bits.trailing_zeros() as usize;
                 *bits &= *bits - 1;
-                take(self.start + at as DocId, std::mem::take(&mut self.scores[at]));
+                each(
+                    self.start + index as DocId,
+                    std::mem::take(&mut self.scores[index]),
+                );
             }
         }
     }
@@ -186,19 +202,15 @@ mod tests {
     use tantivy::schema::{Field, IndexRecordOption, STRING, Schema, TEXT};
     use tantivy::{Index, TantivyDocument, Term};
 
-    use super::super::statistics::SegmentCounts;
+    use super::super::statistics::StatisticsCache;
     use super::*;
 
-    /// Numbers as from dice.
-    fn dice(seed: u64) -> impl FnMut(u64) -> u64 {
-        let mut state = seed.wrapping_mul(2).wrapping_add(1);
-        move |below| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 33) % below
-        }
+    /// A word whose frequency halves from one power of two to the next.
+    fn word(rng: &mut fastrand::Rng) -> String {
+        format!("w{}", (1 << rng.u32(0..9)) + rng.u32(0..3))
     }
 
-    /// Passages of two fields, in segments with deletions. A word is the rarer the greater its number.
+    /// Passages with two fields, in four segments with deletions.
     fn index() -> (Index, [Field; 2]) {
         let mut schema = Schema::builder();
         let fields = [
@@ -209,15 +221,14 @@ mod tests {
         let index = Index::create_in_ram(schema.build());
         let mut writer = index.writer_with_num_threads(1, 20 << 20).unwrap();
         writer.set_merge_policy(Box::new(tantivy::merge_policy::NoMergePolicy));
-        let mut dice = dice(5);
+        let mut rng = fastrand::Rng::with_seed(5);
         for passages in [9000, 1, 700, 200] {
             for number in 0..passages {
                 let mut document = TantivyDocument::default();
-                for (field, most) in fields.into_iter().zip([40, 4]) {
-                    let mut word = || format!("w{}", (1 << dice(9)) + dice(3));
-                    let words: Vec<String> = (0..most).map(|_| word()).collect();
-                    let length = dice(most + 1) as usize;
-                    document.add_text(field, words[..length].join(" "));
+                for (field, longest) in fields.into_iter().zip([40, 4]) {
+                    let length = rng.usize(0..=longest);
+                    let words: Vec<String> = (0..length).map(|_| word(&mut rng)).collect();
+                    document.add_text(field, words.join(" "));
                 }
                 document.add_text(key, format!("{}", number % 10));
                 writer.add_document(document).unwrap();
@@ -230,33 +241,32 @@ mod tests {
     }
 
     #[test]
-    fn the_best_are_those_that_a_look_at_all_finds() {
+    fn finds_the_same_passages_as_an_exhaustive_search() {
         let (index, fields) = index();
         let searcher = index.reader().unwrap().searcher();
         assert!(searcher.segment_readers().len() > 2);
-        let statistics = SegmentCounts::default().of(&searcher);
-        let mut dice = dice(77);
+        let statistics = StatisticsCache::default().statistics(&searcher);
+        let mut rng = fastrand::Rng::with_seed(77);
         for round in 0..60 {
             let mut words: Vec<Vec<String>> = Vec::new();
-            for _ in 0..=dice(6) {
-                let mut word = || format!("w{}", (1 << dice(9)) + dice(3));
-                words.push(vec![word()]);
+            for _ in 0..=rng.u32(0..6) {
+                words.push(vec![word(&mut rng)]);
                 if round % 2 == 0 {
-                    let other = word();
-                    words.extend((words[0][0] != other).then(|| vec![words[0][0].clone(), other]));
+                    let (first, other) = (words[0][0].clone(), word(&mut rng));
+                    words.extend((first != other).then(|| vec![first, other]));
                 }
             }
             let boosts = [(fields[0], 1.0), (fields[1], 1.3)];
-            let (mut leaves, mut clauses) = (Vec::new(), Vec::new());
-            for forms in &words {
+            let (mut terms, mut clauses) = (Vec::new(), Vec::new());
+            for stems in &words {
                 for (field, boost) in boosts {
-                    let leaf = Leaf::new(&statistics, (field, boost), forms, searcher.num_docs());
-                    leaves.extend(leaf.unwrap());
-                    let forms = forms.iter().map(|form| -> Box<dyn Query> {
-                        let term = Term::from_field_text(field, form);
+                    let term = TermWeight::new(&statistics, (field, boost), stems, searcher.num_docs());
+                    terms.extend(term.unwrap());
+                    let stems = stems.iter().map(|stem| -> Box<dyn Query> {
+                        let term = Term::from_field_text(field, stem);
                         Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs))
                     });
-                    let word = Box::new(DisjunctionMaxQuery::new(forms.collect()));
+                    let word = Box::new(DisjunctionMaxQuery::new(stems.collect()));
                     let clause: Box<dyn Query> = Box::new(BoostQuery::new(word, boost));
                     clauses.push((Occur::Should, clause));
                 }
@@ -268,15 +278,15 @@ mod tests {
                 .unwrap();
             let scores: BTreeMap<DocAddress, Score> =
                 expected.iter().map(|&(score, at)| (at, score)).collect();
-            for limit in [1, 10, 300, 20_000] {
-                let found = best(&searcher, &leaves, None, limit).unwrap();
-                assert_eq!(found.len(), expected.len().min(limit), "{words:?}, {limit}");
+            for k in [1, 10, 300, 20_000] {
+                let found = top_passages(&searcher, &terms, None, k).unwrap();
+                assert_eq!(found.len(), expected.len().min(k), "{words:?}, {k}");
                 for ((score, at), (expected, _)) in found.iter().zip(&expected) {
                     assert!(
                         (score - expected).abs() < 1e-4,
-                        "{words:?}, {limit}: {score}, {expected}"
+                        "{words:?}, {k}: {score}, {expected}"
                     );
-                    assert!((score - scores[at]).abs() < 1e-4, "{words:?}, {limit}: {at:?}");
+                    assert!((score - scores[at]).abs() < 1e-4, "{words:?}, {k}: {at:?}");
                 }
             }
         }

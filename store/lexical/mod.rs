@@ -1,23 +1,22 @@
-//! The lexical index: BM25 over passages and their documents, by tantivy. Derived from the catalog and rebuilt from it where
-//! need be.
+//! The lexical index: BM25 over passages and their documents, on tantivy. Derived from the catalog, which can rebuild it.
 
-mod among;
 mod analyzer;
-mod best;
 mod change;
+mod doc_runs;
 mod highlight;
 mod language;
-mod leaves;
 mod maxscore;
-mod places;
 mod query;
+mod query_parser;
+mod read_only_directory;
+mod score_documents;
 mod statistics;
+mod term_scorer;
 mod terms;
 #[cfg(test)]
 mod tests;
-mod top;
-mod typed;
-mod unwritable;
+mod top_collector;
+mod top_k;
 mod view;
 
 use std::collections::HashSet;
@@ -36,20 +35,21 @@ use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyError};
 
 pub(crate) use change::Change;
 pub use highlight::Highlighter;
-use statistics::SegmentCounts;
+use read_only_directory::ReadOnlyDirectory;
+use statistics::StatisticsCache;
 pub use terms::TermMatch;
-use unwritable::Unwritable;
 pub(crate) use view::{LexicalView, Restriction};
 
 use crate::error::LexicalError;
 use crate::lock::is_refusal;
 use crate::{ErrorChain, Seq, StoreError};
 
-/// Memory for postings on their way to disk. One thread writes: parsing and embedding need the others.
+/// Memory for postings before they are written to disk. Writing uses one thread, because parsing and embedding need the others.
 const WRITER_BYTES: usize = 24 << 20;
-/// An index of so many bytes at most is read whole when it is opened for writing and now and then, which takes a fraction of a second;
-/// of larger ones it is a search or `doctor` that finds damage.
-const CHECKED_BYTES: u64 = 512 << 20;
+/// Indexes up to this size are checksummed on open and periodically (well under a second). Damage in larger ones surfaces in a search
+/// or in `doctor`.
+const MAX_CHECKED_BYTES: u64 = 512 << 20;
+
 /// Fields of a passage.
 #[derive(Clone, Copy)]
 struct Fields {
@@ -59,7 +59,7 @@ struct Fields {
     headings: Field,
     path: Field,
     body: Field,
-    /// Title and text of the whole document, at its first passage only.
+    /// Title and text of the whole document. Only its first passage has this field.
     whole: Field,
     /// Code of the language whose stemmer was used.
     language: Field,
@@ -87,40 +87,46 @@ fn schema() -> (Schema, Fields) {
     (schema.build(), fields)
 }
 
-/// An index on disk.
+/// A lexical index on disk.
 pub(crate) struct LexicalIndex {
     path: PathBuf,
     index: Index,
     fields: Fields,
-    /// Made when it is first asked: an index that is to be made anew is not read.
+    /// Opened on first use, because an index about to be rebuilt may be unreadable.
     reader: OnceLock<IndexReader>,
     writer: Mutex<Option<IndexWriter>>,
-    counts: SegmentCounts,
+    statistics: StatisticsCache,
 }
 
 impl LexicalIndex {
-    /// Opens the index at `path`, made where there is none. An index of another schema or analyzer, or one that does not
-    /// open, is replaced by an empty one, for the catalog to fill.
+    /// Opens the index at `path` for writing, and creates it if it is missing.
+    ///
+    /// An index that is damaged, or has another schema or analyzer, is replaced by an empty one. The caller then fills it from the
+    /// catalog.
     pub(crate) fn open(path: &Path) -> Result<LexicalIndex, StoreError> {
-        match LexicalIndex::open_existing(path).and_then(LexicalIndex::checked) {
-            Ok(opened) => Ok(opened),
-            // It may be whole: permissions or too many open files say nothing of it.
+        let opened = LexicalIndex::open_existing(path).and_then(|index| {
+            index.quick_check()?;
+            Ok(index)
+        });
+        match opened {
+            Ok(index) => Ok(index),
+            // Missing permissions or too many open files do not mean damage.
             Err(error) if path.exists() && !error.is_damage() => Err(error),
             Err(error) => {
                 if path.exists() {
-                    tracing::warn!(path = %path.display(), "the lexical index is rebuilt: {}", ErrorChain(&error));
+                    tracing::warn!(path = %path.display(), "rebuilding the lexical index: {}", ErrorChain(&error));
                 }
                 LexicalIndex::create(path)
             }
         }
     }
 
-    /// Opens the index at `path` to be made anew, so that only its list of segments has to be there. Where that is damaged too, an
-    /// empty one takes its place.
+    /// Opens the index at `path` to overwrite its contents. Reads only the list of segments; if that is damaged too, creates an
+    /// empty index.
     pub(crate) fn open_for_rebuild(path: &Path) -> Result<LexicalIndex, StoreError> {
-        let opened = contained(path, || {
+        let opened = catch_panic(path, || {
             let index = Index::open_in_dir(path).map_err(|source| StoreError::lexical(path, source))?;
-            LexicalIndex::of(path, index)
+            LexicalIndex::from_index(path, index)
         });
         match opened {
             Err(error) if error.is_damage() => LexicalIndex::create(path),
@@ -128,47 +134,48 @@ impl LexicalIndex {
         }
     }
 
-    /// An empty index in the place of whatever is there.
+    /// Creates an empty index at `path`, replacing whatever is there.
     fn create(path: &Path) -> Result<LexicalIndex, StoreError> {
         if path.exists() {
             fs_err::remove_dir_all(path)?;
         }
         fs_err::create_dir_all(path)?;
-        let made = Index::create_in_dir(path, schema().0);
-        made.map_err(|source| StoreError::lexical(path, source))?;
+        let created = Index::create_in_dir(path, schema().0);
+        created.map_err(|source| StoreError::lexical(path, source))?;
         LexicalIndex::open_existing(path)
     }
 
-    /// Opens the index at `path`, which must be one of ours.
+    /// Opens the index at `path`. An index with another schema or analyzer is an error.
     pub(crate) fn open_existing(path: &Path) -> Result<LexicalIndex, StoreError> {
-        contained(path, || LexicalIndex::opened(path))
+        catch_panic(path, || LexicalIndex::try_open(path))
     }
 
-    fn opened(path: &Path) -> Result<LexicalIndex, StoreError> {
-        let named = |source| StoreError::lexical(path, source);
-        let read = |index| {
-            let lexical = LexicalIndex::of(path, index)?;
+    /// Opens the index, on a read-only disk without tantivy's lock.
+    fn try_open(path: &Path) -> Result<LexicalIndex, StoreError> {
+        let with_path = |source| StoreError::lexical(path, source);
+        let open_reader = |index| {
+            let lexical = LexicalIndex::from_index(path, index)?;
             lexical.reader()?;
             Ok(lexical)
         };
-        match read(Index::open_in_dir(path).map_err(named)?) {
+        match open_reader(Index::open_in_dir(path).map_err(with_path)?) {
             Err(StoreError::Lexical {
-                source: LexicalError(TantivyError::LockFailure(LockError::IoError(refused), _)),
+                source: LexicalError(TantivyError::LockFailure(LockError::IoError(refusal), _)),
                 ..
-            }) if is_refusal(&refused) => {
-                let files = MmapDirectory::open(path).map_err(|error| named(error.into()))?;
-                read(Index::open(Unwritable(files)).map_err(named)?)
+            }) if is_refusal(&refusal) => {
+                let directory = MmapDirectory::open(path).map_err(|error| with_path(error.into()))?;
+                open_reader(Index::open(ReadOnlyDirectory(directory)).map_err(with_path)?)
             }
             opened => opened,
         }
     }
 
-    fn of(path: &Path, index: Index) -> Result<LexicalIndex, StoreError> {
-        let named = |source| StoreError::lexical(path, source);
+    fn from_index(path: &Path, index: Index) -> Result<LexicalIndex, StoreError> {
+        let with_path = |source| StoreError::lexical(path, source);
         let (schema, fields) = schema();
         if index.schema() != schema {
-            return Err(named(TantivyError::SchemaError(
-                "it was written by another version".into(),
+            return Err(with_path(TantivyError::SchemaError(
+                "written by another version".into(),
             )));
         }
         index
@@ -180,7 +187,7 @@ impl LexicalIndex {
             fields,
             reader: OnceLock::new(),
             writer: Mutex::default(),
-            counts: SegmentCounts::default(),
+            statistics: StatisticsCache::default(),
         })
     }
 
@@ -189,19 +196,19 @@ impl LexicalIndex {
             return Ok(reader);
         }
         let builder = self.index.reader_builder().reload_policy(ReloadPolicy::Manual);
-        let reader = builder.try_into().map_err(|source| self.failed(source))?;
+        let reader = builder.try_into().map_err(|source| self.error(source))?;
         Ok(self.reader.get_or_init(|| reader))
     }
 
-    /// The segments of the last commit.
+    /// Identifiers of the segments of the last commit, in ascending order.
     pub(crate) fn segment_ids(&self) -> Result<Vec<SegmentId>, StoreError> {
         let segments = self.index.searchable_segment_ids();
-        let mut segments = segments.map_err(|source| self.failed(source))?;
+        let mut segments = segments.map_err(|source| self.error(source))?;
         segments.sort_unstable();
         Ok(segments)
     }
 
-    /// Whether one of these segments is in the last commit.
+    /// Whether the last commit has one of these segments.
     pub(crate) fn has_any_segment(&self, segments: &[SegmentId]) -> Result<bool, StoreError> {
         Ok(self
             .segment_ids()?
@@ -209,63 +216,57 @@ impl LexicalIndex {
             .any(|segment| segments.contains(segment)))
     }
 
-    /// Up to where the history of the catalog is in the last commit.
+    /// Catalog sequence number that the last commit has applied.
     pub(crate) fn applied_seq(&self) -> Result<Seq, StoreError> {
-        let metas = self.index.load_metas().map_err(|source| self.failed(source))?;
+        let metas = self.index.load_metas().map_err(|source| self.error(source))?;
         Ok(metas
             .payload
             .and_then(|payload| payload.parse().ok())
             .unwrap_or(0))
     }
 
-    /// The same, if it is what was written, so far as that can be said at once.
-    fn checked(self) -> Result<LexicalIndex, StoreError> {
-        self.quick_check().map(|()| self)
-    }
-
-    /// An error where it is not what was written. A large index is not looked at.
+    /// Verifies the checksums of an index of up to [`MAX_CHECKED_BYTES`]. Does nothing for a larger one.
     pub(crate) fn quick_check(&self) -> Result<(), StoreError> {
-        let sizes = fs_err::read_dir(&self.path)?.flatten();
-        let bytes: u64 = sizes.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum();
-        if bytes > CHECKED_BYTES {
+        let entries = fs_err::read_dir(&self.path)?.flatten();
+        let bytes: u64 = entries
+            .filter_map(|entry| Some(entry.metadata().ok()?.len()))
+            .sum();
+        if bytes > MAX_CHECKED_BYTES {
             return Ok(());
         }
         match self.damaged_files()?.first() {
             None => Ok(()),
-            Some(file) => Err(
-                self.failed(TantivyError::DataCorruption(DataCorruption::comment_only(
-                    format!("{file} is not what was written"),
-                ))),
-            ),
+            Some(file) => Err(self.error(corruption(format!("the checksum of {file} does not match")))),
         }
     }
 
-    /// Files of the last commit whose bytes are not those that were written.
+    /// Files of the last commit that fail their checksum or cannot be checked.
     pub(crate) fn damaged_files(&self) -> Result<Vec<String>, StoreError> {
-        let found = contained(&self.path, || {
+        let failed = catch_panic(&self.path, || {
             self.index
                 .validate_checksum()
-                .map_err(|source| self.failed(source))
+                .map_err(|source| self.error(source))
         })?;
-        let unlisted = self.unlisted_files()?;
-        let all = found.iter().chain(&unlisted);
-        let mut files: Vec<String> = all.map(|path| path.display().to_string()).collect();
+        let unmanaged = self.unmanaged_files()?;
+        let damaged = failed.iter().chain(&unmanaged);
+        let mut files: Vec<String> = damaged.map(|path| path.display().to_string()).collect();
         files.sort_unstable();
         Ok(files)
     }
 
-    /// Files of the last commit that tantivy's list of its files has lost. It checks those alone that are on the list.
-    fn unlisted_files(&self) -> Result<Vec<PathBuf>, StoreError> {
-        let commit = contained(&self.path, || {
-            self.index.load_metas().map_err(|source| self.failed(source))
+    /// Files of the last commit that are missing in `.managed.json`, tantivy's list of its files. tantivy checks only listed files, so
+    /// damage to the list would hide damage to the files.
+    fn unmanaged_files(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let commit = catch_panic(&self.path, || {
+            self.index.load_metas().map_err(|source| self.error(source))
         })?;
-        // From the disk: another process may have added to it since this one opened it. A file is listed before it is made, and
-        // gone before it is taken off.
+        // Read the list from disk: another process may have extended it since this one opened the index. tantivy lists a file before it
+        // creates it, and deletes it before it removes the entry.
         let list = fs_err::read(self.path.join(".managed.json"))?;
-        let listed: HashSet<PathBuf> = serde_json::from_slice(&list).unwrap_or_default();
-        let used = commit.list_segment_files().into_iter();
-        let is_lost = |file: &PathBuf| !listed.contains(file) && self.path.join(file).exists();
-        Ok(used.filter(is_lost).collect())
+        let managed: HashSet<PathBuf> = serde_json::from_slice(&list).unwrap_or_default();
+        let files = commit.list_segment_files().into_iter();
+        let is_unmanaged = |file: &PathBuf| !managed.contains(file) && self.path.join(file).exists();
+        Ok(files.filter(is_unmanaged).collect())
     }
 
     /// Number of passages in the last commit.
@@ -273,52 +274,54 @@ impl LexicalIndex {
         Ok(self.reader()?.searcher().num_docs())
     }
 
-    /// Starts a change that becomes visible, whole, with [`Change::commit`].
+    /// Starts a change. [`Change::commit`] makes all of it visible at once.
     pub(crate) fn change(&self) -> Result<Change<'_>, StoreError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if writer.is_none() {
-            let made = self.index.writer_with_num_threads(1, WRITER_BYTES);
-            let made = made.map_err(|source| self.failed(source))?;
-            // A change that the process died in has left files. Their names can be those of the next one.
-            let cleaned = made.garbage_collect_files().wait();
-            cleaned.map_err(|source| self.failed(source))?;
-            *writer = Some(made);
+            let created = self.index.writer_with_num_threads(1, WRITER_BYTES);
+            let created = created.map_err(|source| self.error(source))?;
+            // Files of an uncommitted change that a killed process left behind. Their names could collide with new ones.
+            let collected = created.garbage_collect_files().wait();
+            collected.map_err(|source| self.error(source))?;
+            *writer = Some(created);
         }
         Ok(Change::new(self, writer))
     }
 
-    /// Ends merging and gives the writer's memory back.
+    /// Waits for merges and frees the writer's memory.
     pub(crate) fn close_writer(&self) -> Result<(), StoreError> {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         match writer {
-            Some(writer) => writer
-                .wait_merging_threads()
-                .map_err(|source| self.failed(source)),
+            Some(writer) => writer.wait_merging_threads().map_err(|source| self.error(source)),
             None => Ok(()),
         }
     }
 
     /// A view of the last commit.
     pub(crate) fn view(&self) -> Result<LexicalView, StoreError> {
-        contained(&self.path, || {
+        catch_panic(&self.path, || {
             let reader = self.reader()?;
-            reader.reload().map_err(|source| self.failed(source))?;
+            reader.reload().map_err(|source| self.error(source))?;
             let searcher = reader.searcher();
-            let statistics = self.counts.of(&searcher);
+            let statistics = self.statistics.statistics(&searcher);
             LexicalView::new(searcher, statistics, self.fields, &self.path)
         })
     }
 
-    fn failed(&self, source: TantivyError) -> StoreError {
+    fn error(&self, source: TantivyError) -> StoreError {
         StoreError::lexical(&self.path, source)
     }
 }
 
-/// What `work` on the index at `path` gives. On bytes that are not what it wrote, tantivy may panic as well as fail: its files end
-/// with a part that no checksum is of.
-fn contained<T>(path: &Path, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+fn corruption(message: String) -> TantivyError {
+    TantivyError::DataCorruption(DataCorruption::comment_only(message))
+}
+
+/// Runs `work` on the index at `path`, and reports a panic as damage. tantivy may panic on corrupt files, because the footers of its
+/// files have no checksum.
+fn catch_panic<T>(path: &Path, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        let source = TantivyError::DataCorruption(DataCorruption::comment_only("it is not what was written"));
+        let source = corruption("tantivy cannot read its files".into());
         Err(StoreError::lexical(path, source))
     })
 }

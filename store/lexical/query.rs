@@ -1,4 +1,4 @@
-//! From what was typed to queries of tantivy's.
+//! Builds tantivy queries from a parsed query.
 
 use tantivy::Term;
 use tantivy::query::{
@@ -6,25 +6,25 @@ use tantivy::query::{
 };
 use tantivy::schema::{Field, IndexRecordOption};
 
-use super::typed::{Clause, Forms, Scope, Typed, Words};
+use super::query_parser::{Clause, ParsedQuery, Phrase, Scope, Stems};
 use crate::Matching;
 
-/// The fields of a passage that are searched, each with what a match in it is worth.
+/// The searched fields of a passage, each with its boost.
 #[derive(Clone, Copy)]
-pub(super) struct Searched {
+pub(super) struct SearchFields {
     pub body: (Field, f32),
     pub title: (Field, f32),
     pub headings: (Field, f32),
     pub path: (Field, f32),
 }
 
-impl Searched {
-    /// All of them.
+impl SearchFields {
+    /// All fields.
     pub(super) fn all(&self) -> [(Field, f32); 4] {
         [self.body, self.title, self.headings, self.path]
     }
 
-    /// Those that a clause is about.
+    /// The fields of a scope.
     fn of(&self, scope: Scope) -> Vec<(Field, f32)> {
         match scope {
             Scope::Anywhere => self.all().to_vec(),
@@ -36,27 +36,29 @@ impl Searched {
 }
 
 impl Clause {
-    /// The words of the clause in any of the fields that it is about.
-    pub(super) fn query(&self, searched: &Searched) -> Box<dyn Query> {
-        let fields = searched.of(self.scope);
-        let anywhere = fields
+    /// A query for the clause's phrase in any field of its scope.
+    pub(super) fn query(&self, fields: &SearchFields) -> Box<dyn Query> {
+        let in_any_field = fields
+            .of(self.scope)
             .into_iter()
-            .map(|(field, weight)| (Occur::Should, weighted(phrase(field, &self.words), weight)));
-        Box::new(BooleanQuery::new(anywhere.collect()))
+            .map(|(field, boost)| (Occur::Should, boosted(phrase_query(field, &self.words), boost)));
+        Box::new(BooleanQuery::new(in_any_field.collect()))
     }
 }
 
-impl Typed {
-    /// The query for passages, but for [`Typed::excluded_phrases`]: tantivy's scorer of phrases cannot be asked about a place
-    /// before its own, which is what an excluded query is asked.
-    pub(super) fn query(&self, searched: &Searched, matching: Matching) -> Box<dyn Query> {
-        let anywhere = |forms| anywhere(searched, forms).map(|leaf| (Occur::Should, leaf));
-        let mut clauses: Vec<(Occur, Box<dyn Query>)> = self.words.iter().flat_map(anywhere).collect();
+impl ParsedQuery {
+    /// The query for passages, without [`ParsedQuery::excluded_phrases`].
+    ///
+    /// tantivy may ask an excluded query about a passage before its current one, and the phrase scorer does not support that.
+    pub(super) fn query(&self, fields: &SearchFields, matching: Matching) -> Box<dyn Query> {
+        let optional = |stems| word_in_any_field(fields, stems).map(|word| (Occur::Should, word));
+        let mut clauses: Vec<(Occur, Box<dyn Query>)> = self.words.iter().flat_map(optional).collect();
         if matching == Matching::All {
-            // Beside the scoring clauses, and worth nothing: a word that must occur counts as one that may.
-            clauses.extend(self.required().map(|forms| {
-                let must = BooleanQuery::new(anywhere(forms).collect());
-                (Occur::Must, weighted(Box::new(must), 0.0))
+            // The optional clauses already score the words. The required copies have a boost of 0, so that requiring a word does
+            // not change scores.
+            clauses.extend(self.required_words().map(|stems| {
+                let required = BooleanQuery::new(optional(stems).collect());
+                (Occur::Must, boosted(Box::new(required), 0.0))
             }));
         }
         for words in &self.phrases {
@@ -64,82 +66,83 @@ impl Typed {
                 scope: Scope::Anywhere,
                 words: words.clone(),
             };
-            clauses.push((Occur::Must, clause.query(searched)));
+            clauses.push((Occur::Must, clause.query(fields)));
         }
         clauses.extend(
-            self.fielded
+            self.field_clauses
                 .iter()
-                .map(|clause| (Occur::Must, clause.query(searched))),
+                .map(|clause| (Occur::Must, clause.query(fields))),
         );
         if clauses.is_empty() {
-            if self.excluded.is_empty() && !self.is_about_fields() {
+            if self.excluded.is_empty() && !self.restricts_documents() {
                 return Box::new(EmptyQuery);
             }
-            // Only restrictions: everything else matches, and says nothing.
+            // Only exclusions or document restrictions: all other passages match with equal scores.
             clauses.push((Occur::Must, Box::new(AllQuery)));
         }
-        let wanted: Box<dyn Query> = Box::new(BooleanQuery::new(clauses));
-        let mut clauses = vec![(Occur::Must, wanted)];
+        let included: Box<dyn Query> = Box::new(BooleanQuery::new(clauses));
+        let mut clauses = vec![(Occur::Must, included)];
         for Clause { scope, words } in self.excluded.iter().filter(|clause| !clause.is_phrase()) {
-            for (field, _) in searched.of(*scope) {
+            for (field, _) in fields.of(*scope) {
                 let excluded = words
                     .iter()
-                    .map(|(_, forms)| (Occur::MustNot, word(field, forms)));
+                    .map(|(_, stems)| (Occur::MustNot, word_query(field, stems)));
                 clauses.extend(excluded);
             }
         }
         Box::new(BooleanQuery::new(clauses))
     }
 
-    /// Whether [`Typed::query`] is the sum of the words in each of the fields and nothing else.
-    pub(super) fn is_sum(&self, matching: Matching) -> bool {
+    /// Whether [`ParsedQuery::query`] is a plain disjunction of words over all fields, which [`super::maxscore`] can search.
+    pub(super) fn is_disjunction(&self, matching: Matching) -> bool {
         matching == Matching::Any
             && self.phrases.is_empty()
-            && self.fielded.is_empty()
+            && self.field_clauses.is_empty()
             && self.excluded.is_empty()
             && !self.words.is_empty()
     }
 }
 
-/// A word in each of the fields, worth what a match there is.
-fn anywhere(searched: &Searched, forms: &Forms) -> impl Iterator<Item = Box<dyn Query>> + use<> {
-    searched
+/// A boosted query per field.
+fn word_in_any_field(fields: &SearchFields, stems: &Stems) -> impl Iterator<Item = Box<dyn Query>> + use<> {
+    fields
         .all()
-        .map(|(field, weight)| weighted(word(field, forms), weight))
+        .map(|(field, boost)| boosted(word_query(field, stems), boost))
         .into_iter()
 }
 
-/// A word in a field, by the form that fits best.
-fn word(field: Field, forms: &Forms) -> Box<dyn Query> {
-    let term = |form: &String| -> Box<dyn Query> {
-        let term = Term::from_field_text(field, form);
+/// A word in a field, scored by its best stem.
+fn word_query(field: Field, stems: &Stems) -> Box<dyn Query> {
+    let term_query = |stem: &String| -> Box<dyn Query> {
+        let term = Term::from_field_text(field, stem);
         Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs))
     };
-    match forms.as_slice() {
-        [only] => term(only),
-        forms => Box::new(DisjunctionMaxQuery::new(forms.iter().map(term).collect())),
+    match stems.as_slice() {
+        [only] => term_query(only),
+        stems => Box::new(DisjunctionMaxQuery::new(stems.iter().map(term_query).collect())),
     }
 }
 
-/// Words in their order in a field, all in one language.
-fn phrase(field: Field, words: &Words) -> Box<dyn Query> {
-    if let [(_, forms)] = words.as_slice() {
-        return word(field, forms);
+/// A phrase in a field. Matches the n-th stems of all words together, because a passage is stemmed in one language. A word with fewer
+/// stems has its first one in every language.
+fn phrase_query(field: Field, words: &Phrase) -> Box<dyn Query> {
+    if let [(_, stems)] = words.as_slice() {
+        return word_query(field, stems);
     }
-    let most = words.iter().map(|(_, forms)| forms.len()).max().unwrap_or(0);
-    let in_language = |language: usize| -> Box<dyn Query> {
-        let terms = words.iter().map(|(at, forms)| {
-            let form = forms.get(language).or(forms.first()).map_or("", String::as_str);
-            (*at, Term::from_field_text(field, form))
+    let variants = words.iter().map(|(_, stems)| stems.len()).max().unwrap_or(0);
+    let variant = |n: usize| -> Box<dyn Query> {
+        let terms = words.iter().map(|(position, stems)| {
+            let stem = stems.get(n).or(stems.first()).map_or("", String::as_str);
+            (*position, Term::from_field_text(field, stem))
         });
         Box::new(PhraseQuery::new_with_offset(terms.collect()))
     };
-    match most {
-        0 | 1 => in_language(0),
-        _ => Box::new(DisjunctionMaxQuery::new((0..most).map(in_language).collect())),
+    if variants <= 1 {
+        return variant(0);
     }
+    Box::new(DisjunctionMaxQuery::new((0..variants).map(variant).collect()))
 }
 
-fn weighted(query: Box<dyn Query>, weight: f32) -> Box<dyn Query> {
-    Box::new(BoostQuery::new(query, weight))
+fn boosted(query: Box<dyn Query>, boost: f32) -> Box<dyn Query> {
+    Box::new(BoostQuery::new(query, boost))
 }

@@ -1,149 +1,149 @@
-//! What BM25 counts: the passages that are there. Those that were deleted stay in tantivy's segments, and in its own counts, until
-//! a merge; with them a score would hang on what the folder once was.
+//! BM25 statistics that count only live passages.
+//!
+//! tantivy's own statistics include deleted passages until a merge removes them, so scores would depend on the history of the index.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::places::Places;
 use tantivy::index::SegmentId;
 use tantivy::postings::{Postings, TermInfo};
 use tantivy::query::Bm25StatisticsProvider;
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocId, Searcher, SegmentReader, TERMINATED, Term};
 
-/// One of so many postings has to be deleted for all to be looked at, in place of each deletion among them.
+use super::doc_runs::DocRuns;
+
+/// If more than 1/SPARSE of a term's postings could be deleted, scan the postings; else seek each deletion in them.
 const SPARSE: usize = 8;
 
-/// Counts of segments, kept from one commit to the next.
+/// Statistics by segment and number of deletions, kept from one commit to the next.
 #[derive(Default)]
-pub(super) struct SegmentCounts(Mutex<HashMap<(SegmentId, u32), Arc<Counts>>>);
+pub(super) struct StatisticsCache(Mutex<HashMap<(SegmentId, u32), Arc<SegmentStatistics>>>);
 
-/// Counts of one segment in one state of its deletions.
+/// Statistics of a segment with a certain set of deletions. Computed when first needed.
 #[derive(Default)]
-struct Counts {
+struct SegmentStatistics {
     deleted: OnceLock<Vec<DocId>>,
-    tokens: Mutex<HashMap<Field, u64>>,
-    /// The same in every state.
-    places: Arc<OnceLock<Places>>,
+    token_counts: Mutex<HashMap<Field, u64>>,
+    /// Shared by all states of the segment, because deletions do not change it.
+    doc_runs: Arc<OnceLock<DocRuns>>,
 }
 
 /// Statistics of one commit.
 #[derive(Clone)]
 pub(super) struct Statistics {
     searcher: Searcher,
-    /// By segment, as the searcher has them.
-    counts: Vec<Arc<Counts>>,
+    /// In the searcher's order of segments.
+    segments: Vec<Arc<SegmentStatistics>>,
 }
 
-/// Where a term is.
-pub(super) struct Occurrence {
-    /// How many passages have it, without those that were deleted.
-    pub passages: u64,
-    /// Where its postings are, by segment.
+/// Frequency and postings of a term.
+pub(super) struct TermStatistics {
+    /// Number of live passages that have the term.
+    pub doc_freq: u64,
+    /// For each segment, where the term's postings are.
     pub postings: Vec<Option<TermInfo>>,
 }
 
-impl Counts {
-    /// How many of the `with` passages of `postings` are deleted.
-    fn deleted_of(&self, segment: &SegmentReader, mut postings: impl Postings, with: usize) -> usize {
-        let deleted = self.deleted.get_or_init(|| deleted(segment));
-        if deleted.len() * SPARSE < with {
-            return among(&mut postings, deleted);
+impl SegmentStatistics {
+    /// Number of deleted passages in `postings`, which have `count` entries.
+    fn count_deleted(&self, segment: &SegmentReader, mut postings: impl Postings, count: usize) -> usize {
+        let deleted = self.deleted.get_or_init(|| deleted_docs(segment));
+        if deleted.len() * SPARSE < count {
+            return count_in_postings(&mut postings, deleted);
         }
         let alive = segment.alive_bitset();
-        let mut gone = 0;
+        let mut found = 0;
         while postings.doc() != TERMINATED {
-            gone += usize::from(alive.is_some_and(|alive| alive.is_deleted(postings.doc())));
+            found += usize::from(alive.is_some_and(|alive| alive.is_deleted(postings.doc())));
             postings.advance();
         }
-        gone
+        found
     }
 }
 
-impl SegmentCounts {
-    /// The statistics of what `searcher` sees.
-    pub(super) fn of(&self, searcher: &Searcher) -> Statistics {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+impl StatisticsCache {
+    /// The statistics of the commit that `searcher` reads. Drops those of segments that it does not have.
+    pub(super) fn statistics(&self, searcher: &Searcher) -> Statistics {
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let segments = searcher.segment_readers().iter();
-        let segments: Vec<_> = segments
+        let states: Vec<_> = segments
             .map(|segment| (segment.segment_id(), segment.num_deleted_docs()))
             .collect();
-        for state in &segments {
-            if !kept.contains_key(state) {
-                let before = kept.iter().find(|((segment, _), _)| *segment == state.0);
-                let counts = Counts {
-                    places: before.map_or_else(Arc::default, |(_, counts)| Arc::clone(&counts.places)),
-                    ..Counts::default()
+        for state in &states {
+            if !cache.contains_key(state) {
+                let earlier = cache.iter().find(|((segment, _), _)| *segment == state.0);
+                let statistics = SegmentStatistics {
+                    doc_runs: earlier.map_or_else(Arc::default, |(_, earlier)| Arc::clone(&earlier.doc_runs)),
+                    ..SegmentStatistics::default()
                 };
-                kept.insert(*state, Arc::new(counts));
+                cache.insert(*state, Arc::new(statistics));
             }
         }
-        kept.retain(|state, _| segments.contains(state));
-        let counts = segments.iter().map(|state| Arc::clone(&kept[state])).collect();
+        cache.retain(|state, _| states.contains(state));
         Statistics {
             searcher: searcher.clone(),
-            counts,
+            segments: states.iter().map(|state| Arc::clone(&cache[state])).collect(),
         }
     }
 }
 
 impl Statistics {
-    /// Where the documents of a segment are.
-    pub(super) fn places(&self, ordinal: usize) -> tantivy::Result<&Places> {
-        let places = &self.counts[ordinal].places;
-        match places.get() {
-            Some(known) => Ok(known),
-            None => {
-                let found = Places::of_segment(&self.searcher.segment_readers()[ordinal])?;
-                Ok(places.get_or_init(|| found))
-            }
+    /// The runs of a segment.
+    pub(super) fn doc_runs(&self, ordinal: usize) -> tantivy::Result<&DocRuns> {
+        let runs = &self.segments[ordinal].doc_runs;
+        if let Some(runs) = runs.get() {
+            return Ok(runs);
         }
+        let read = DocRuns::read(&self.searcher.segment_readers()[ordinal])?;
+        Ok(runs.get_or_init(|| read))
     }
 
-    /// Where a term is.
-    pub(super) fn occurrence(&self, term: &Term) -> tantivy::Result<Occurrence> {
-        let mut occurrence = Occurrence {
-            passages: 0,
-            postings: Vec::with_capacity(self.counts.len()),
+    /// Frequency and postings of a term.
+    pub(super) fn term(&self, term: &Term) -> tantivy::Result<TermStatistics> {
+        let mut statistics = TermStatistics {
+            doc_freq: 0,
+            postings: Vec::with_capacity(self.segments.len()),
         };
-        for (segment, counts) in self.segments() {
+        for (segment, of_segment) in self.segments() {
             let inverted = segment.inverted_index(term.field())?;
-            let found = inverted.get_term_info(term)?;
-            if let Some(found) = &found {
-                let with = found.doc_freq as usize;
-                let gone = match segment.has_deletes() {
-                    true => {
-                        let postings =
-                            inverted.read_postings_from_terminfo(found, IndexRecordOption::Basic)?;
-                        counts.deleted_of(segment, postings, with)
-                    }
-                    false => 0,
+            let info = inverted.get_term_info(term)?;
+            if let Some(info) = &info {
+                let count = info.doc_freq as usize;
+                let deleted = if segment.has_deletes() {
+                    let postings = inverted.read_postings_from_terminfo(info, IndexRecordOption::Basic)?;
+                    of_segment.count_deleted(segment, postings, count)
+                } else {
+                    0
                 };
-                occurrence.passages += with.saturating_sub(gone) as u64;
+                statistics.doc_freq += count.saturating_sub(deleted) as u64;
             }
-            occurrence.postings.push(found);
+            statistics.postings.push(info);
         }
-        Ok(occurrence)
+        Ok(statistics)
     }
 
-    fn segments(&self) -> impl Iterator<Item = (&SegmentReader, &Counts)> {
+    fn segments(&self) -> impl Iterator<Item = (&SegmentReader, &SegmentStatistics)> {
         self.searcher
             .segment_readers()
             .iter()
-            .zip(self.counts.iter().map(AsRef::as_ref))
+            .zip(self.segments.iter().map(AsRef::as_ref))
     }
 }
 
 impl Bm25StatisticsProvider for Statistics {
-    /// Lengths are added up as they are scored with, rounded, since after a merge no others are left.
+    /// Sums the rounded field lengths that scoring uses. A merge keeps no others, so exact lengths would change with it.
     fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
         let mut total = 0;
-        for (segment, counts) in self.segments() {
-            let mut known = counts.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-            total += match known.entry(field) {
-                Entry::Occupied(known) => *known.get(),
-                Entry::Vacant(place) => *place.insert(tokens(segment, field)?),
+        for (segment, statistics) in self.segments() {
+            let mut counts = statistics
+                .token_counts
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            total += match counts.entry(field) {
+                Entry::Occupied(count) => *count.get(),
+                Entry::Vacant(vacant) => *vacant.insert(count_tokens(segment, field)?),
             };
         }
         Ok(total)
@@ -154,37 +154,38 @@ impl Bm25StatisticsProvider for Statistics {
     }
 
     fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
-        Ok(self.occurrence(term)?.passages)
+        Ok(self.term(term)?.doc_freq)
     }
 }
 
-/// How many of `sought`, which are in order, are in `postings`.
-fn among(postings: &mut impl Postings, sought: &[DocId]) -> usize {
-    let mut found = 0;
-    for &place in sought {
-        let at = match postings.doc() < place {
-            true => postings.seek(place),
-            false => postings.doc(),
+/// How many of `docs`, in ascending order, are in `postings`.
+fn count_in_postings(postings: &mut impl Postings, docs: &[DocId]) -> usize {
+    let mut count = 0;
+    for &doc in docs {
+        let at = if postings.doc() < doc {
+            postings.seek(doc)
+        } else {
+            postings.doc()
         };
-        found += usize::from(at == place);
+        count += usize::from(at == doc);
     }
-    found
+    count
 }
 
-fn deleted(segment: &SegmentReader) -> Vec<DocId> {
+fn deleted_docs(segment: &SegmentReader) -> Vec<DocId> {
     let Some(alive) = segment.alive_bitset() else {
         return Vec::new();
     };
     (0..segment.max_doc())
-        .filter(|&place| alive.is_deleted(place))
+        .filter(|&doc| alive.is_deleted(doc))
         .collect()
 }
 
-/// The lengths of a field in all passages of a segment that are there.
-fn tokens(segment: &SegmentReader, field: Field) -> tantivy::Result<u64> {
+/// Summed lengths of a field over the live passages of a segment.
+fn count_tokens(segment: &SegmentReader, field: Field) -> tantivy::Result<u64> {
     let lengths = segment.get_fieldnorms_reader(field)?;
-    let all = segment
+    let live = segment
         .doc_ids_alive()
-        .map(|place| u64::from(lengths.fieldnorm(place)));
-    Ok(all.sum())
+        .map(|doc| u64::from(lengths.fieldnorm(doc)));
+    Ok(live.sum())
 }

@@ -1,89 +1,89 @@
-//! What a passage has of a question's words, for whoever wants to know why it was found.
+//! Explains which query words a passage matches.
 
 use std::collections::HashMap;
 
 use super::analyzer;
-use super::typed::Typed;
+use super::query_parser::ParsedQuery;
 use super::view::LexicalView;
 use crate::{DocumentEntry, Passage, StoreError};
 
-/// A word of a question, and where a passage has it.
+/// A query word, its weight, and where a passage has it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TermMatch {
-    /// The word as it was typed.
+    /// The word in its original spelling.
     pub word: String,
-    /// Its part in what all words of the question are worth, from 0 to 1: the fewer passages have a word, the more it is worth.
+    /// The word's inverse document frequency as a share of the sum over all query words, from 0 to 1. Rare words have larger shares.
     pub share: f32,
-    /// How many passages of the corpus have it in their text.
+    /// Number of passages in the collection whose text has the word.
     pub passages: u64,
-    /// How often the passage's text has it.
+    /// Occurrences of the word in the passage's text.
     pub in_text: u32,
-    /// Whether the document's title has it.
+    /// Whether the document's title has the word.
     pub in_title: bool,
-    /// Whether a heading above the passage has it.
+    /// Whether a heading above the passage has the word.
     pub in_headings: bool,
-    /// Whether the document's path has it.
+    /// Whether the document's path has the word.
     pub in_path: bool,
 }
 
 impl TermMatch {
-    /// Whether the passage has the word anywhere.
+    /// Whether any field of the passage has the word.
     pub fn matches(&self) -> bool {
         self.in_text > 0 || self.in_title || self.in_headings || self.in_path
     }
 }
 
 impl LexicalView {
-    /// The words of `text`, in their order, as `passage` of `entry` has them.
+    /// The words of `text`, in order, matched against `passage` of `entry`.
     pub(crate) fn terms(
         &self,
         text: &str,
         passage: &Passage,
         entry: &DocumentEntry,
     ) -> Result<Vec<TermMatch>, StoreError> {
-        let typed = Typed::parse(text, self.languages());
-        let body = self.counted(&passage.text);
-        let title = self.counted(entry.title.as_deref().unwrap_or_default());
-        let headings = self.counted(&passage.heading_path.join("\n"));
-        let path = self.counted(entry.key.as_str());
+        let query = ParsedQuery::parse(text, self.languages());
+        let body = self.count_stems(&passage.text);
+        let title = self.count_stems(entry.title.as_deref().unwrap_or_default());
+        let headings = self.count_stems(&passage.heading_path.join("\n"));
+        let path = self.count_stems(entry.key.as_str());
         let mut terms = Vec::new();
-        let mut worth = 0.0;
-        for forms in typed.sought() {
-            let rarity = self.rarity(forms, self.body())?;
-            worth += rarity;
-            let in_any = |counts: &HashMap<String, u32>| forms.iter().any(|form| counts.contains_key(form));
+        let mut total_idf = 0.0;
+        for stems in query.scoring_words() {
+            let idf = self.idf(stems, self.body())?;
+            total_idf += idf;
+            let has_any = |counts: &HashMap<String, u32>| stems.iter().any(|stem| counts.contains_key(stem));
             terms.push(TermMatch {
-                word: typed.surface(forms).to_owned(),
-                share: rarity,
-                passages: self.passages_with(forms, self.body())?,
-                in_text: forms
+                word: query.spelling(stems).to_owned(),
+                share: idf,
+                passages: self.doc_freq(stems, self.body())?,
+                in_text: stems
                     .iter()
-                    .filter_map(|form| body.get(form))
+                    .filter_map(|stem| body.get(stem))
                     .max()
                     .copied()
                     .unwrap_or(0),
-                in_title: in_any(&title),
-                in_headings: in_any(&headings),
-                in_path: in_any(&path),
+                in_title: has_any(&title),
+                in_headings: has_any(&headings),
+                in_path: has_any(&path),
             });
         }
         for term in &mut terms {
-            term.share /= worth.max(f32::MIN_POSITIVE);
+            term.share /= total_idf.max(f32::MIN_POSITIVE);
         }
         Ok(terms)
     }
 
-    /// How often a text has each word, in whatever language.
-    fn counted(&self, text: &str) -> HashMap<String, u32> {
+    /// Occurrences of each stem in a text. A stem that several languages produce has the highest of their counts.
+    fn count_stems(&self, text: &str) -> HashMap<String, u32> {
         let mut counts: HashMap<String, u32> = HashMap::new();
         for language in self.languages() {
-            let mut here: HashMap<String, u32> = HashMap::new();
+            let mut in_language: HashMap<String, u32> = HashMap::new();
             for token in analyzer::tokens(&mut analyzer::analyzer(language), text) {
-                *here.entry(token.text).or_default() += 1;
+                *in_language.entry(token.text).or_default() += 1;
             }
-            for (term, count) in here {
-                let most = counts.entry(term).or_default();
-                *most = count.max(*most);
+            for (stem, count) in in_language {
+                let highest = counts.entry(stem).or_default();
+                *highest = count.max(*highest);
             }
         }
         counts

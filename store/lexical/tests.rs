@@ -1,4 +1,4 @@
-//! Questions to a store of a few documents.
+//! Keyword searches in stores of a few documents.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::{
     NewPassage, Snapshot, Span, Store, StoreOptions,
 };
 
-/// A document of one passage for each heading and line.
+/// A document with one passage per section. A section is a heading and a line of text.
 fn document(key: &str, kind: &str, title: &str, sections: &[(&str, &str)]) -> NewDocument {
     let (mut text, mut passages) = (String::new(), Vec::new());
     for ((heading, line), number) in sections.iter().zip(1..) {
@@ -47,7 +47,7 @@ fn document(key: &str, kind: &str, title: &str, sections: &[(&str, &str)]) -> Ne
     }
 }
 
-fn opened(dir: &Path) -> Store {
+fn open_store(dir: &Path) -> Store {
     let model = ModelIdentity {
         id: "none".into(),
         version: "1".into(),
@@ -58,15 +58,16 @@ fn opened(dir: &Path) -> Store {
     Store::open(dir, StoreOptions { model, sources }).unwrap()
 }
 
-struct Asked {
+/// Three documents with four passages.
+struct Fixture {
     _dir: tempfile::TempDir,
     snapshot: Arc<Snapshot>,
 }
 
-impl Asked {
-    fn new() -> Asked {
+impl Fixture {
+    fn new() -> Fixture {
         let dir = tempfile::tempdir().unwrap();
-        let store = opened(dir.path());
+        let store = open_store(dir.path());
         let upserts = vec![
             document(
                 "ops/backup.md",
@@ -96,31 +97,34 @@ impl Asked {
         };
         store.apply(&batch).unwrap();
         store.refresh_lexical().unwrap();
-        Asked {
+        Fixture {
             _dir: dir,
             snapshot: store.snapshot().unwrap(),
         }
     }
 
-    /// The first three words of each passage found.
-    fn found(&self, text: &str, matching: Matching) -> BTreeSet<String> {
+    /// The first three words of each hit.
+    fn search(&self, text: &str, matching: Matching) -> BTreeSet<String> {
         let candidates = self.snapshot.lexical(text, matching, None, 50).unwrap();
         let ids: Vec<_> = candidates.iter().map(|candidate| candidate.passage).collect();
         let passages = self.snapshot.passages(&ids).unwrap();
-        let begins = |text: &str| text.split(' ').take(3).collect::<Vec<_>>().join(" ");
-        passages.iter().map(|passage| begins(&passage.text)).collect()
+        let three_words = |text: &str| text.split(' ').take(3).collect::<Vec<_>>().join(" ");
+        passages
+            .iter()
+            .map(|passage| three_words(&passage.text))
+            .collect()
     }
 
     fn any(&self, text: &str) -> Vec<String> {
-        self.found(text, Matching::Any).into_iter().collect()
+        self.search(text, Matching::Any).into_iter().collect()
     }
 
     fn all(&self, text: &str) -> Vec<String> {
-        self.found(text, Matching::All).into_iter().collect()
+        self.search(text, Matching::All).into_iter().collect()
     }
 
-    /// The keys of the documents that a question restricts to, and the rest of it.
-    fn restricted(&self, text: &str) -> Option<(Vec<String>, String)> {
+    /// The keys of the documents that a query restricts to, and the plain text of the query.
+    fn restriction(&self, text: &str) -> Option<(Vec<String>, String)> {
         let (set, plain) = self.snapshot.restriction(text, None).unwrap()?;
         let key = |id| self.snapshot.document_by_id(id).unwrap().key.to_string();
         let mut keys: Vec<String> = set.iter().map(key).collect();
@@ -135,43 +139,43 @@ const COPY: &str = "copy the program";
 const CODE: &str = "fn copyFolder reads";
 
 #[test]
-fn any_word_or_all_of_them() {
-    let asked = Asked::new();
-    assert_eq!(asked.any("copy data"), [COPY, CODE, PUT, STOP]);
-    assert_eq!(asked.all("copy data"), [CODE, STOP]);
+fn any_word_matches_or_all_words_are_required() {
+    let fixture = Fixture::new();
+    assert_eq!(fixture.any("copy data"), [COPY, CODE, PUT, STOP]);
+    assert_eq!(fixture.all("copy data"), [CODE, STOP]);
     assert_eq!(
-        asked.all("copyFolder"),
+        fixture.all("copyFolder"),
         [CODE, STOP],
-        "the parts of an identifier will do"
+        "the parts of an identifier are enough"
     );
-    assert_eq!(asked.all("restore service"), [PUT, STOP], "a title counts too");
-    assert_eq!(asked.all("copy penguin"), Vec::<String>::new());
+    assert_eq!(fixture.all("restore service"), [PUT, STOP], "titles match too");
+    assert_eq!(fixture.all("copy penguin"), Vec::<String>::new());
 }
 
 #[test]
-fn phrases_and_exclusions() {
-    let asked = Asked::new();
-    assert_eq!(asked.any("\"start the service\""), [COPY, PUT]);
-    assert_eq!(asked.any("service -folder"), [COPY]);
-    assert_eq!(asked.any("service -\"copy the data\""), [COPY, PUT]);
-    assert_eq!(asked.any("-folder"), [COPY]);
+fn phrases_are_required_and_exclusions_remove_hits() {
+    let fixture = Fixture::new();
+    assert_eq!(fixture.any("\"start the service\""), [COPY, PUT]);
+    assert_eq!(fixture.any("service -folder"), [COPY]);
+    assert_eq!(fixture.any("service -\"copy the data\""), [COPY, PUT]);
+    assert_eq!(fixture.any("-folder"), [COPY]);
 }
 
 #[test]
-fn words_of_one_field() {
-    let asked = Asked::new();
-    assert_eq!(asked.any("title:backup service"), [CODE, PUT, STOP]);
-    assert_eq!(asked.any("service title:\"quick start\""), [COPY]);
-    assert_eq!(asked.any("heading:copying"), [STOP]);
-    assert_eq!(asked.any("folder path:ops/backup"), [PUT, STOP]);
-    assert_eq!(asked.any("folder -path:src"), [PUT, STOP]);
-    assert_eq!(asked.any("title:penguin service"), Vec::<String>::new());
+fn field_clauses_match_only_their_field() {
+    let fixture = Fixture::new();
+    assert_eq!(fixture.any("title:backup service"), [CODE, PUT, STOP]);
+    assert_eq!(fixture.any("service title:\"quick start\""), [COPY]);
+    assert_eq!(fixture.any("heading:copying"), [STOP]);
+    assert_eq!(fixture.any("folder path:ops/backup"), [PUT, STOP]);
+    assert_eq!(fixture.any("folder -path:src"), [PUT, STOP]);
+    assert_eq!(fixture.any("title:penguin service"), Vec::<String>::new());
 }
 
 #[test]
-fn fields_restrict_documents_for_every_retriever() {
-    let asked = Asked::new();
-    let keys = |text: &str| asked.restricted(text).map(|(keys, _)| keys).unwrap();
+fn field_clauses_restrict_documents() {
+    let fixture = Fixture::new();
+    let keys = |text: &str| fixture.restriction(text).map(|(keys, _)| keys).unwrap();
     assert_eq!(keys("title:backup x"), ["ops/backup.md", "src/backup.rs"]);
     assert_eq!(keys("kind:code"), ["src/backup.rs"]);
     assert_eq!(keys("-kind:code"), ["guide/start.md", "ops/backup.md"]);
@@ -179,28 +183,28 @@ fn fields_restrict_documents_for_every_retriever() {
     assert_eq!(keys("title:backup -path:src"), ["ops/backup.md"]);
     assert_eq!(keys("heading:restoring"), ["ops/backup.md"]);
     assert_eq!(keys("kind:pdf"), Vec::<String>::new());
-    let (_, plain) = asked.restricted("how do I title:backup copy it").unwrap();
+    let (_, plain) = fixture.restriction("how do I title:backup copy it").unwrap();
     assert_eq!(plain, "how do I copy it");
-    assert_eq!(asked.restricted("how: do I \"copy\" -it"), None);
+    assert_eq!(fixture.restriction("how: do I \"copy\" -it"), None);
 }
 
 #[test]
-fn terms_tell_what_they_are_worth_and_where_they_are() {
-    let asked = Asked::new();
-    let found = asked
+fn terms_report_their_weight_and_their_fields() {
+    let fixture = Fixture::new();
+    let found = fixture
         .snapshot
         .lexical("restoring the folder penguin", Matching::Any, None, 1)
         .unwrap();
-    let passage = asked.snapshot.passages(&[found[0].passage]).unwrap().remove(0);
-    let entry = asked.snapshot.document_by_id(passage.document).unwrap();
-    let terms = asked
+    let passage = fixture.snapshot.passages(&[found[0].passage]).unwrap().remove(0);
+    let entry = fixture.snapshot.document_by_id(passage.document).unwrap();
+    let terms = fixture
         .snapshot
         .terms("restoring the folder penguin", &passage, &entry)
         .unwrap();
     let words: Vec<&str> = terms.iter().map(|term| term.word.as_str()).collect();
     assert_eq!(words, ["restoring", "folder", "penguin"]);
     assert!((terms.iter().map(|term| term.share).sum::<f32>() - 1.0).abs() < 1e-5);
-    assert!(terms[2].share > terms[1].share, "a rare word is worth more");
+    assert!(terms[2].share > terms[1].share, "a rare word has a larger share");
     assert_eq!(
         (terms[0].in_text, terms[0].in_title, terms[0].in_headings),
         (0, true, true)
@@ -209,10 +213,10 @@ fn terms_tell_what_they_are_worth_and_where_they_are() {
     assert!(!terms[2].matches() && terms[0].matches());
 }
 
-/// Scores of a question by key, in a store that the batches were applied to one by one.
+/// Scores of a query by document key, in a store that the batches were applied to one by one.
 fn scores(batches: &[ChangeBatch], question: &str) -> BTreeMap<String, f32> {
     let dir = tempfile::tempdir().unwrap();
-    let store = opened(dir.path());
+    let store = open_store(dir.path());
     for batch in batches {
         store.apply(batch).unwrap();
         store.refresh_lexical().unwrap();
@@ -226,45 +230,45 @@ fn scores(batches: &[ChangeBatch], question: &str) -> BTreeMap<String, f32> {
 }
 
 #[test]
-fn scores_do_not_depend_on_what_there_was_before() {
-    let of_text = |number: usize, text: &str| {
+fn scores_do_not_depend_on_replaced_or_removed_documents() {
+    let numbered = |number: usize, text: &str| {
         document(&format!("{number}.md"), "markdown", "A report", &[("Part", text)])
     };
     let text = |number: usize| format!("harbour lantern {}copper", "orchard ".repeat(number % 7));
-    let now = ChangeBatch {
-        upserts: (0..200).map(|number| of_text(number, &text(number))).collect(),
+    let current = ChangeBatch {
+        upserts: (0..200).map(|number| numbered(number, &text(number))).collect(),
         ..ChangeBatch::default()
     };
-    // A few that go from among many, as well as many from among few.
-    for gone in [3, 150] {
-        let mut before = now.clone();
-        before.upserts.drain(..gone);
+    // Few deletions and many: deleted postings are counted in a different way for each.
+    for deleted in [3, 150] {
+        let mut before = current.clone();
+        before.upserts.drain(..deleted);
         before
             .upserts
-            .extend((0..gone).map(|number| of_text(number, "harbour hafen")));
+            .extend((0..deleted).map(|number| numbered(number, "harbour hafen")));
         before
             .upserts
-            .extend((200..200 + gone).map(|number| of_text(number, "lantern harbour copper hafen")));
+            .extend((200..200 + deleted).map(|number| numbered(number, "lantern harbour copper hafen")));
         let change = ChangeBatch {
-            upserts: now.upserts[..gone].to_vec(),
-            removals: (200..200 + gone)
+            upserts: current.upserts[..deleted].to_vec(),
+            removals: (200..200 + deleted)
                 .map(|number| format!("{number}.md").into())
                 .collect(),
             ..ChangeBatch::default()
         };
-        let with_past = [before, change];
+        let with_history = [before, change];
         for question in ["lantern", "orchard copper", "harbour"] {
             assert_eq!(
-                scores(&with_past, question),
-                scores(std::slice::from_ref(&now), question),
-                "{question}, {gone} gone"
+                scores(&with_history, question),
+                scores(std::slice::from_ref(&current), question),
+                "{question}, {deleted} deleted"
             );
         }
     }
 }
 
-/// A document, and a passage of it.
-fn entry_with_row() -> (crate::DocumentEntry, crate::catalog::LexicalRow) {
+/// A document and its only passage.
+fn entry_and_row() -> (crate::DocumentEntry, crate::catalog::LexicalRow) {
     let new = document("a.md", "markdown", "", &[("", "giraffes")]);
     let entry = crate::DocumentEntry {
         id: crate::DocumentId(1),
@@ -289,10 +293,10 @@ fn entry_with_row() -> (crate::DocumentEntry, crate::catalog::LexicalRow) {
 }
 
 #[test]
-fn a_change_that_is_given_up_never_was() {
+fn a_dropped_change_is_rolled_back() {
     let dir = tempfile::tempdir().unwrap();
     let lexical = super::LexicalIndex::open(&dir.path().join("lexical")).unwrap();
-    let (entry, row) = entry_with_row();
+    let (entry, row) = entry_and_row();
     let mut change = lexical.change().unwrap();
     change.add(&entry, &[row]).unwrap();
     drop(change);
@@ -302,34 +306,34 @@ fn a_change_that_is_given_up_never_was() {
     assert!(found.is_empty());
 }
 
-/// The thread that writes ends at what the disk refuses. Whoever adds the next document is told that, and not that it has ended.
+/// tantivy's indexing thread ends at a failed write. Adding the next document must report that failure, not the end of the thread.
 #[test]
-fn what_the_disk_refuses_is_told_as_it_is() {
+fn a_failed_write_is_reported_with_its_cause() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lexical");
     let lexical = super::LexicalIndex::open(&path).unwrap();
     let mut change = lexical.change().unwrap();
     fs_err::remove_dir_all(&path).unwrap();
     let error = loop {
-        let (entry, row) = entry_with_row();
+        let (entry, row) = entry_and_row();
         if let Err(error) = change.add(&entry, &[row]) {
             break error;
         }
     };
     assert!(!error.is_lexical_damage(), "{error:?}");
     let cause = crate::ErrorChain(&error).to_string();
-    let refused = std::io::Error::from(std::io::ErrorKind::NotFound).to_string();
+    let not_found = std::io::Error::from(std::io::ErrorKind::NotFound).to_string();
     assert!(
-        cause.contains("No such file") || cause.contains(&refused),
+        cause.contains("No such file") || cause.contains(&not_found),
         "{cause}"
     );
 }
 
-/// A passage that stands out, in a document that does not, gets what its document is worth however few are asked for.
+/// The best passage is in a document with a low score. It still gets that score added, even with a limit of one hit.
 #[test]
-fn what_a_document_adds_does_not_hang_on_how_many_are_asked_for() {
+fn document_scores_do_not_depend_on_the_limit() {
     let dir = tempfile::tempdir().unwrap();
-    let store = opened(dir.path());
+    let store = open_store(dir.path());
     let filler = "orchard ".repeat(200);
     let others = (0..100).map(|number| {
         let line = format!("lantern {number} and a lantern more of the harbour");
@@ -366,22 +370,21 @@ fn what_a_document_adds_does_not_hang_on_how_many_are_asked_for() {
     assert!(all[0].score > same.score);
 }
 
-/// Few documents are looked up one by one. That gives what looking at all and leaving the others out does, scores included.
+/// With a selective filter all passages of its documents are scored. Hits and scores must equal those of a search without a filter.
 #[test]
-fn few_documents_are_scored_as_all_are() {
+fn a_selective_filter_does_not_change_scores() {
     const WORDS: [&str; 12] = [
         "river", "copy", "service", "folder", "the", "start", "apple", "restore", "data", "réseau",
         "fn_main", "42",
     ];
     let dir = tempfile::tempdir().unwrap();
-    let store = opened(dir.path());
-    let mut state = 7u64;
-    let mut word = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        WORDS[(state >> 33) as usize % WORDS.len()]
-    };
-    let mut made = |number: u32| {
-        let mut line = || (0..9).map(|_| word()).collect::<Vec<_>>().join(" ");
+    let store = open_store(dir.path());
+    let mut rng = fastrand::Rng::with_seed(7);
+    let mut numbered = |number: u32| {
+        let mut line = || {
+            let words: Vec<&str> = (0..9).map(|_| WORDS[rng.usize(0..WORDS.len())]).collect();
+            words.join(" ")
+        };
         let lines = [line(), line(), line()];
         let sections: Vec<(&str, &str)> = lines
             .iter()
@@ -394,10 +397,10 @@ fn few_documents_are_scored_as_all_are() {
             &sections,
         )
     };
-    // Segments of several commits, with documents that later ones replaced or removed.
+    // Several segments; later commits replace and remove documents of earlier ones.
     for (numbers, removals) in [(0..200, 0..0), (150..260, 20..40), (240..400, 300..310)] {
         let batch = ChangeBatch {
-            upserts: numbers.map(&mut made).collect(),
+            upserts: numbers.map(&mut numbered).collect(),
             removals: removals
                 .map(|number| format!("{}/{number}.md", number % 25).into())
                 .collect(),

@@ -1,4 +1,4 @@
-//! One commit of the lexical index, as a snapshot asks it.
+//! A read-only view of one commit of the lexical index.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -11,58 +11,59 @@ use tantivy::query::{Bm25StatisticsProvider, Query};
 use tantivy::schema::Field;
 use tantivy::{DocAddress, Searcher, SegmentOrdinal, TantivyError, Term};
 
-use super::best::Best;
 use super::highlight::Highlighter;
 use super::language::{self, Profile};
-use super::leaves::Leaf;
-use super::query::Searched;
+use super::query::SearchFields;
+use super::query_parser::{Clause, ParsedQuery, Scope, Stems};
+use super::score_documents::score_documents;
 use super::statistics::Statistics;
-use super::top::best_first;
-use super::typed::{Clause, Forms, Scope, Typed};
-use super::{Fields, among, contained, maxscore};
+use super::term_scorer::TermWeight;
+use super::top_collector::TopCollector;
+use super::top_k::best_first;
+use super::{Fields, catch_panic, maxscore};
 use crate::{Candidate, DocumentId, DocumentSet, Matching, PassageId, StoreError};
 
-/// Candidates fetched beyond those asked for, at first and at most, until no equal scores are cut apart: which of them tantivy
-/// gives first hangs on how its segments came about.
-const TIES: usize = 32;
-const MOST_TIES: usize = 4096;
-/// What a match in a field is worth against one in the passage's text.
-const TITLE_WEIGHT: f32 = 0.8;
-const HEADING_WEIGHT: f32 = 1.3;
-const PATH_WEIGHT: f32 = 0.8;
-/// What the score of the whole document adds to those of its passages. A passage answers a question, but its document says what
-/// it is about: see docs/retrieval.md for how much that is worth.
+/// Hits fetched beyond the limit, at first. If they all tie with the last hit within the limit, more are fetched, up to
+/// [`MAX_EXTRA`]. The limit must not split a run of equal scores, because tantivy orders ties by segment layout.
+const MIN_EXTRA: usize = 32;
+const MAX_EXTRA: usize = 4096;
+/// Boost of a field, relative to the passage's text.
+const TITLE_BOOST: f32 = 0.8;
+const HEADING_BOOST: f32 = 1.3;
+const PATH_BOOST: f32 = 0.8;
+/// Weight of the whole document's score, which is added to the scores of its passages. A passage answers a question, but its document
+/// gives the topic. docs/retrieval.md has measurements.
 const DOCUMENT_WEIGHT: f32 = 1.5;
-/// Documents left by a filter whose passages are looked up one by one, at most, …
-const MOST_LOOKED_UP: u64 = 5000;
-/// … and one of how many they may be.
-const SHARE_LOOKED_UP: u64 = 20;
-/// How soon more of a word stops to count, in tantivy's BM25.
+/// A filter is selective if it keeps at most this many documents …
+const MAX_SELECTED: u64 = 5000;
+/// … and at most 1/SELECTIVITY of the collection. All passages of the documents are then scored, instead of searching the index.
+const SELECTIVITY: u64 = 20;
+/// BM25 k1. Must equal tantivy's.
 const K1: f32 = 1.2;
 
-/// One commit, as a snapshot sees it.
+/// One commit of the lexical index.
 #[derive(Clone)]
 pub(crate) struct LexicalView {
     searcher: Searcher,
     statistics: Statistics,
     fields: Fields,
     path: PathBuf,
-    /// Those that its texts were stemmed in; a query is stemmed in each.
+    /// Languages that passages were stemmed in. A query is stemmed in all of them.
     languages: Vec<&'static Profile>,
 }
 
-/// Which documents a question asks for by their fields.
+/// The document restrictions in a query: `title:`, `heading:`, `path:` and `kind:`.
 #[derive(Debug, Default)]
 pub(crate) struct Restriction {
-    /// The question without that.
+    /// The query without the restrictions.
     pub plain: String,
-    /// Documents that must be in each of these, …
+    /// A document must be in all of these sets, …
     pub required: Vec<DocumentSet>,
-    /// … in none of these, …
+    /// … in none of these sets, …
     pub excluded: Vec<DocumentSet>,
-    /// … of one of these kinds, if there are any, …
+    /// … of one of these kinds, unless the list is empty, …
     pub kinds: Vec<String>,
-    /// … and of none of these.
+    /// … and of none of these kinds.
     pub excluded_kinds: Vec<String>,
 }
 
@@ -84,7 +85,7 @@ impl LexicalView {
         })
     }
 
-    /// The segments it sees.
+    /// Identifiers of the segments, in ascending order.
     pub(crate) fn segment_ids(&self) -> Vec<SegmentId> {
         let readers = self.searcher.segment_readers().iter();
         let mut segments: Vec<SegmentId> = readers.map(|reader| reader.segment_id()).collect();
@@ -92,16 +93,18 @@ impl LexicalView {
         segments
     }
 
-    /// What `ask` gives. Files that were damaged since they were opened may have tantivy panic.
+    /// Runs `read`, and turns a panic into an error. tantivy may panic on files that were damaged after it opened them.
     pub(crate) fn guard<T>(
         &self,
-        ask: impl FnOnce(&LexicalView) -> Result<T, StoreError>,
+        read: impl FnOnce(&LexicalView) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        contained(&self.path, || ask(self))
+        catch_panic(&self.path, || read(self))
     }
 
-    /// The best `limit` passages, and those that equal the last of them, of documents `within`, or of all `documents` of the
-    /// corpus, with the document of each. What may answer does not change what a word is worth.
+    /// The best `limit` passages and all further ones that tie with the last, each with its document.
+    ///
+    /// Searches the documents `within`, or all; the collection has `documents` documents. A filter does not change scores: the weight
+    /// of a word is always that in the whole collection.
     pub(crate) fn search(
         &self,
         text: &str,
@@ -110,95 +113,87 @@ impl LexicalView {
         documents: u64,
         limit: usize,
     ) -> Result<Vec<(Candidate, DocumentId)>, StoreError> {
-        let typed = Typed::parse(text, &self.languages);
-        let fields = self.fields;
-        let mut barred = HashSet::new();
-        for clause in typed.excluded_phrases() {
-            let matched = self.matched(clause)?.into_iter();
-            barred.extend(matched.map(|(candidate, _)| candidate.passage));
+        let query = ParsedQuery::parse(text, &self.languages);
+        let mut excluded = HashSet::new();
+        for clause in query.excluded_phrases() {
+            let matches = self.matches(clause)?.into_iter();
+            excluded.extend(matches.map(|(candidate, _)| candidate.passage));
         }
-        let is_few = within.is_some_and(|within| is_few(within, documents));
-        let found = match typed.is_sum(matching) {
-            true => {
-                let leaves = self.leaves(
-                    typed.words.iter(),
-                    &self.searched().all(),
-                    self.searcher.num_docs(),
-                )?;
-                self.best_sums(&leaves, within, is_few, limit)?
-            }
-            false => {
-                let query = typed.query(&self.searched(), matching);
-                self.best(query.as_ref(), within, &barred, limit)?
-            }
+        let hits = if query.is_disjunction(matching) {
+            let fields = self.search_fields().all();
+            let terms = self.term_weights(query.words.iter(), &fields, self.searcher.num_docs())?;
+            let is_selective = within.is_some_and(|within| is_selective(within, documents));
+            self.search_terms(&terms, within, is_selective, limit)?
+        } else {
+            let query = query.query(&self.search_fields(), matching);
+            self.search_query(query.as_ref(), within, &excluded, limit)?
         };
-        let whole = self.leaves(typed.sought(), &[(fields.whole, 1.0)], documents)?;
-        if whole.is_empty() {
-            return Ok(found);
+        let terms = self.term_weights(query.scoring_words(), &[(self.fields.whole, 1.0)], documents)?;
+        if terms.is_empty() {
+            return Ok(hits);
         }
-        let scores = self.scores_of_documents(&whole, &found)?;
-        let added = found.into_iter().map(|(candidate, document)| {
-            let of_document = scores.get(&document).copied().unwrap_or(0.0);
-            let score = candidate.score + DOCUMENT_WEIGHT * of_document;
+        let document_scores = self.document_scores(&terms, &hits)?;
+        let hits = hits.into_iter().map(|(candidate, document)| {
+            let document_score = document_scores.get(&document).copied().unwrap_or(0.0);
+            let score = candidate.score + DOCUMENT_WEIGHT * document_score;
             (Candidate { score, ..candidate }, document)
         });
-        Ok(added.collect())
+        Ok(hits.collect())
     }
 
-    /// What `whole` gives the documents of passages that were found.
-    fn scores_of_documents(
+    /// Scores of the whole documents of `hits`, by `terms` in the field `whole`.
+    fn document_scores(
         &self,
-        whole: &[Leaf],
-        found: &[(Candidate, DocumentId)],
+        terms: &[TermWeight],
+        hits: &[(Candidate, DocumentId)],
     ) -> Result<HashMap<DocumentId, f32>, StoreError> {
-        let documents: DocumentSet = found.iter().map(|(_, document)| *document).collect();
-        let scored = among::scored(&self.searcher, &self.statistics, whole, &documents);
+        let documents: DocumentSet = hits.iter().map(|(_, document)| *document).collect();
+        let scored = score_documents(&self.searcher, &self.statistics, terms, &documents);
         let scored = scored.and_then(|mut scored| {
-            settle(&mut scored);
+            round_scores(&mut scored);
             self.candidates(&scored)
         });
-        let scored = scored.map_err(|source| self.failed(source))?.into_iter();
+        let scored = scored.map_err(|source| self.error(source))?.into_iter();
         Ok(scored
             .map(|(candidate, document)| (document, candidate.score))
             .collect())
     }
 
-    /// The BM25 score of an imaginary passage that has every word of `text` over and over, as its document has: what no real one
-    /// reaches by its text alone.
+    /// Upper bound of the BM25 score for `text`, with every term frequency towards infinity. Makes scores of different queries
+    /// comparable.
     pub(crate) fn max_score(&self, text: &str) -> Result<f32, StoreError> {
-        let typed = Typed::parse(text, &self.languages);
-        let mut ceiling = 0.0;
-        for forms in typed.sought() {
-            ceiling += self.rarity(forms, self.fields.body)? * (K1 + 1.0) * (1.0 + DOCUMENT_WEIGHT);
+        let query = ParsedQuery::parse(text, &self.languages);
+        let mut bound = 0.0;
+        for stems in query.scoring_words() {
+            bound += self.idf(stems, self.fields.body)? * (K1 + 1.0) * (1.0 + DOCUMENT_WEIGHT);
         }
-        for Clause { scope, words } in &typed.fielded {
-            let (field, weight) = self.field_of(*scope);
-            for (_, forms) in words {
-                ceiling += self.rarity(forms, field)? * (K1 + 1.0) * weight;
+        for Clause { scope, words } in &query.field_clauses {
+            let (field, boost) = self.boosted_field(*scope);
+            for (_, stems) in words {
+                bound += self.idf(stems, field)? * (K1 + 1.0) * boost;
             }
         }
-        Ok(ceiling)
+        Ok(bound)
     }
 
-    /// What BM25 makes of how few passages have a word in a field.
-    pub(super) fn rarity(&self, forms: &Forms, field: Field) -> Result<f32, StoreError> {
-        let passages = self.searcher.num_docs() as f32;
-        let with = self.passages_with(forms, field)? as f32;
-        Ok((1.0 + (passages - with + 0.5) / (with + 0.5)).ln())
+    /// BM25's inverse document frequency of a word in a field.
+    pub(super) fn idf(&self, stems: &Stems, field: Field) -> Result<f32, StoreError> {
+        let count = self.searcher.num_docs() as f32;
+        let doc_freq = self.doc_freq(stems, field)? as f32;
+        Ok((1.0 + (count - doc_freq + 0.5) / (doc_freq + 0.5)).ln())
     }
 
-    /// How many passages have a word in a field.
-    pub(super) fn passages_with(&self, forms: &Forms, field: Field) -> Result<u64, StoreError> {
-        let mut with = 0;
-        for form in forms {
-            let term = Term::from_field_text(field, form);
-            let found = self.statistics.doc_freq(&term);
-            with = with.max(found.map_err(|source| self.failed(source))?);
+    /// Number of passages that have a word in a field, by its most frequent stem.
+    pub(super) fn doc_freq(&self, stems: &Stems, field: Field) -> Result<u64, StoreError> {
+        let mut highest = 0;
+        for stem in stems {
+            let doc_freq = self.statistics.doc_freq(&Term::from_field_text(field, stem));
+            highest = highest.max(doc_freq.map_err(|source| self.error(source))?);
         }
-        Ok(with)
+        Ok(highest)
     }
 
-    /// The languages of the index.
+    /// The languages of the passages, English first.
     pub(super) fn languages(&self) -> &[&'static Profile] {
         &self.languages
     }
@@ -208,141 +203,141 @@ impl LexicalView {
         self.fields.body
     }
 
-    fn searched(&self) -> Searched {
-        Searched {
-            body: (self.fields.body, 1.0),
-            title: self.field_of(Scope::Title),
-            headings: self.field_of(Scope::Heading),
-            path: self.field_of(Scope::Path),
+    fn search_fields(&self) -> SearchFields {
+        SearchFields {
+            body: self.boosted_field(Scope::Anywhere),
+            title: self.boosted_field(Scope::Title),
+            headings: self.boosted_field(Scope::Heading),
+            path: self.boosted_field(Scope::Path),
         }
     }
 
-    fn field_of(&self, scope: Scope) -> (Field, f32) {
+    fn boosted_field(&self, scope: Scope) -> (Field, f32) {
         match scope {
             Scope::Anywhere => (self.fields.body, 1.0),
-            Scope::Title => (self.fields.title, TITLE_WEIGHT),
-            Scope::Heading => (self.fields.headings, HEADING_WEIGHT),
-            Scope::Path => (self.fields.path, PATH_WEIGHT),
+            Scope::Title => (self.fields.title, TITLE_BOOST),
+            Scope::Heading => (self.fields.headings, HEADING_BOOST),
+            Scope::Path => (self.fields.path, PATH_BOOST),
         }
     }
 
-    /// What `text` says of fields, for whoever has no words to look at.
+    /// The document restrictions of a query, which apply to semantic search too. `None` if there are none.
     pub(crate) fn restriction(&self, text: &str) -> Result<Option<Restriction>, StoreError> {
-        // Most questions have no colon, and need not be taken apart for this.
+        // Every restriction has a colon. Most queries have none and need not be parsed.
         if !text.contains(':') {
             return Ok(None);
         }
-        let typed = Typed::parse(text, &self.languages);
-        if !typed.is_about_fields() {
+        let query = ParsedQuery::parse(text, &self.languages);
+        if !query.restricts_documents() {
             return Ok(None);
         }
         let mut restriction = Restriction {
-            plain: typed.plain.clone().unwrap_or_default(),
-            kinds: typed.kinds.clone(),
-            excluded_kinds: typed.excluded_kinds.clone(),
+            plain: query.plain.clone().unwrap_or_default(),
+            kinds: query.kinds.clone(),
+            excluded_kinds: query.excluded_kinds.clone(),
             ..Restriction::default()
         };
-        for clause in &typed.fielded {
+        for clause in &query.field_clauses {
             restriction.required.push(self.documents_with(clause)?);
         }
-        // A heading is a passage's own; leaving its passages out does not leave out the document.
-        let whole = typed
+        // An excluded heading is not a document restriction: other passages of the document have other headings.
+        let excluded = query
             .excluded
             .iter()
             .filter(|clause| matches!(clause.scope, Scope::Title | Scope::Path));
-        for clause in whole {
+        for clause in excluded {
             restriction.excluded.push(self.documents_with(clause)?);
         }
         Ok(Some(restriction))
     }
 
-    /// The documents of passages that a clause matches.
+    /// The documents of the passages that match a clause.
     fn documents_with(&self, clause: &Clause) -> Result<DocumentSet, StoreError> {
-        let matched = self.matched(clause)?.into_iter();
-        Ok(matched.map(|(_, document)| document).collect())
+        let matches = self.matches(clause)?.into_iter();
+        Ok(matches.map(|(_, document)| document).collect())
     }
 
-    /// The passages that a clause matches, and their documents.
-    fn matched(&self, clause: &Clause) -> Result<Vec<(Candidate, DocumentId)>, StoreError> {
-        let found = self
+    /// The passages that match a clause, unscored, each with its document.
+    fn matches(&self, clause: &Clause) -> Result<Vec<(Candidate, DocumentId)>, StoreError> {
+        let addresses = self
             .searcher
-            .search(clause.query(&self.searched()).as_ref(), &DocSetCollector)
-            .map_err(|source| self.failed(source))?;
-        let found: Vec<(f32, DocAddress)> = found.into_iter().map(|at| (0.0, at)).collect();
-        self.candidates(&found).map_err(|source| self.failed(source))
+            .search(clause.query(&self.search_fields()).as_ref(), &DocSetCollector)
+            .map_err(|source| self.error(source))?;
+        let unscored: Vec<(f32, DocAddress)> = addresses.into_iter().map(|at| (0.0, at)).collect();
+        self.candidates(&unscored).map_err(|source| self.error(source))
     }
 
-    /// What marks the words of a question in texts.
+    /// A highlighter of the words of a query.
     pub(crate) fn highlighter(&self, question: &str) -> Highlighter {
         Highlighter::new(question, &self.languages)
     }
 
-    /// The best `limit` by a query and those that equal the last of them, of documents `allowed` if it is said and without the
-    /// passages `barred`.
-    fn best(
+    /// The best `limit` passages by a query and all further ones that tie with the last, of the documents `allowed` or of all, except
+    /// the passages `excluded`.
+    fn search_query(
         &self,
         query: &dyn Query,
         allowed: Option<&DocumentSet>,
-        barred: &HashSet<PassageId>,
+        excluded: &HashSet<PassageId>,
         limit: usize,
     ) -> Result<Vec<(Candidate, DocumentId)>, StoreError> {
-        let found = uncut(limit, |depth| {
-            let best = Best::new(depth, allowed, barred);
+        let hits = fetch_with_ties(limit, |k| {
+            let collector = TopCollector::new(k, allowed, excluded);
             self.searcher
-                .search_with_statistics_provider(query, &best, &self.statistics)
+                .search_with_statistics_provider(query, &collector, &self.statistics)
         });
-        let candidates = found.and_then(|found| self.candidates(&found));
-        candidates.map_err(|source| self.failed(source))
+        let candidates = hits.and_then(|hits| self.candidates(&hits));
+        candidates.map_err(|source| self.error(source))
     }
 
-    /// `words` in each of `fields`, whose matches are worth so much, among `count` passages.
-    fn leaves<'w>(
+    /// Weights of `words` in each of the boosted `fields`, in a collection of `count` passages or documents.
+    fn term_weights<'w>(
         &self,
-        words: impl Iterator<Item = &'w Forms>,
+        words: impl Iterator<Item = &'w Stems>,
         fields: &[(Field, f32)],
         count: u64,
-    ) -> Result<Vec<Leaf>, StoreError> {
-        let mut leaves = Vec::new();
-        for forms in words {
+    ) -> Result<Vec<TermWeight>, StoreError> {
+        let mut weights = Vec::new();
+        for stems in words {
             for &field in fields {
-                let leaf = Leaf::new(&self.statistics, field, forms, count);
-                leaves.extend(leaf.map_err(|source| self.failed(source))?);
+                let weight = TermWeight::new(&self.statistics, field, stems, count);
+                weights.extend(weight.map_err(|source| self.error(source))?);
             }
         }
-        Ok(leaves)
+        Ok(weights)
     }
 
-    /// The best `limit` by the sum of `leaves` and those that equal the last of them, of documents `allowed` if it is said, which
-    /// may be so few that each is looked up.
-    fn best_sums(
+    /// The best `limit` passages by the summed scores of `terms` and all further ones that tie with the last, of the documents
+    /// `allowed` or of all.
+    fn search_terms(
         &self,
-        leaves: &[Leaf],
+        terms: &[TermWeight],
         allowed: Option<&DocumentSet>,
-        is_few: bool,
+        is_selective: bool,
         limit: usize,
     ) -> Result<Vec<(Candidate, DocumentId)>, StoreError> {
-        let found = match allowed {
-            Some(few) if is_few => among::scored(&self.searcher, &self.statistics, leaves, few)
-                .map(|found| best_of(found, limit)),
-            _ => uncut(limit, |depth| {
-                maxscore::best(&self.searcher, leaves, allowed, depth)
+        let hits = match allowed {
+            Some(few) if is_selective => score_documents(&self.searcher, &self.statistics, terms, few)
+                .map(|hits| select_with_ties(hits, limit)),
+            _ => fetch_with_ties(limit, |k| {
+                maxscore::top_passages(&self.searcher, terms, allowed, k)
             }),
         };
-        let candidates = found.and_then(|found| self.candidates(&found));
-        candidates.map_err(|source| self.failed(source))
+        let candidates = hits.and_then(|hits| self.candidates(&hits));
+        candidates.map_err(|source| self.error(source))
     }
 
-    /// The passages and documents at some places of the index.
-    fn candidates(&self, found: &[(f32, DocAddress)]) -> tantivy::Result<Vec<(Candidate, DocumentId)>> {
-        // Opening a column takes longer than reading from it, so each is opened once.
+    /// The passages and documents of hits.
+    fn candidates(&self, hits: &[(f32, DocAddress)]) -> tantivy::Result<Vec<(Candidate, DocumentId)>> {
+        // Opening a column costs more than reading a value, so open each once.
         let mut columns: HashMap<SegmentOrdinal, (Column<u64>, Column<u64>)> = HashMap::new();
-        let mut candidates = Vec::with_capacity(found.len());
-        for &(score, at) in found {
+        let mut candidates = Vec::with_capacity(hits.len());
+        for &(score, at) in hits {
             let (passages, documents) = match columns.entry(at.segment_ord) {
                 Entry::Occupied(opened) => opened.into_mut(),
-                Entry::Vacant(place) => {
+                Entry::Vacant(vacant) => {
                     let fast = self.searcher.segment_reader(at.segment_ord).fast_fields();
-                    place.insert((fast.u64("passage")?, fast.u64("document")?))
+                    vacant.insert((fast.u64("passage")?, fast.u64("document")?))
                 }
             };
             let value = |column: &Column<u64>| column.first(at.doc_id).unwrap_or_default();
@@ -352,67 +347,70 @@ impl LexicalView {
         Ok(candidates)
     }
 
-    fn failed(&self, source: TantivyError) -> StoreError {
+    fn error(&self, source: TantivyError) -> StoreError {
         StoreError::lexical(&self.path, source)
     }
 }
 
-/// Whether passages of `within` are looked up one by one.
-fn is_few(within: &DocumentSet, documents: u64) -> bool {
-    within.len() <= MOST_LOOKED_UP && within.len() * SHARE_LOOKED_UP <= documents
+/// Whether scoring all passages of the documents `within` is faster than searching the index.
+fn is_selective(within: &DocumentSet, documents: u64) -> bool {
+    within.len() <= MAX_SELECTED && within.len() * SELECTIVITY <= documents
 }
 
-/// The best `limit` of what `best` finds, and those that equal the last of them. `best` is asked for so many, the best first.
-fn uncut(
+/// The best `limit` hits and all further ones that tie with the last. `top_k` returns the k best hits, best first.
+fn fetch_with_ties(
     limit: usize,
-    mut best: impl FnMut(usize) -> tantivy::Result<Vec<(f32, DocAddress)>>,
+    mut top_k: impl FnMut(usize) -> tantivy::Result<Vec<(f32, DocAddress)>>,
 ) -> tantivy::Result<Vec<(f32, DocAddress)>> {
-    let mut ties = TIES;
+    let mut extra = MIN_EXTRA;
     loop {
-        let depth = limit.max(1).saturating_add(ties);
-        let found = best(depth)?;
-        let is_full = found.len() == depth;
-        let found = cut(found, limit);
-        if is_full && found.len() == depth && ties < MOST_TIES {
-            ties *= 4;
-            continue;
+        let k = limit.max(1).saturating_add(extra);
+        let hits = top_k(k)?;
+        let is_full = hits.len() == k;
+        let hits = truncate_after_ties(hits, limit);
+        let ends_in_tie = is_full && hits.len() == k;
+        if !ends_in_tie || extra >= MAX_EXTRA {
+            return Ok(hits);
         }
-        return Ok(found);
+        extra *= 4;
     }
 }
 
-/// The best `limit` of `found`, which are in no order, and those that equal the last of them, with their scores settled.
-fn best_of(mut found: Vec<(f32, DocAddress)>, limit: usize) -> Vec<(f32, DocAddress)> {
-    if found.len() > limit {
-        let (_, &mut (last, _), _) = found.select_nth_unstable_by(limit.max(1) - 1, best_first);
-        found.retain(|(score, _)| settled(*score) >= settled(last));
+/// The best `limit` of unsorted hits and all further ones that tie with the last, with rounded scores.
+fn select_with_ties(mut hits: Vec<(f32, DocAddress)>, limit: usize) -> Vec<(f32, DocAddress)> {
+    if hits.len() > limit {
+        let (_, &mut (last, _), _) = hits.select_nth_unstable_by(limit.max(1) - 1, best_first);
+        hits.retain(|(score, _)| round_score(*score) >= round_score(last));
     }
-    found.sort_unstable_by(best_first);
-    cut(found, limit)
+    hits.sort_unstable_by(best_first);
+    truncate_after_ties(hits, limit)
 }
 
-/// The first `limit` of `found`, and those that equal the last of them, with their scores settled.
-fn cut(mut found: Vec<(f32, DocAddress)>, limit: usize) -> Vec<(f32, DocAddress)> {
-    settle(&mut found);
-    if let Some(&(least, _)) = found.get(limit.max(1) - 1) {
-        found.retain(|(score, _)| *score >= least);
+/// The first `limit` of sorted hits and all further ones that tie with the last, with rounded scores.
+fn truncate_after_ties(mut hits: Vec<(f32, DocAddress)>, limit: usize) -> Vec<(f32, DocAddress)> {
+    round_scores(&mut hits);
+    if let Some(&(last, _)) = hits.get(limit.max(1) - 1) {
+        hits.retain(|(score, _)| *score >= last);
     }
-    found
+    hits
 }
 
-fn settle(found: &mut [(f32, DocAddress)]) {
-    found.iter_mut().for_each(|(score, _)| *score = settled(*score));
+fn round_scores(hits: &mut [(f32, DocAddress)]) {
+    hits.iter_mut()
+        .for_each(|(score, _)| *score = round_score(*score));
 }
 
-/// A score without its last seven bits. In which order tantivy adds up the words of a passage hangs on its neighbours, so that
-/// equal passages may differ in the last bits, and one passage between two indexes of the same documents.
-fn settled(score: f32) -> f32 {
-    const UNSETTLED: u32 = 7;
-    let half = 1 << (UNSETTLED - 1);
-    f32::from_bits(score.to_bits().wrapping_add(half) >> UNSETTLED << UNSETTLED)
+/// Rounds the last seven bits of a score's mantissa away.
+///
+/// The order in which the terms of a passage are summed depends on its neighbours in the segment. Equal passages could otherwise differ
+/// in the last bits, and so could one passage in two indexes of the same documents.
+fn round_score(score: f32) -> f32 {
+    const ROUNDED_BITS: u32 = 7;
+    let half = 1 << (ROUNDED_BITS - 1);
+    f32::from_bits(score.to_bits().wrapping_add(half) >> ROUNDED_BITS << ROUNDED_BITS)
 }
 
-/// The languages of an index, English always among them.
+/// The languages of live passages, after English, which is always included.
 fn languages(
     searcher: &Searcher,
     statistics: &Statistics,
@@ -429,7 +427,7 @@ fn languages(
     codes.remove(language::ENGLISH.code);
     let mut languages = vec![language::ENGLISH];
     for code in codes {
-        // Documents that are deleted leave theirs behind.
+        // The term dictionary also has the languages of deleted passages.
         if statistics.doc_freq(&Term::from_field_text(field, &code))? > 0 {
             languages.extend(language::by_code(&code));
         }
@@ -443,19 +441,19 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// The same as putting all in order first, however many are equal.
+        /// Partial selection equals sorting, however many scores tie.
         #[test]
-        fn the_best_are_those_that_sorting_puts_first(
+        fn selection_equals_sorting(
             scores in prop::collection::vec((0u8..6, 0u32..3), 0..200),
             limit in 0usize..50,
         ) {
-            // Some differ in bits that do not count.
+            // Some scores differ only in bits that rounding removes.
             let score = |(score, bits): (u8, u32)| f32::from_bits((1.0 + f32::from(score)).to_bits() + bits);
             let scores = scores.into_iter().map(score);
-            let found: Vec<_> = scores.zip((0..).map(|place| DocAddress::new(0, place))).collect();
-            let mut sorted = found.clone();
+            let hits: Vec<_> = scores.zip((0..).map(|doc| DocAddress::new(0, doc))).collect();
+            let mut sorted = hits.clone();
             sorted.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| one.1.cmp(&other.1)));
-            prop_assert_eq!(best_of(found, limit), cut(sorted, limit));
+            prop_assert_eq!(select_with_ties(hits, limit), truncate_after_ties(sorted, limit));
         }
     }
 }

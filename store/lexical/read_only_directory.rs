@@ -1,5 +1,7 @@
-//! An index on a disk that cannot be written: it is read without the lock that tantivy takes for a moment, which is a file. Who could
-//! delete what is being read cannot write there either.
+//! A tantivy directory without lock files, for an index on a read-only disk.
+//!
+//! tantivy takes a lock, a file, while it opens an index, so that no writer deletes files meanwhile. On a read-only disk the lock cannot
+//! be created and is not needed: nobody can delete files there.
 
 use std::io;
 use std::path::Path;
@@ -10,11 +12,11 @@ use tantivy::directory::{
     Directory, DirectoryLock, FileHandle, Lock, MmapDirectory, WatchCallback, WatchHandle, WritePtr,
 };
 
-/// The files of an index, read only.
+/// Forwards everything but locks.
 #[derive(Debug, Clone)]
-pub(super) struct Unwritable(pub MmapDirectory);
+pub(super) struct ReadOnlyDirectory(pub MmapDirectory);
 
-impl Directory for Unwritable {
+impl Directory for ReadOnlyDirectory {
     fn acquire_lock(&self, _: &Lock) -> Result<DirectoryLock, LockError> {
         Ok(DirectoryLock::from(Box::new(())))
     }
