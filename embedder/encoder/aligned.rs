@@ -1,10 +1,10 @@
-//! Memory that begins on a cache line, as the vector loads and stores of the kernels want it.
+//! Memory aligned to cache lines, which the kernels' vector loads and stores require.
 
 use std::ops::{Deref, DerefMut};
 
 use crate::encoder::format::ALIGNMENT;
 
-/// Wraps the bytes of `include_bytes!`, which would otherwise begin anywhere.
+/// Aligns the bytes of `include_bytes!`, which otherwise have no alignment.
 #[repr(C, align(64))]
 pub(crate) struct Aligned<T: ?Sized>(pub(crate) T);
 
@@ -14,7 +14,7 @@ const _: () = assert!(align_of::<Line>() == ALIGNMENT && align_of::<Aligned<u8>>
 #[repr(C, align(64))]
 struct Line([u8; 64]);
 
-/// A growable slice of numbers that begins on 64 bytes.
+/// A growable slice of numbers, aligned to 64 bytes.
 #[derive(Clone, Default)]
 pub struct AlignedVec<T> {
     lines: Vec<Line>,
@@ -23,7 +23,7 @@ pub struct AlignedVec<T> {
 }
 
 impl<T: bytemuck::Pod> AlignedVec<T> {
-    /// So many zeros.
+    /// A slice of `length` zeros.
     pub fn zeroed(length: usize) -> Self {
         let mut vec = Self {
             lines: Vec::new(),
@@ -34,7 +34,7 @@ impl<T: bytemuck::Pod> AlignedVec<T> {
         vec
     }
 
-    /// Makes room for at least `length` elements; what was there stays, what is new is zero.
+    /// Grows to at least `length` elements. New elements are zero.
     pub fn grow(&mut self, length: usize) {
         if length > self.length {
             self.lines

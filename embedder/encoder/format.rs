@@ -1,4 +1,4 @@
-//! The packed weights: what the file holds, in which order, and how a weight matrix lies in it.
+//! File format of the packed weights.
 //!
 //! ```text
 //! header (128 bytes)   magic, version, shape, BLAKE3 of everything after the header followed by the vocabulary
@@ -7,34 +7,35 @@
 //! layers times         query-key-value, attention output, normalization, widening, narrowing, normalization
 //! ```
 //!
-//! Numbers are little-endian, every section begins on 64 bytes, so the file is used where it lies. A linear layer is
-//! its codes, then in f32 the smoothing of each input and the scale, column sum and bias of each output; a normalization
-//! is its weight, then its bias.
+//! Numbers are little-endian and every section is aligned to 64 bytes, so the file is used in place. A linear layer consists of
+//! its codes, then in f32 one smoothing factor for each input, then a scale, a column sum and a bias for each output. A
+//! normalization consists of its weight and its bias.
 //!
-//! Codes are symmetric per output (`weight ≈ scale · code`, code in -127..=127) and lie in panels of 64 outputs:
-//! `[outputs / 64][inputs / 4][64][4]`. The innermost four are what one lane of a byte dot product takes.
+//! Codes are quantized symmetrically per output (`weight ≈ scale · code`, code in -127..=127). They are stored in panels of 64
+//! outputs: `[outputs / 64][inputs / 4][64][4]`. The innermost four codes feed one lane of a byte dot product.
 //!
-//! Smoothing moves the difficulty of quantization from activations, a few of which are very large, to weights, where it
-//! is spread (SmoothQuant, Xiao et al., 2022, <https://arxiv.org/abs/2211.10438>): inputs are multiplied by it before they
-//! are quantized, and the weights were divided by it. It halves the distance of the vectors to those of f32.
+//! Smoothing shifts quantization error from the activations, a few of which are very large, to the weights, where it is spread
+//! evenly (SmoothQuant, Xiao et al., 2022, <https://arxiv.org/abs/2211.10438>). Inputs are multiplied by the smoothing factors
+//! before quantization, and the packed weights are already divided by them. This halves the distance of the vectors to f32.
 
 use super::shape::Shape;
 use crate::error::EmbedError;
 
-/// Outputs of a panel of weights: four vectors of sixteen sums.
+/// Outputs per panel: four vectors of sixteen sums.
 pub const PANEL: usize = 64;
-/// Inputs that lie together.
+/// Consecutive inputs of one output that are stored together.
 pub const GROUP: usize = 4;
-/// Every section begins on a multiple of this: a cache line, and a vector of AVX-512.
+/// Alignment of every section in bytes: a cache line, and an AVX-512 vector.
 pub const ALIGNMENT: usize = 64;
-/// Length of the header.
+/// Length of the header in bytes.
 pub const HEADER_LENGTH: usize = 128;
 
 const MAGIC: [u8; 8] = *b"autoragW";
 const VERSION: u32 = 2;
+/// Offset of the digest in the header.
 const DIGEST: usize = 64;
 
-/// Where the weight from `input` to `output` lies in the codes of a layer of `inputs` inputs.
+/// Index of the weight from `input` to `output` in the codes of a layer with `inputs` inputs.
 pub const fn code_index(output: usize, input: usize, inputs: usize) -> usize {
     (output / PANEL) * PANEL * inputs
         + (input / GROUP) * PANEL * GROUP
@@ -42,17 +43,17 @@ pub const fn code_index(output: usize, input: usize, inputs: usize) -> usize {
         + input % GROUP
 }
 
-/// The beginning of the file.
+/// The header of the file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Header {
     /// The sizes of the model.
     pub shape: Shape,
-    /// BLAKE3 of all that follows the header, then of the vocabulary: it names the model and all it depends on.
+    /// BLAKE3 of everything after the header, followed by the vocabulary. Identifies the model.
     pub digest: [u8; 32],
 }
 
 impl Header {
-    /// The header as bytes.
+    /// Serializes the header.
     pub fn to_bytes(self) -> [u8; HEADER_LENGTH] {
         let Shape {
             hidden,
@@ -78,18 +79,18 @@ impl Header {
         bytes
     }
 
-    /// Reads a header and checks that it is of this version and that its sizes can be computed. The digest is not compared
-    /// with the content: that would read 23 MB at every start.
+    /// Parses a header, and checks its version and its sizes. The digest is not verified, because that would read 23 MB at every
+    /// start.
     ///
     /// # Errors
-    /// `MalformedModel` if the bytes are not such a header.
+    /// `MalformedModel` if the bytes are not a header of this version.
     pub fn parse(bytes: &[u8]) -> Result<Self, EmbedError> {
         let malformed = |reason| EmbedError::MalformedModel { reason };
         let header: &[u8; HEADER_LENGTH] = bytes
             .first_chunk()
-            .ok_or(malformed("the file ends in its header"))?;
+            .ok_or(malformed("the file ends within its header"))?;
         if header[..8] != MAGIC {
-            return Err(malformed("these are not packed weights"));
+            return Err(malformed("the file does not contain packed weights"));
         }
         let number = |place: usize| {
             let at = 8 + place * 4;
@@ -97,7 +98,7 @@ impl Header {
         };
         let size = |place| u32::from_le_bytes(number(place)) as usize;
         if size(0) != VERSION as usize {
-            return Err(malformed("the format has another version"));
+            return Err(malformed("the file has another format version"));
         }
         let shape = Shape {
             hidden: size(1),
@@ -111,14 +112,15 @@ impl Header {
         shape.check().map_err(malformed)?;
         let mut digest = [0; 32];
         digest.copy_from_slice(&header[DIGEST..DIGEST + 32]);
-        let read = Self { shape, digest };
-        if read.to_bytes() != *header {
-            return Err(malformed("the weights are laid out for another program"));
+        let parsed = Self { shape, digest };
+        // Also catches another panel size and nonzero padding.
+        if parsed.to_bytes() != *header {
+            return Err(malformed("the weights have another layout"));
         }
-        Ok(read)
+        Ok(parsed)
     }
 
-    /// The short name of these weights: the first 12 hexadecimal digits of the digest.
+    /// The version of these weights: the first 12 hexadecimal digits of the digest.
     pub fn version(&self) -> String {
         self.digest[..6]
             .iter()
@@ -144,7 +146,7 @@ mod tests {
     };
 
     #[test]
-    fn a_header_is_read_as_it_was_written() {
+    fn a_header_survives_a_round_trip() {
         let header = Header {
             shape: SHAPE,
             digest: std::array::from_fn(|i| i as u8),
@@ -154,20 +156,20 @@ mod tests {
     }
 
     #[test]
-    fn a_header_of_something_else_says_what_is_wrong() {
+    fn the_error_for_an_invalid_header_names_the_problem() {
         let good = Header {
             shape: SHAPE,
             digest: [7; 32],
         }
         .to_bytes();
         for (at, flip, wrong) in [
-            (0, 1, "not packed weights"),
-            (8, 1, "another version"),
+            (0, 1, "does not contain packed weights"),
+            (8, 1, "another format version"),
             (12, 1, "multiple of 64|32 or 64 wide"),
-            (24, 4, "32 or 64 wide|a size is missing"),
-            (36, 1, "another program"),
+            (24, 4, "32 or 64 wide|a size is zero"),
+            (36, 1, "another layout"),
             (43, 0x80, "epsilon"),
-            (50, 1, "another program"),
+            (50, 1, "another layout"),
         ] {
             let mut bytes = good;
             bytes[at] ^= flip;
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn every_weight_has_a_place_of_its_own() {
+    fn every_weight_has_its_own_index() {
         let (inputs, outputs) = (12, 2 * PANEL);
         let mut taken = vec![false; inputs * outputs];
         for output in 0..outputs {

@@ -1,9 +1,9 @@
-//! The encoder: BERT (Devlin et al., 2018, <https://arxiv.org/abs/1810.04805>) with the shape of MiniLM (Wang et al.,
-//! 2020, <https://arxiv.org/abs/2002.10957>), and the mean pooling of Sentence-BERT (Reimers and Gurevych, 2019,
+//! The forward pass of BERT (Devlin et al., 2018, <https://arxiv.org/abs/1810.04805>). The built-in model has the shape of MiniLM
+//! (Wang et al., 2020, <https://arxiv.org/abs/2002.10957>) and the mean pooling of Sentence-BERT (Reimers and Gurevych, 2019,
 //! <https://arxiv.org/abs/1908.10084>).
 //!
-//! The tokens of several texts lie one after the other in one matrix, without padding: a linear layer does not care
-//! where a text ends, only attention and pooling do.
+//! The tokens of several texts form one matrix without padding. Linear layers ignore where a text ends; only attention and pooling
+//! work text by text.
 
 use std::ops::Range;
 
@@ -14,24 +14,24 @@ use super::shape::Shape;
 use super::weights::{Embeddings, Layer, Linear, Weights};
 use crate::model::Pooling;
 
-/// Rows that go through the feed-forward part together: their widened form stays in the second-level cache.
+/// Rows per block of the feed-forward part. The widened rows of a block stay in the L2 cache.
 const BLOCK: usize = 96;
-/// What widened rows lie further apart than they are wide. A power of two would put every row into the same few cache sets.
+/// Padding after each widened row. With a stride that is a power of two, all rows would compete for the same few cache sets.
 const WIDE_GAP: usize = 16;
 
-/// Room for one forward pass at a time; grows to the largest batch it has seen.
+/// Buffers for one forward pass. They grow to the largest batch so far.
 pub(crate) struct Workspace {
     shape: Shape,
     hidden: AlignedVec<f32>,
     hidden_codes: Quantized,
-    /// Queries, keys and values of the heads that are computed together.
+    /// Queries, keys and values of one panel of heads.
     heads: AlignedVec<f32>,
     head: HeadWorkspace,
     context: AlignedVec<f32>,
     block: BlockWorkspace,
 }
 
-/// Room for the part of a layer that is done block by block.
+/// Buffers for the part of a layer that runs block by block.
 struct BlockWorkspace {
     codes: Quantized,
     wide: AlignedVec<f32>,
@@ -68,9 +68,9 @@ impl Workspace {
     }
 }
 
-/// One L2-normalized vector for each text, given as token ids with the special ones.
+/// Returns one vector of length one for each text. Texts are token ids, including special tokens.
 ///
-/// No text may be empty or longer than the model's positions, and ids must be in the vocabulary.
+/// No text may be empty or longer than the model's positions, and all ids must be in the vocabulary.
 pub(crate) fn encode(
     arithmetic: &impl Arithmetic,
     weights: &Weights<'_>,
@@ -114,7 +114,7 @@ pub(crate) fn encode(
         .collect()
 }
 
-/// Word plus position (which has the token type in it), normalized.
+/// Adds the word and position embeddings and normalizes the sum. The packed positions already include the token type.
 fn embed_tokens(
     arithmetic: &impl Arithmetic,
     embeddings: &Embeddings<'_>,
@@ -136,9 +136,10 @@ fn embed_tokens(
     );
 }
 
-/// Multi-head self-attention of each text (Vaswani et al., 2017, <https://arxiv.org/abs/1706.03762>), into the context.
+/// Multi-head self-attention of each text (Vaswani et al., 2017, <https://arxiv.org/abs/1706.03762>), written to the context.
 ///
-/// A few heads at a time: their queries, keys and values of a whole text fit in the cache, those of all do not.
+/// Works on one panel of heads at a time. The queries, keys and values of one panel fit in the cache for a whole text; those of all
+/// heads do not.
 fn attend(
     arithmetic: &impl Arithmetic,
     layer: &Layer<'_>,
@@ -147,7 +148,7 @@ fn attend(
     space: &mut Workspace,
 ) {
     let Shape { hidden: width, .. } = space.shape;
-    let (head, together) = (space.shape.head(), space.shape.heads_together());
+    let (head, heads_per_panel) = (space.shape.head(), space.shape.heads_per_panel());
     let hidden = Rows {
         values: &space.hidden,
         stride: width,
@@ -173,7 +174,7 @@ fn attend(
             out,
         );
         for text in texts {
-            for number in 0..together {
+            for number in 0..heads_per_panel {
                 let heads = Rows {
                     values: &space.heads[text.start * QKV_WIDTH + number * head..],
                     stride: QKV_WIDTH,
@@ -254,7 +255,7 @@ fn feed_forward(
     arithmetic.add_and_norm(hidden, &space.delta, &layer.feed_forward_norm);
 }
 
-/// A whole linear layer over the first `count` rows of `input`, which become `codes` on the way.
+/// Applies a linear layer to the first `count` rows of `input`. `codes` receives the quantized input.
 fn apply(
     arithmetic: &impl Arithmetic,
     layer: &Linear<'_>,
@@ -269,7 +270,8 @@ fn apply(
     arithmetic.linear(layer, panels, codes, count, activation, out);
 }
 
-/// The vectors of the tokens as one, at length one. The division of the mean by their number falls away in the normalization.
+/// Pools the token vectors of a text and scales the result to length one. The sum serves as the mean, because scaling cancels the
+/// division.
 fn pool(pooling: Pooling, hidden: &[f32], width: usize) -> Vec<f32> {
     let mut pooled = vec![0.0; width];
     let tokens = match pooling {

@@ -1,4 +1,4 @@
-//! The weights as the encoder uses them: slices into the packed file, nothing is copied or converted.
+//! The encoder's view of the packed weights: slices into the file, without copies or conversions.
 
 use std::ops::Deref;
 
@@ -9,21 +9,21 @@ use crate::encoder::format::{ALIGNMENT, HEADER_LENGTH, Header};
 use crate::encoder::shape::Shape;
 use crate::error::EmbedError;
 
-/// `y = scale · (codes · (smoothing · x)) + bias` for each output; `column_sum` is the sum of an output's codes, which undoes the
-/// offset of the quantized input.
+/// A linear layer: `y = scale · (codes · (smoothing · x)) + bias` for each output.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Linear<'w> {
     pub(crate) inputs: usize,
     /// Panels of 64 outputs, see [`crate::encoder::format`].
     pub(crate) codes: &'w [i8],
-    /// What each input is multiplied by before it is quantized.
+    /// The factor of each input before quantization.
     pub(crate) smoothing: &'w [f32],
     pub(crate) scale: &'w [f32],
+    /// The sum of each output's codes. Multiplied by the offset of the quantized input, it corrects the product for that offset.
     pub(crate) column_sum: &'w [f32],
     pub(crate) bias: &'w [f32],
 }
 
-/// The learnt scale and shift of a layer normalization.
+/// The learned scale and shift of a layer normalization.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Norm<'w> {
     pub(crate) weight: &'w [f32],
@@ -32,7 +32,7 @@ pub(crate) struct Norm<'w> {
     pub(crate) epsilon: f32,
 }
 
-/// What turns token ids into the first vectors.
+/// The embedding tables, which turn token ids into the input of the first layer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Embeddings<'w> {
     pub(crate) word_codes: &'w [i8],
@@ -61,7 +61,7 @@ pub(crate) struct Weights<'w> {
 }
 
 impl<'w> Weights<'w> {
-    /// Lays the model over the bytes of the packed file, which must begin on 64 bytes.
+    /// Parses a packed file. `bytes` must be aligned to 64 bytes.
     pub(crate) fn read(bytes: &'w [u8]) -> Result<Self, EmbedError> {
         let header = Header::parse(bytes)?;
         let shape = header.shape;
@@ -81,7 +81,7 @@ impl<'w> Weights<'w> {
             .collect::<Result<_, _>>()?;
         if sections.at != bytes.len() {
             return Err(EmbedError::MalformedModel {
-                reason: "the file goes on after the last layer",
+                reason: "the file has bytes after the last layer",
             });
         }
         Ok(Self {
@@ -94,9 +94,9 @@ impl<'w> Weights<'w> {
 
 /// A packed file in memory.
 pub(crate) enum PackedBytes {
-    /// Part of the program.
+    /// Compiled into the program.
     BuiltIn(&'static [u8]),
-    /// Read or made by this process.
+    /// Read from a file, or packed by this process.
     Owned(AlignedVec<u8>),
 }
 
@@ -112,7 +112,7 @@ impl Deref for PackedBytes {
 }
 
 self_cell!(
-    /// The weights together with the bytes they are slices of.
+    /// Weights together with the bytes that they borrow.
     pub(crate) struct OwnedWeights {
         owner: PackedBytes,
         #[covariant]
@@ -121,7 +121,7 @@ self_cell!(
 );
 
 impl OwnedWeights {
-    /// Lays the model over its packed file.
+    /// Parses a packed file.
     pub(crate) fn read(bytes: PackedBytes) -> Result<Self, EmbedError> {
         Self::try_new(bytes, |bytes| Weights::read(bytes))
     }
@@ -131,7 +131,7 @@ impl OwnedWeights {
     }
 }
 
-/// Reads one section after the other.
+/// Reads consecutive sections.
 struct Sections<'w> {
     bytes: &'w [u8],
     at: usize,
@@ -145,16 +145,16 @@ impl<'w> Sections<'w> {
             .bytes
             .get(self.at..self.at + length)
             .ok_or(EmbedError::MalformedModel {
-                reason: "the file ends too early",
+                reason: "the file is too short",
             })?;
         if !(section.as_ptr() as usize).is_multiple_of(ALIGNMENT) {
             return Err(EmbedError::MalformedModel {
-                reason: "the weights do not begin on 64 bytes",
+                reason: "the weights are not aligned to 64 bytes",
             });
         }
         self.at = (self.at + length).next_multiple_of(ALIGNMENT);
         bytemuck::try_cast_slice(section).map_err(|_| EmbedError::MalformedModel {
-            reason: "a section has a broken length",
+            reason: "a section has an invalid length",
         })
     }
 
@@ -210,18 +210,18 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_another_length_or_place_is_refused() {
+    fn a_file_of_wrong_length_or_alignment_is_refused() {
         let packed = include_bytes!("../../data/model/all-MiniLM-L6-v2/weights.bin");
         let mut bytes = AlignedVec::<u8>::zeroed(packed.len() + ALIGNMENT);
         bytes[..packed.len()].copy_from_slice(packed);
         let read = Weights::read(&bytes[..packed.len()]).unwrap();
         assert_eq!(read.header.shape.packed_length(), packed.len());
-        assert_eq!(reason(&bytes[..packed.len() - 1]), "the file ends too early");
-        assert_eq!(reason(&bytes), "the file goes on after the last layer");
+        assert_eq!(reason(&bytes[..packed.len() - 1]), "the file is too short");
+        assert_eq!(reason(&bytes), "the file has bytes after the last layer");
         bytes.copy_within(0..packed.len(), 4);
         assert_eq!(
             reason(&bytes[4..packed.len() + 4]),
-            "the weights do not begin on 64 bytes"
+            "the weights are not aligned to 64 bytes"
         );
     }
 }

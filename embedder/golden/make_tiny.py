@@ -1,8 +1,8 @@
-"""Makes tiny_vectors.json, unigram.json and word_piece.json: what PyTorch makes of the tiny models that tiny_model.rs writes.
+"""Generates tiny_vectors.json, unigram.json and word_piece.json with PyTorch, for the tiny models that tiny_model.rs writes.
 
     python -m venv venv && venv/bin/pip install torch transformers && venv/bin/python make_tiny.py
 
-The weights are a function of their names and places, the same here and in tiny_model.rs; nothing else is shared.
+A weight is a function of its tensor's name and its index. tiny_model.rs has the same function; nothing else is shared.
 """
 
 import json
@@ -35,7 +35,7 @@ LAYERS, FEED_FORWARD, POSITIONS = 2, 192, 96
 
 
 def numbers(name, shape):
-    """Between -1 and 1: splitmix64 of the hash (FNV-1a) of the name and the place."""
+    """Numbers between -1 and 1: splitmix64, seeded with the FNV-1a hash of the name."""
     seed = 0xCBF29CE484222325
     for byte in name.encode():
         seed = (seed ^ byte) * 0x100000001B3 % 2**64

@@ -1,4 +1,4 @@
-//! The encoder against vectors made from the official weights in f32; see `golden/README.md`.
+//! Compares the encoder with vectors computed from the official weights in f32; see `golden/README.md`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -19,7 +19,7 @@ fn cosine(a: &[f32], b: &[f32]) -> f32 {
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
-/// Cosine of each pair: the mean, the lowest, and where that is.
+/// Cosines of corresponding vectors: the mean, the lowest, and the index of the lowest.
 fn compare(a: &[Vec<f32>], b: &[Vec<f32>]) -> (f32, f32, usize) {
     let cosines: Vec<f32> = a.iter().zip(b).map(|(a, b)| cosine(a, b)).collect();
     let lowest = (0..cosines.len())
@@ -33,7 +33,7 @@ fn compare(a: &[Vec<f32>], b: &[Vec<f32>]) -> (f32, f32, usize) {
 }
 
 #[test]
-fn every_kernel_is_near_the_reference_and_the_others() {
+fn every_kernel_is_close_to_the_reference_and_to_the_other_kernels() {
     let (texts, expected) = golden();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let mut by_kernel = Vec::new();
@@ -64,7 +64,7 @@ fn a_vector_does_not_depend_on_its_batch() {
     let (texts, _) = golden();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     for kernel in Kernel::available() {
-        // The portable kernel is slow; a few texts show it as well.
+        // A few texts suffice for the portable kernel, which is slow.
         let texts = if kernel == Kernel::Portable {
             &texts[..12]
         } else {
@@ -91,7 +91,7 @@ fn a_vector_does_not_depend_on_its_batch() {
 }
 
 #[test]
-fn several_threads_get_the_same_vectors() {
+fn concurrent_calls_return_the_same_vectors() {
     let embedder = Embedder::built_in().unwrap();
     let texts = ["one", "two words", "three words here"];
     let expected = embedder.embed(&texts).unwrap();
@@ -103,7 +103,7 @@ fn several_threads_get_the_same_vectors() {
 }
 
 #[test]
-fn a_text_over_the_window_is_an_error_and_a_query_is_cut() {
+fn a_passage_over_the_limit_is_an_error_and_a_query_is_truncated() {
     let embedder = Embedder::built_in().unwrap();
     let fits = ["word"; 254].join(" ");
     let over = format!("{fits} word");
@@ -115,20 +115,20 @@ fn a_text_over_the_window_is_an_error_and_a_query_is_cut() {
             limit: 256
         })
     );
-    let whole = embedder.embed_query(&fits).unwrap();
-    let cut = embedder.embed_query(&over).unwrap();
-    assert!(!whole.truncated && cut.truncated);
-    assert_eq!(whole.vector, cut.vector);
+    let complete = embedder.embed_query(&fits).unwrap();
+    let truncated = embedder.embed_query(&over).unwrap();
+    assert!(!complete.truncated && truncated.truncated);
+    assert_eq!(complete.vector, truncated.vector);
 }
 
 #[test]
-fn no_texts_give_no_vectors() {
+fn embedding_no_texts_returns_no_vectors() {
     assert_eq!(Embedder::built_in().unwrap().embed(&[]), Ok(Vec::new()));
 }
 
-/// Not done at each start: it reads all 23 MB.
+/// The program does not check this at start, because it would read 23 MB.
 #[test]
-fn the_weights_and_vocabulary_are_those_that_were_packed() {
+fn the_digest_matches_the_weights_and_the_vocabulary() {
     let weights = include_bytes!("../../data/model/all-MiniLM-L6-v2/weights.bin");
     let vocabulary = include_bytes!("../../data/model/all-MiniLM-L6-v2/vocab.txt");
     let mut hasher = blake3::Hasher::new();
@@ -141,7 +141,7 @@ fn the_weights_and_vocabulary_are_those_that_were_packed() {
 proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(64))]
     #[test]
-    fn any_bytes_have_a_vector(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..1200)) {
+    fn any_text_has_a_finite_vector(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..1200)) {
         let text = String::from_utf8_lossy(&bytes);
         let embedder = Embedder::built_in().unwrap();
         let query = embedder.embed_query(&text).unwrap();

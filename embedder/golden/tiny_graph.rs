@@ -1,5 +1,5 @@
-//! A graph for ONNX Runtime that is small enough to write by hand: each token has a row of a table, and a text is the mean of its rows.
-//! Written by the tests that need it, in the format of ONNX, which is protobuf (<https://onnx.ai/onnx/intro/>).
+//! A tiny ONNX model for tests: each token has a row of a table, and the vector of a text is the mean of its rows.
+//! The tests write it themselves in ONNX's protobuf format (<https://onnx.ai/onnx/intro/>).
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use std::path::Path;
 pub const DIMENSIONS: usize = 8;
 /// Tokens of the longest text.
 pub const MAX_TOKENS: usize = 32;
-/// Token 4 and those after it are words.
+/// The vocabulary. The first four tokens are special.
 pub const WORDS: [&str; 14] = [
     "[PAD]",
     "[UNK]",
@@ -28,13 +28,13 @@ pub const WORDS: [&str; 14] = [
 /// The row of a token.
 pub fn row(token: usize) -> [f32; DIMENSIONS] {
     std::array::from_fn(|dimension| {
-        // Special tokens say little, and every word something of its own.
+        // Special tokens contribute little, and every word has its own direction.
         let scale = if token < 4 { 0.01 } else { 1.0 };
         scale * ((token * 37 + dimension * 11) % 19) as f32 - 9.0 * scale
     })
 }
 
-/// Writes the model's folder: the graph, its tokenizer, and their settings.
+/// Writes the model folder: graph, tokenizer and settings.
 pub fn write(dir: &Path) {
     let write = |name: &str, bytes: &[u8]| fs_err::write(dir.join(name), bytes).unwrap();
     fs_err::create_dir_all(dir).unwrap();
@@ -51,14 +51,14 @@ pub fn write(dir: &Path) {
     );
 }
 
-/// Writes the folder of a reranker: a pair of texts has the score of its highest word, which is `favourite` where it has that.
-pub fn write_reranker(dir: &Path, favourite: &str) {
+/// Writes the folder of a reranker. The logit of a pair is 3 if one of its texts has the word `keyword`, otherwise -3.
+pub fn write_reranker(dir: &Path, keyword: &str) {
     write(dir);
-    fs_err::write(dir.join("model.onnx"), reranker(favourite)).unwrap();
+    fs_err::write(dir.join("model.onnx"), reranker(keyword)).unwrap();
 }
 
-fn reranker(favourite: &str) -> Vec<u8> {
-    let row = |word: &str| if word == favourite { 3.0f32 } else { -3.0 };
+fn reranker(keyword: &str) -> Vec<u8> {
+    let row = |word: &str| if word == keyword { 3.0f32 } else { -3.0 };
     let table: Vec<u8> = WORDS.iter().flat_map(|word| row(word).to_le_bytes()).collect();
     let over_tokens = [bytes(1, b"axes"), number(8, 1), number(20, 7)].concat();
     let without_tokens = [bytes(1, b"keepdims"), number(3, 0), number(20, 2)].concat();
@@ -132,7 +132,7 @@ fn graph() -> Vec<u8> {
 const FLOAT: u64 = 1;
 const INT64: u64 = 7;
 
-/// The table of words, each of which has a row of `length` values.
+/// `TensorProto`: the table, with a row of `length` values for each token.
 fn tensor(table: &[u8], length: usize) -> Vec<u8> {
     [
         number(1, WORDS.len() as u64),
@@ -144,7 +144,7 @@ fn tensor(table: &[u8], length: usize) -> Vec<u8> {
     .concat()
 }
 
-/// The row of each token.
+/// `NodeProto`: looks up the row of each input token.
 fn lookup(output: &str) -> Vec<u8> {
     [
         bytes(1, b"table"),
@@ -155,7 +155,7 @@ fn lookup(output: &str) -> Vec<u8> {
     .concat()
 }
 
-/// What goes in or comes out: dimensions that have names, and the last that has a size, if there is one.
+/// `ValueInfoProto`: an input or output with named dimensions, and optionally a last dimension of fixed size.
 fn value(name: &str, kind: u64, named: &[&str], last: Option<usize>) -> Vec<u8> {
     let mut shape: Vec<u8> = named
         .iter()
@@ -173,12 +173,12 @@ fn model(graph: &[u8]) -> Vec<u8> {
     [number(1, 8), bytes(7, graph), bytes(8, &number(2, 17))].concat()
 }
 
-/// A field of protobuf that is a number.
+/// A protobuf field with an integer.
 fn number(field: u64, value: u64) -> Vec<u8> {
     [varint(field << 3), varint(value)].concat()
 }
 
-/// A field of protobuf that is bytes, text or a message.
+/// A protobuf field with bytes, text or a message.
 fn bytes(field: u64, value: &[u8]) -> Vec<u8> {
     [varint(field << 3 | 2), varint(value.len() as u64), value.to_vec()].concat()
 }

@@ -1,20 +1,20 @@
-// Writes tiny models in the layout of sentence-transformers. Their weights are a function of their names and places, the same
+// Writes tiny models in the sentence-transformers layout. A weight is a function of its tensor's name and its index, the same function
 // as in make_tiny.py.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-/// How a number of the weights is kept.
+/// Number type of the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "not every test that includes this writes all of them")]
+#[allow(dead_code, reason = "some test crates use only some of the types")]
 pub enum Dtype {
     F32,
     F16,
     Bf16,
 }
 
-/// A tiny model that is to be written.
+/// A tiny BERT or RoBERTa model.
 #[derive(Debug, Clone)]
 pub struct TinyModel {
     pub hidden: usize,
@@ -23,9 +23,9 @@ pub struct TinyModel {
     pub pooling: &'static str,
     pub roberta: bool,
     pub vocabulary: usize,
-    /// What stands before the names of the tensors.
+    /// Prefix of all tensor names.
     pub tensor_prefix: &'static str,
-    /// Drawn anew with another salt.
+    /// Another salt gives other weights.
     pub salt: &'static str,
 }
 
@@ -34,7 +34,7 @@ pub const FEED_FORWARD: usize = 192;
 pub const POSITIONS: usize = 96;
 
 impl TinyModel {
-    /// Writes everything but the tokenizer.
+    /// Writes all files except the tokenizer.
     pub fn write(&self, dir: &Path) {
         fs_err::create_dir_all(dir.join("1_Pooling")).unwrap();
         let json = |name: &str, value: Value| fs_err::write(dir.join(name), value.to_string()).unwrap();
@@ -149,7 +149,7 @@ impl TinyModel {
                 };
                 match self.dtype {
                     Dtype::F32 => data.extend(value.to_le_bytes()),
-                    Dtype::F16 => data.extend(half(value).to_le_bytes()),
+                    Dtype::F16 => data.extend(f16(value).to_le_bytes()),
                     Dtype::Bf16 => data.extend(bf16(value).to_le_bytes()),
                 }
             }
@@ -171,7 +171,7 @@ impl TinyModel {
     }
 }
 
-/// Between -1 and 1: splitmix64 of the hash (FNV-1a) of the name and the place.
+/// A number between -1 and 1: splitmix64, seeded with the FNV-1a hash of the name, at index `place`.
 fn number(name: &str, place: usize) -> f32 {
     let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -183,17 +183,17 @@ fn number(name: &str, place: usize) -> f32 {
     (z >> 40) as f32 / (1 << 23) as f32 - 1.0
 }
 
-/// To the nearest number of 16 bits of which 8 are the exponent, to the even one of two.
+/// Rounds to bf16; ties go to even.
 fn bf16(value: f32) -> u16 {
     let bits = value.to_bits();
     ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16
 }
 
-/// To the nearest number of 16 bits of which 5 are the exponent, to the even one of two; for values below 2.
-fn half(value: f32) -> u16 {
+/// Rounds a value below 2 to f16; ties go to even.
+fn f16(value: f32) -> u16 {
     let sign = if value.is_sign_negative() { 0x8000 } else { 0 };
     let size = f64::from(value.abs());
-    // Below 2⁻¹⁴ the unit stays at 2⁻²⁴.
+    // Below 2⁻¹⁴ the spacing stays at 2⁻²⁴.
     let exponent = (size.log2().floor() as i32).max(-14);
     let unit = 2_f64.powi(exponent - 10);
     let fraction = (size / unit).round_ties_even() as u32;

@@ -1,4 +1,4 @@
-//! Models of a directory against what PyTorch makes of the same weights; see `make_tiny.py`.
+//! Compares models in directories with PyTorch's vectors for the same weights; see `make_tiny.py`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -26,13 +26,13 @@ fn bert() -> TinyModel {
     }
 }
 
-/// A folder with a tiny model whose vocabulary is in `vocab.txt`.
+/// A temporary folder with a tiny model: BERT with a `vocab.txt`, or RoBERTa with a `tokenizer.json`.
 struct Folder {
     dir: tempfile::TempDir,
 }
 
 impl Folder {
-    fn of(model: &TinyModel) -> Self {
+    fn new(model: &TinyModel) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let folder = Self { dir };
         let vocabulary: Vec<String> = serde_json::from_value(vectors()["vocabulary"].clone()).unwrap();
@@ -65,8 +65,8 @@ impl Folder {
         })
     }
 
-    /// Why the model is refused.
-    fn refused(&self) -> String {
+    /// The error from opening the model, which names a path in the folder.
+    fn error(&self) -> String {
         let error = self.open(DirectoryOptions::default()).unwrap_err().to_string();
         assert!(error.contains(self.dir.path().to_str().unwrap()), "{error}");
         error
@@ -81,7 +81,7 @@ impl Folder {
 }
 
 #[track_caller]
-fn assert_near(embedder: &Embedder, case: &str, as_query: bool) {
+fn assert_close(embedder: &Embedder, case: &str, as_query: bool) {
     let expected = vectors();
     let texts: Vec<String> = serde_json::from_value(expected["texts"].clone()).unwrap();
     let case = &expected["cases"][case];
@@ -108,16 +108,16 @@ fn assert_near(embedder: &Embedder, case: &str, as_query: bool) {
 }
 
 #[test]
-fn vectors_are_those_of_pytorch() {
-    let embedder = Folder::of(&bert()).open(DirectoryOptions::default()).unwrap();
+fn vectors_match_pytorch() {
+    let embedder = Folder::new(&bert()).open(DirectoryOptions::default()).unwrap();
     assert_eq!(embedder.model().pooling, Some(Pooling::Mean));
     assert_eq!(
         (embedder.model().dimensions, embedder.model().max_tokens),
         (64, 64)
     );
-    assert_near(&embedder, "bert-32-mean", false);
+    assert_close(&embedder, "bert-32-mean", false);
 
-    let folder = Folder::of(&TinyModel {
+    let folder = Folder::new(&TinyModel {
         pooling: "cls",
         dtype: Dtype::F16,
         tensor_prefix: "bert.",
@@ -129,9 +129,9 @@ fn vectors_are_those_of_pytorch() {
     );
     let embedder = folder.open(DirectoryOptions::default()).unwrap();
     assert_eq!(embedder.model().passage_prefix, "the: ");
-    assert_near(&embedder, "bert-32-cls", false);
+    assert_close(&embedder, "bert-32-cls", false);
 
-    let folder = Folder::of(&TinyModel {
+    let folder = Folder::new(&TinyModel {
         hidden: 128,
         pooling: "cls",
         dtype: Dtype::Bf16,
@@ -140,13 +140,13 @@ fn vectors_are_those_of_pytorch() {
     });
     fs_err::remove_file(folder.path().join("vocab.txt")).unwrap();
     folder.write("tokenizer.json", include_bytes!("word_piece.json"));
-    assert_near(
+    assert_close(
         &folder.open(DirectoryOptions::default()).unwrap(),
         "bert-64-cls",
         false,
     );
 
-    let folder = Folder::of(&TinyModel {
+    let folder = Folder::new(&TinyModel {
         hidden: 128,
         roberta: true,
         ..bert()
@@ -157,12 +157,12 @@ fn vectors_are_those_of_pytorch() {
     };
     let embedder = folder.open(options).unwrap();
     assert_eq!(embedder.model().passage_prefix, "passage: ");
-    assert_near(&embedder, "roberta-64-mean", true);
+    assert_close(&embedder, "roberta-64-mean", true);
 }
 
 #[test]
-fn the_version_names_all_that_vectors_depend_on() {
-    let folder = Folder::of(&bert());
+fn the_version_covers_everything_that_vectors_depend_on() {
+    let folder = Folder::new(&bert());
     let version = |options| folder.open(options).unwrap().model().version.clone();
     let plain = version(DirectoryOptions::default());
     assert_eq!(version(DirectoryOptions::default()), plain);
@@ -180,8 +180,8 @@ fn the_version_names_all_that_vectors_depend_on() {
             ..DirectoryOptions::default()
         }),
     ];
-    let mut of = |model: &TinyModel| {
-        let folder = Folder::of(model);
+    let mut push_version_of = |model: &TinyModel| {
+        let folder = Folder::new(model);
         versions.push(
             folder
                 .open(DirectoryOptions::default())
@@ -191,11 +191,11 @@ fn the_version_names_all_that_vectors_depend_on() {
                 .clone(),
         );
     };
-    of(&TinyModel {
+    push_version_of(&TinyModel {
         pooling: "cls",
         ..bert()
     });
-    of(&TinyModel {
+    push_version_of(&TinyModel {
         salt: "other",
         ..bert()
     });
@@ -206,8 +206,8 @@ fn the_version_names_all_that_vectors_depend_on() {
 }
 
 #[test]
-fn a_cached_model_is_the_same_and_a_damaged_one_is_packed_anew() {
-    let folder = Folder::of(&bert());
+fn a_cached_model_is_identical_and_a_corrupt_one_is_packed_again() {
+    let folder = Folder::new(&bert());
     let cache = folder.dir.path().join("cache");
     let options = DirectoryOptions {
         cache: Some(cache.clone()),
@@ -230,23 +230,23 @@ fn a_cached_model_is_the_same_and_a_damaged_one_is_packed_anew() {
         assert_eq!(fs_err::read(packed).unwrap(), bytes);
     };
     check();
-    let mut damaged = bytes.clone();
-    *damaged.last_mut().unwrap() ^= 1;
-    damaged[500] ^= 1;
-    fs_err::write(packed, &damaged).unwrap();
+    let mut corrupt = bytes.clone();
+    *corrupt.last_mut().unwrap() ^= 1;
+    corrupt[500] ^= 1;
+    fs_err::write(packed, &corrupt).unwrap();
     check();
     fs_err::write(packed, &bytes[..bytes.len() / 2]).unwrap();
     check();
 }
 
 #[test]
-fn what_cannot_be_computed_is_refused_with_the_reason() {
-    for (field, value, said) in [
+fn unsupported_models_are_refused_with_the_reason() {
+    for (field, value, reason) in [
         ("hidden_act", "gelu_new".into(), "gelu_new"),
         ("model_type", "mpnet".into(), "mpnet"),
         ("position_embedding_type", "relative_key".into(), "relative_key"),
         ("num_attention_heads", 1_000.into(), "32 or 64 wide"),
-        ("num_attention_heads", 0.into(), "size is missing"),
+        ("num_attention_heads", 0.into(), "size is zero"),
         ("hidden_size", 96.into(), "32 or 64 wide"),
         ("vocab_size", 107.into(), "108 tokens and weights for 107"),
         (
@@ -254,7 +254,7 @@ fn what_cannot_be_computed_is_refused_with_the_reason() {
             109.into(),
             "[108, 64] where config.json says [109, 64]",
         ),
-        ("vocab_size", u64::MAX.into(), "than any known encoder"),
+        ("vocab_size", u64::MAX.into(), "than in any known encoder"),
         (
             "intermediate_size",
             128.into(),
@@ -269,58 +269,58 @@ fn what_cannot_be_computed_is_refused_with_the_reason() {
         ),
         ("layer_norm_eps", 0.into(), "epsilon"),
     ] {
-        let folder = Folder::of(&bert());
+        let folder = Folder::new(&bert());
         folder.set("config.json", field, value);
-        let error = folder.refused();
-        assert!(error.contains(said), "{field}: {error}");
+        let error = folder.error();
+        assert!(error.contains(reason), "{field}: {error}");
     }
-    let folder = Folder::of(&TinyModel {
+    let folder = Folder::new(&TinyModel {
         pooling: "max",
         ..bert()
     });
-    assert!(folder.refused().contains("max in its Pooling settings"));
+    assert!(folder.error().contains("max in its Pooling settings"));
     folder.set("1_Pooling/config.json", "pooling_mode_mean_tokens", true.into());
-    assert!(folder.refused().contains("mean and max"));
+    assert!(folder.error().contains("mean and max"));
 
-    let folder = Folder::of(&bert());
+    let folder = Folder::new(&bert());
     folder.write(
         "modules.json",
         r#"[{"path": "", "type": "a.Transformer"}, {"path": "../p", "type": "a.Pooling"}]"#,
     );
-    assert!(folder.refused().contains("outside"));
+    assert!(folder.error().contains("outside"));
     folder.write(
         "modules.json",
         r#"[{"path": "", "type": "a.Transformer"}, {"path": "2_Dense", "type": "a.Dense"}]"#,
     );
-    assert!(folder.refused().contains("Dense at place 1"));
+    assert!(folder.error().contains("Dense at place 1"));
     folder.write("modules.json", "[");
-    assert!(folder.refused().contains("modules.json"));
+    assert!(folder.error().contains("modules.json"));
 
     for missing in ["config.json", "vocab.txt", "model.safetensors"] {
-        let folder = Folder::of(&bert());
+        let folder = Folder::new(&bert());
         fs_err::remove_file(folder.path().join(missing)).unwrap();
-        assert!(folder.refused().contains(missing));
+        assert!(folder.error().contains(missing));
     }
-    let folder = Folder::of(&bert());
+    let folder = Folder::new(&bert());
     fs_err::rename(
         folder.path().join("model.safetensors"),
         folder.path().join("pytorch_model.bin"),
     )
     .unwrap();
-    assert!(folder.refused().contains("pytorch_model.bin"));
+    assert!(folder.error().contains("pytorch_model.bin"));
     assert!(Embedder::from_directory(Path::new("/nowhere"), &DirectoryOptions::default()).is_err());
 }
 
 #[test]
 fn an_empty_vocabulary_is_refused() {
-    let folder = Folder::of(&bert());
+    let folder = Folder::new(&bert());
     folder.write("vocab.txt", "");
-    assert!(folder.refused().contains("lacks a special token"));
+    assert!(folder.error().contains("lacks a special token"));
 }
 
 #[test]
-fn tokens_around_a_text_are_in_the_vocabulary() {
-    let folder = Folder::of(&TinyModel {
+fn special_tokens_outside_the_vocabulary_are_refused() {
+    let folder = Folder::new(&TinyModel {
         hidden: 128,
         roberta: true,
         ..bert()
@@ -328,7 +328,7 @@ fn tokens_around_a_text_are_in_the_vocabulary() {
     for id in [94, u32::MAX] {
         let tokenizer = include_str!("unigram.json").replace("\"ids\":[2]", &format!("\"ids\":[{id}]"));
         folder.write("tokenizer.json", tokenizer);
-        let error = folder.refused();
+        let error = folder.error();
         assert!(
             error.contains(&format!("puts the token {id} around a text")),
             "{error}"
@@ -336,32 +336,32 @@ fn tokens_around_a_text_are_in_the_vocabulary() {
     }
 }
 
-/// A table of normalization (`u32` length, then a double array) with nothing in it but a way for `b` that leads out of it, in base64.
-fn damaged_normalization() -> String {
+/// A corrupt normalization table in base64: a `u32` length and a double-array trie whose only transition, for `b`, is out of bounds.
+fn corrupt_normalization() -> String {
     let zeros = |count| "A".repeat(count);
     format!("AAQA{}Yv3/DwAA{}AAA=", zeros(524), zeros(832))
 }
 
 #[test]
-fn a_text_that_a_damaged_tokenizer_fails_on_is_unknown_word_by_word() {
-    let damaged = format!(
+fn words_that_a_corrupt_tokenizer_fails_on_become_unknown_tokens() {
+    let corrupt = format!(
         r#"{{"type":"Precompiled","precompiled_charsmap":"{}"}}"#,
-        damaged_normalization()
+        corrupt_normalization()
     );
-    let json = include_str!("unigram.json").replace(r#"{"type":"NFKC"}"#, &damaged);
+    let json = include_str!("unigram.json").replace(r#"{"type":"NFKC"}"#, &corrupt);
     let tokenizer = crate::Tokenizer::read_json(Path::new("tokenizer.json"), json.as_bytes()).unwrap();
     assert_eq!(tokenizer.count("the cat"), 2);
     assert_eq!(tokenizer.encode(" a\u{a0}big\n dog "), [3, 3, 3]);
     assert_eq!(tokenizer.token_spans(" a\u{a0}big\n dog "), [1..2, 4..7, 9..12]);
 
-    let broken = json.replace(&damaged_normalization(), "AAAAAA==");
+    let broken = json.replace(&corrupt_normalization(), "AAAAAA==");
     let error = crate::Tokenizer::read_json(Path::new("tokenizer.json"), broken.as_bytes()).unwrap_err();
     assert!(error.to_string().contains("corrupt"), "{error}");
 }
 
 #[test]
-fn special_tokens_in_a_text_are_text_with_a_published_tokenizer_too() {
-    let folder = Folder::of(&TinyModel {
+fn special_tokens_spelled_out_in_a_text_are_plain_text_for_json_tokenizers_too() {
+    let folder = Folder::new(&TinyModel {
         hidden: 128,
         roberta: true,
         ..bert()
@@ -369,14 +369,14 @@ fn special_tokens_in_a_text_are_text_with_a_published_tokenizer_too() {
     let embedder = folder.open(DirectoryOptions::default()).unwrap();
     let ids = embedder.tokenizer().encode("a </s> b <s>");
     assert!(!ids.contains(&0) && !ids.contains(&2), "{ids:?}");
-    let around = embedder.tokenizer().encode_for_model("a");
-    assert_eq!((around.first(), around.last()), (Some(&0), Some(&2)));
+    let for_model = embedder.tokenizer().encode_for_model("a");
+    assert_eq!((for_model.first(), for_model.last()), (Some(&0), Some(&2)));
 }
 
 proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(64))]
     #[test]
-    fn published_spans_are_in_order_and_hold_whole_characters(text in "\\PC{0,80}") {
+    fn spans_of_json_tokenizers_are_ordered_and_contain_whole_characters(text in "\\PC{0,80}") {
         let path = Path::new("tokenizer.json");
         let tokenizer = crate::Tokenizer::read_json(path, include_bytes!("unigram.json")).unwrap();
         let spans = tokenizer.token_spans(&text);
@@ -391,7 +391,7 @@ proptest::proptest! {
 }
 
 #[test]
-fn a_long_text_is_divided_part_by_part() {
+fn a_text_longer_than_one_part_is_tokenized_completely() {
     let path = Path::new("tokenizer.json");
     let tokenizer = crate::Tokenizer::read_json(path, include_bytes!("unigram.json")).unwrap();
     let text = "the cat sits ".repeat(20_000);
@@ -401,8 +401,8 @@ fn a_long_text_is_divided_part_by_part() {
     assert_eq!(spans.last().unwrap().end, text.len());
 }
 
-/// Changes to the bytes of a file: some are overwritten, and the end may be missing or longer.
-fn damage() -> impl proptest::strategy::Strategy<
+/// Corruption of a file: bytes to overwrite, where to truncate it, and bytes to append.
+fn corruption() -> impl proptest::strategy::Strategy<
     Value = (
         Vec<(proptest::sample::Index, u8)>,
         Option<proptest::sample::Index>,
@@ -419,10 +419,10 @@ fn damage() -> impl proptest::strategy::Strategy<
 
 proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(300))]
-    /// Whatever is in the files, the model opens and gives vectors, or is refused with the folder's name.
+    /// A model with a corrupt file either opens and returns finite vectors, or is refused with a path in its folder.
     #[test]
-    fn damaged_files_are_refused_or_give_vectors(file in 0_usize..7, roberta: bool, (bytes, end, more) in damage()) {
-        let folder = Folder::of(&TinyModel { roberta, hidden: 64, ..bert() });
+    fn corrupt_files_are_refused_or_return_finite_vectors(file in 0_usize..7, roberta: bool, (bytes, end, more) in corruption()) {
+        let folder = Folder::new(&TinyModel { roberta, hidden: 64, ..bert() });
         let tokenizer = if roberta { "tokenizer.json" } else { "vocab.txt" };
         if !roberta && file == 5 {
             folder.write("tokenizer.json", include_bytes!("word_piece.json"));
@@ -430,7 +430,7 @@ proptest::proptest! {
         let names = ["config.json", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json", tokenizer, "tokenizer.json", "model.safetensors"];
         let path = folder.path().join(names[file]);
         let mut content = fs_err::read(&path).unwrap_or_default();
-        // Where a checkpoint says what is in it is at its beginning.
+        // A checkpoint's header is at its start.
         let reach = content.len().min(3000);
         if reach > 0 {
             for (place, byte) in bytes {

@@ -1,30 +1,31 @@
-//! Texts of random words, which show how far the inputs of each linear layer reach.
+//! Calibration texts: random words, which show the range of each linear layer's inputs.
 //!
-//! Random words need no data, and drive the few channels that reach far about as hard as sentences do: packing with
-//! real sentences instead brought the vectors no nearer to those of f32 (mean cosine 0.9991 either way).
+//! Random words need no data set, and they excite the few channels of large range about as much as sentences do. Calibration with real
+//! sentences did not bring the vectors closer to f32 (mean cosine 0.9991 either way).
 
 use std::ops::Range;
 
-/// Words of each text; the short ones are there because single words reach further than words in company.
+/// Words per text. Many texts are short, because single words produce larger activations than words in context.
 const LENGTHS: [usize; 24] = [
     0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 254,
 ];
 
-/// What a text of random words is made of, in token ids.
+/// Token ids for random texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alphabet {
-    /// The tokens before every text.
+    /// Special tokens before every text.
     pub start: Vec<u32>,
-    /// The tokens after every text.
+    /// Special tokens after every text.
     pub end: Vec<u32>,
-    /// The tokens that are words or signs, neither special nor unused.
+    /// Tokens of words and punctuation, neither special nor unused.
     pub words: Range<u32>,
 }
 
 impl Alphabet {
-    /// The texts, none longer than `positions`. The same for the same alphabet.
+    /// Calibration texts of at most `positions` tokens. Equal alphabets give equal texts.
     pub(super) fn texts(&self, positions: usize) -> Vec<Vec<u32>> {
-        let room = positions.saturating_sub(self.start.len() + self.end.len());
+        let max_words = positions.saturating_sub(self.start.len() + self.end.len());
+        // This linear congruential generator must keep its sequence, because packed weights must be reproducible bit by bit.
         let mut state = 1_u64;
         let mut word = || {
             state = state
@@ -36,11 +37,11 @@ impl Alphabet {
             .iter()
             .map(|&length| {
                 let mut ids = self.start.clone();
-                ids.extend((0..length.min(room)).map(|_| word()));
+                ids.extend((0..length.min(max_words)).map(|_| word()));
                 ids.extend(&self.end);
                 ids
             })
-            // A model that puts nothing around a text cannot read one of no words.
+            // Without special tokens, the text of no words is empty, and no model can read that.
             .filter(|ids| !ids.is_empty())
             .collect()
     }

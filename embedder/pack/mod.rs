@@ -1,7 +1,7 @@
-//! Weights of 32 or 16 bits to packed ones of 8: what turns a published model into one that the encoder runs.
+//! Quantizes the f32, f16 or bf16 weights of a published model to the packed int8 weights of the encoder.
 //!
-//! Layer by layer: each is read, shown what texts of random words bring to it, and written, so that memory holds one layer in
-//! f32 and never the model.
+//! Works layer by layer: reads a layer, calibrates it with texts of random words, and writes it. So memory holds only one layer in f32,
+//! never the whole model.
 
 mod calibrate;
 mod checkpoint;
@@ -17,17 +17,19 @@ pub use calibrate::Alphabet;
 pub use checkpoint::Checkpoint;
 pub use reference::Reference;
 
-/// Packs a model, calibrated with texts of random words of `alphabet`. The digest in the header is of all that follows it and then of
-/// `vocabulary`. `each_layer` is told the number of every layer that is done.
+/// Packs a model, calibrated with random texts from `alphabet`.
+///
+/// The digest in the header covers everything after the header, followed by `vocabulary`. `on_layer` gets the number of each finished
+/// layer, from 1.
 ///
 /// # Errors
-/// `UnusableModel` where a tensor is missing or has another shape.
+/// `UnusableModel` if a tensor is missing or has another shape.
 pub fn pack(
     checkpoint: &Checkpoint,
     shape: Shape,
     alphabet: &Alphabet,
     vocabulary: &[u8],
-    mut each_layer: impl FnMut(usize),
+    mut on_layer: impl FnMut(usize),
 ) -> Result<AlignedVec<u8>, EmbedError> {
     let texts = alphabet.texts(shape.positions);
     let mut reference = Reference::start(checkpoint, shape, &texts)?;
@@ -36,9 +38,9 @@ pub fn pack(
     file.embeddings(checkpoint)?;
     for number in 0..shape.layers {
         let layer = reference::Layer::read(checkpoint, shape, number)?;
-        let largest = reference.pass(&layer);
-        file.layer(&layer, &largest);
-        each_layer(number + 1);
+        let ranges = reference.forward(&layer);
+        file.layer(&layer, &ranges);
+        on_layer(number + 1);
     }
     let mut bytes = file.finish();
     let mut hasher = blake3::Hasher::new();

@@ -1,13 +1,13 @@
-//! Layers in f32 to packed ones: see `format` for what is written.
+//! Quantizes layers and writes them in the format of `encoder::format`.
 
 use super::checkpoint::Checkpoint;
-use super::reference::{LargestInputs, Layer, Matrix, Norm, WORDS, positions, token_type};
+use super::reference::{InputRanges, Layer, Matrix, Norm, WORDS, positions, token_type};
 use crate::encoder::aligned::AlignedVec;
 use crate::encoder::format::{ALIGNMENT, HEADER_LENGTH, PANEL, code_index};
 use crate::encoder::shape::Shape;
 use crate::error::EmbedError;
 
-/// The packed file under way, at its full length from the start; every section is padded to the alignment.
+/// Writes the sections of a packed file, each padded to the alignment. The buffer has the file's full length from the start.
 pub(super) struct Sections {
     shape: Shape,
     bytes: AlignedVec<u8>,
@@ -52,19 +52,19 @@ impl Sections {
         Ok(())
     }
 
-    /// Writes a layer whose inputs reach as far as `largest` says.
-    pub(super) fn layer(&mut self, layer: &Layer, largest: &LargestInputs) {
-        let parts = by_panels([&layer.query, &layer.key, &layer.value]);
-        self.linear(&parts, &largest.query_key_value);
-        self.linear(&layer.attention_output, &largest.attention_output);
+    /// Quantizes and writes a layer. `ranges` are the ranges of its inputs.
+    pub(super) fn layer(&mut self, layer: &Layer, ranges: &InputRanges) {
+        let query_key_value = interleave_panels([&layer.query, &layer.key, &layer.value]);
+        self.linear(&query_key_value, &ranges.query_key_value);
+        self.linear(&layer.attention_output, &ranges.attention_output);
         self.norm(&layer.attention_norm);
-        self.linear(&layer.widen, &largest.widen);
-        self.linear(&layer.narrow, &largest.narrow);
+        self.linear(&layer.widen, &ranges.widen);
+        self.linear(&layer.narrow, &ranges.narrow);
         self.norm(&layer.feed_forward_norm);
     }
 
-    fn linear(&mut self, matrix: &Matrix, largest: &[f32]) {
-        let divisors = smoothing_divisors(matrix, largest);
+    fn linear(&mut self, matrix: &Matrix, input_range: &[f32]) {
+        let divisors = smoothing_divisors(matrix, input_range);
         let packed = self.take(matrix.weights.len());
         let (mut scales, mut sums) = (Vec::new(), Vec::new());
         for (output, row) in matrix.weights.chunks_exact(matrix.inputs).enumerate() {
@@ -106,26 +106,26 @@ impl Sections {
     }
 }
 
-/// The queries, keys and values of as many heads as fill a panel follow each other: what attention works on at a time.
-fn by_panels(parts: [&Matrix; 3]) -> Matrix {
+/// Interleaves queries, keys and values panel by panel, because attention works on one panel of heads at a time.
+fn interleave_panels(parts: [&Matrix; 3]) -> Matrix {
     let inputs = parts[0].inputs;
-    let mut together = Matrix {
+    let mut interleaved = Matrix {
         inputs,
         weights: Vec::with_capacity(3 * parts[0].weights.len()),
         bias: Vec::with_capacity(3 * parts[0].bias.len()),
     };
     for start in (0..parts[0].bias.len()).step_by(PANEL) {
         for part in parts {
-            together
+            interleaved
                 .weights
                 .extend(&part.weights[start * inputs..(start + PANEL) * inputs]);
-            together.bias.extend(&part.bias[start..start + PANEL]);
+            interleaved.bias.extend(&part.bias[start..start + PANEL]);
         }
     }
-    together
+    interleaved
 }
 
-/// `row ≈ scale · codes`, codes in -127..=127.
+/// Symmetric quantization: `row ≈ scale · codes`, codes in -127..=127.
 fn symmetric(row: &[f32]) -> (f32, Vec<i8>) {
     let largest = row
         .iter()
@@ -137,18 +137,18 @@ fn symmetric(row: &[f32]) -> (f32, Vec<i8>) {
     )
 }
 
-/// What to divide each input by and multiply its weights by: the root of how far the inputs reach over how far the
-/// weights do, so that both have an equal share of the difficulty (SmoothQuant with α = 0.5).
-fn smoothing_divisors(matrix: &Matrix, largest: &[f32]) -> Vec<f32> {
-    let mut weights = vec![1e-6_f32; matrix.inputs];
+/// For each input, the number that divides the input and multiplies its weights. It is √(input range / weight range), which splits the
+/// quantization error evenly between inputs and weights (SmoothQuant with α = 0.5).
+fn smoothing_divisors(matrix: &Matrix, input_range: &[f32]) -> Vec<f32> {
+    let mut weight_range = vec![1e-6_f32; matrix.inputs];
     for row in matrix.weights.chunks_exact(matrix.inputs) {
-        for (largest, weight) in weights.iter_mut().zip(row) {
-            *largest = largest.max(weight.abs());
+        for (range, weight) in weight_range.iter_mut().zip(row) {
+            *range = range.max(weight.abs());
         }
     }
-    largest
+    input_range
         .iter()
-        .zip(&weights)
+        .zip(&weight_range)
         .map(|(input, weight)| (input.max(1e-5) / weight).sqrt())
         .collect()
 }

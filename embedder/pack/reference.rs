@@ -1,4 +1,4 @@
-//! The model in f32, written for clarity: what calibration watches, and what the int8 encoder is measured against.
+//! The model in f32, written for clarity. Calibration observes it, and the int8 encoder is compared with it.
 
 use std::ops::Range;
 
@@ -8,19 +8,20 @@ use crate::error::EmbedError;
 #[cfg(feature = "pack")]
 use crate::model::Pooling;
 
-/// Rows of a matrix product that are done together: they stay in the cache while the weights go by.
-const TOGETHER: usize = 16;
+/// Rows per block of a matrix product. They stay in the cache while the weights stream through.
+const BLOCK: usize = 16;
 
-/// Texts on their way through the model, layer by layer.
+/// The state of a forward pass that runs layer by layer.
 pub struct Reference {
     shape: Shape,
-    /// The tokens of all texts, one row each.
+    /// One row for each token of all texts.
     hidden: Vec<f32>,
+    /// The rows of each text.
     texts: Vec<Range<usize>>,
 }
 
-/// How far the inputs of the linear parts of one layer reach, by input.
-pub(super) struct LargestInputs {
+/// The largest absolute value of each input of a layer's linear parts.
+pub(super) struct InputRanges {
     pub(super) query_key_value: Vec<f32>,
     pub(super) attention_output: Vec<f32>,
     pub(super) widen: Vec<f32>,
@@ -28,10 +29,10 @@ pub(super) struct LargestInputs {
 }
 
 impl Reference {
-    /// The vectors of texts, given as ids with the special tokens, at length one.
+    /// Embeds texts, given as token ids with special tokens. The vectors have length one.
     ///
     /// # Errors
-    /// `UnusableModel` where a tensor is missing or has another shape.
+    /// `UnusableModel` if a tensor is missing or has another shape.
     #[cfg(feature = "pack")]
     pub fn embed(
         checkpoint: &Checkpoint,
@@ -41,7 +42,7 @@ impl Reference {
     ) -> Result<Vec<Vec<f32>>, EmbedError> {
         let mut reference = Self::start(checkpoint, shape, texts)?;
         for number in 0..shape.layers {
-            reference.pass(&Layer::read(checkpoint, shape, number)?);
+            reference.forward(&Layer::read(checkpoint, shape, number)?);
         }
         let pooled = reference.texts.iter().map(|rows| {
             let rows = match pooling {
@@ -60,7 +61,7 @@ impl Reference {
         Ok(pooled.collect())
     }
 
-    /// The texts before the first layer: words, positions and the type of every token, normalized.
+    /// Computes the input of the first layer: the sum of word, position and token type embeddings, normalized.
     pub(super) fn start(
         checkpoint: &Checkpoint,
         shape: Shape,
@@ -76,13 +77,14 @@ impl Reference {
             })
             .collect();
         let mut hidden = vec![0.0; rows * width];
-        let places: Vec<usize> = texts.iter().flatten().map(|&id| id as usize).collect();
-        let mut by_word: Vec<usize> = (0..rows).collect();
-        by_word.sort_by_key(|&row| places[row]);
-        let mut next = by_word.iter().peekable();
+        // The word table is read once in order of ids, so that it need not be in memory.
+        let ids: Vec<usize> = texts.iter().flatten().map(|&id| id as usize).collect();
+        let mut by_id: Vec<usize> = (0..rows).collect();
+        by_id.sort_by_key(|&row| ids[row]);
+        let mut next = by_id.iter().peekable();
         checkpoint.for_each_row(WORDS, [shape.vocabulary, width], |id, word| {
             while let Some(&&row) = next.peek()
-                && places[row] == id
+                && ids[row] == id
             {
                 hidden[row * width..][..width].copy_from_slice(word);
                 next.next();
@@ -105,24 +107,24 @@ impl Reference {
         })
     }
 
-    /// Takes the texts through one layer. How far what its linear parts took in reaches.
-    pub(super) fn pass(&mut self, layer: &Layer) -> LargestInputs {
+    /// Runs all texts through one layer, and returns the ranges of its inputs.
+    pub(super) fn forward(&mut self, layer: &Layer) -> InputRanges {
         let width = self.shape.hidden;
-        let attended = self.attention(layer);
-        let query_key_value = largest(&self.hidden, width);
-        let attention_output = largest(&attended, width);
-        self.add(
-            &layer.attention_output.apply(&attended, |value| value),
+        let context = self.attention(layer);
+        let query_key_value = column_ranges(&self.hidden, width);
+        let attention_output = column_ranges(&context, width);
+        self.add_and_norm(
+            &layer.attention_output.apply(&context, |value| value),
             &layer.attention_norm,
         );
         let wide = layer.widen.apply(&self.hidden, gelu);
-        let widen = largest(&self.hidden, width);
-        let narrow = largest(&wide, self.shape.feed_forward);
-        self.add(
+        let widen = column_ranges(&self.hidden, width);
+        let narrow = column_ranges(&wide, self.shape.feed_forward);
+        self.add_and_norm(
             &layer.narrow.apply(&wide, |value| value),
             &layer.feed_forward_norm,
         );
-        LargestInputs {
+        InputRanges {
             query_key_value,
             attention_output,
             widen,
@@ -130,7 +132,7 @@ impl Reference {
         }
     }
 
-    fn add(&mut self, delta: &[f32], norm: &Norm) {
+    fn add_and_norm(&mut self, delta: &[f32], norm: &Norm) {
         self.hidden
             .iter_mut()
             .zip(delta)
@@ -142,11 +144,11 @@ impl Reference {
 
     fn attention(&self, layer: &Layer) -> Vec<f32> {
         let (width, head) = (self.shape.hidden, self.shape.head());
-        let same = |value| value;
+        let identity = |value| value;
         let (queries, keys, values) = (
-            layer.query.apply(&self.hidden, same),
-            layer.key.apply(&self.hidden, same),
-            layer.value.apply(&self.hidden, same),
+            layer.query.apply(&self.hidden, identity),
+            layer.key.apply(&self.hidden, identity),
+            layer.value.apply(&self.hidden, identity),
         );
         let mut context = vec![0.0; self.hidden.len()];
         for text in &self.texts {
@@ -170,12 +172,14 @@ impl Reference {
     }
 }
 
-/// The name of the word embedding, and of what is added to it.
+/// Name of the word embedding tensor.
 pub(super) const WORDS: &str = "embeddings.word_embeddings.weight";
+/// Name of the position embedding tensor.
 pub(super) const POSITIONS: &str = "embeddings.position_embeddings.weight";
+/// Name of the token type embedding tensor.
 const TYPES: &str = "embeddings.token_type_embeddings.weight";
 
-/// The vector of each position.
+/// The embedding of each position that a text uses.
 pub(super) fn positions(checkpoint: &Checkpoint, shape: Shape) -> Result<Vec<f32>, EmbedError> {
     let rows = checkpoint.rows(POSITIONS).unwrap_or_default();
     let mut positions = checkpoint.tensor(POSITIONS, &[rows, shape.hidden])?;
@@ -184,7 +188,7 @@ pub(super) fn positions(checkpoint: &Checkpoint, shape: Shape) -> Result<Vec<f32
     Ok(positions)
 }
 
-/// The vector of token type 0, which every text is of here.
+/// The embedding of token type 0, which every token of a single text has.
 pub(super) fn token_type(checkpoint: &Checkpoint, shape: Shape) -> Result<Vec<f32>, EmbedError> {
     let rows = checkpoint.rows(TYPES).unwrap_or_default();
     let mut types = checkpoint.tensor(TYPES, &[rows, shape.hidden])?;
@@ -222,7 +226,7 @@ impl Layer {
     }
 }
 
-/// A linear layer: one row of weights for each output.
+/// A linear layer with one row of weights for each output.
 pub(super) struct Matrix {
     pub(super) inputs: usize,
     pub(super) weights: Vec<f32>,
@@ -238,7 +242,7 @@ impl Matrix {
         })
     }
 
-    /// What the layer makes of each row, with `activation` over it; on all processors.
+    /// Applies the layer and `activation` to each row, on all processors.
     fn apply(&self, rows: &[f32], activation: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
         let outputs = self.bias.len();
         let count = rows.len() / self.inputs;
@@ -247,8 +251,8 @@ impl Matrix {
         let share = count.div_ceil(threads).max(1);
         let work = |rows: &[f32], out: &mut [f32]| {
             let blocks = rows
-                .chunks(TOGETHER * self.inputs)
-                .zip(out.chunks_mut(TOGETHER * outputs));
+                .chunks(BLOCK * self.inputs)
+                .zip(out.chunks_mut(BLOCK * outputs));
             for (rows, out) in blocks {
                 for (output, weights) in self.weights.chunks_exact(self.inputs).enumerate() {
                     for (row, out) in rows.chunks_exact(self.inputs).zip(out.chunks_exact_mut(outputs)) {
@@ -269,7 +273,7 @@ impl Matrix {
     }
 }
 
-/// The learnt scale and shift of a layer normalization.
+/// The learned scale and shift of a layer normalization.
 pub(super) struct Norm {
     pub(super) weight: Vec<f32>,
     pub(super) bias: Vec<f32>,
@@ -300,16 +304,16 @@ impl Norm {
     }
 }
 
-/// The largest absolute value in each column.
-fn largest(rows: &[f32], width: usize) -> Vec<f32> {
-    let mut largest = vec![0.0_f32; width];
+/// The largest absolute value of each column.
+fn column_ranges(rows: &[f32], width: usize) -> Vec<f32> {
+    let mut ranges = vec![0.0_f32; width];
     for row in rows.chunks_exact(width) {
-        largest
+        ranges
             .iter_mut()
             .zip(row)
-            .for_each(|(largest, value)| *largest = largest.max(value.abs()));
+            .for_each(|(range, value)| *range = range.max(value.abs()));
     }
-    largest
+    ranges
 }
 
 fn softmax(scores: &[f32]) -> Vec<f32> {
@@ -319,7 +323,7 @@ fn softmax(scores: &[f32]) -> Vec<f32> {
     powers.iter().map(|power| power / total).collect()
 }
 
-/// Sixteen partial sums: fast, and nearer to the exact sum than one. Both are a multiple of sixteen long.
+/// Dot product with sixteen partial sums, which is faster and more exact than one sum. The lengths must be a multiple of sixteen.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0; 16];
     for (a, b) in a.as_chunks::<16>().0.iter().zip(b.as_chunks::<16>().0) {
@@ -330,7 +334,7 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     lanes.iter().sum()
 }
 
-/// x · Φ(x), through the series of erf near zero and the continued fraction of erfc beyond.
+/// x · Φ(x), with the power series of erf near zero and the continued fraction of erfc farther out.
 fn gelu(x: f32) -> f32 {
     let x = f64::from(x);
     let z = x.abs() / std::f64::consts::SQRT_2;
@@ -339,7 +343,7 @@ fn gelu(x: f32) -> f32 {
         for n in 1..60 {
             term *= -z * z / f64::from(n);
             let next = sum + term / f64::from(2 * n + 1);
-            // From the second term on they shrink, so that one too small to count is followed by none that counts.
+            // The terms only shrink from here on, so no later term can change the sum.
             if next == sum && n > 4 {
                 break;
             }

@@ -1,11 +1,11 @@
-//! `pack-model`: makes the files under `data/model` and `embedder/golden` from the official weights.
+//! `pack-model`: generates the files in `data/model` and `embedder/golden` from the official weights.
 //!
 //! ```text
 //! pack-model weights MODEL.safetensors VOCAB.txt WEIGHTS.bin
 //! pack-model golden  MODEL.safetensors TEXTS.json VECTORS.i16
 //! ```
 //!
-//! `golden` runs the model in f32, with none of the code it is there to check but the tokenizer.
+//! `golden` runs the model in f32. It shares only the tokenizer with the code that the vectors check.
 
 #![allow(clippy::print_stdout, reason = "a program for the terminal")]
 
@@ -18,7 +18,7 @@ use autorag_embedder::encoder::shape::Shape;
 use autorag_embedder::pack::{Alphabet, Checkpoint, Reference, pack};
 use autorag_embedder::{Embedder, Pooling};
 
-/// The sizes of all-MiniLM-L6-v2. It was trained on texts of up to 256 tokens, and has positions for more.
+/// The sizes of all-MiniLM-L6-v2. It has more than 256 positions, but was trained on texts of up to 256 tokens.
 const SHAPE: Shape = Shape {
     hidden: 384,
     feed_forward: 1536,
@@ -28,10 +28,11 @@ const SHAPE: Shape = Shape {
     positions: 256,
     norm_epsilon: 1e-12,
 };
-/// The tokens around every text, as numbered by the vocabulary.
+/// Id of `[CLS]`, which precedes every text.
 const START: u32 = 101;
+/// Id of `[SEP]`, which follows every text.
 const END: u32 = 102;
-/// The first token that is a word or a sign: before it are special and unused ones.
+/// Lower ids are special or unused tokens.
 const FIRST_WORD: u32 = 999;
 
 fn main() -> Result<()> {
@@ -63,15 +64,15 @@ fn weights(model: &Path, vocabulary: &Path, out: &Path) -> Result<()> {
         &alphabet,
         &vocabulary,
         |layer| {
-            println!("layer {layer} of {}", SHAPE.layers);
+            println!("quantized layer {layer} of {}", SHAPE.layers);
         },
     )?;
     let version = Header::parse(&packed)?.version();
     println!("{}: {} bytes, version {version}", out.display(), packed.len());
-    fs_err::write(out, &packed[..]).context("the packed weights cannot be written")
+    fs_err::write(out, &packed[..]).context("cannot write the packed weights")
 }
 
-/// Writes the vector of each text as 16-bit fractions of 32,767: a fifth of a decimal's digits, good to 1.5·10⁻⁵.
+/// Writes the vector of each text as 16-bit integers in units of 1/32767: a fifth of the size of decimal text, accurate to 1.5·10⁻⁵.
 fn golden(model: &Path, texts: &Path, out: &Path) -> Result<()> {
     let texts: Vec<String> = serde_json::from_slice(&fs_err::read(texts)?)
         .with_context(|| format!("{} is not a list of texts", texts.display()))?;
@@ -93,5 +94,5 @@ fn golden(model: &Path, texts: &Path, out: &Path) -> Result<()> {
             bytes.extend(((value * f32::from(i16::MAX)).round() as i16).to_le_bytes());
         }
     }
-    fs_err::write(out, bytes).context("the golden vectors cannot be written")
+    fs_err::write(out, bytes).context("cannot write the golden vectors")
 }

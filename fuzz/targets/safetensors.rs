@@ -1,8 +1,9 @@
-//! A model's directory with damaged settings and damaged weights.
+//! Opens a model directory with corrupt settings and weights.
 //!
-//! The input is parts with a byte 0xff between them, which no JSON has: the header of the weights, `config.json`, `modules.json`,
-//! `1_Pooling/config.json`, and damage to the file of weights, six bytes each: how far from its end or its start, and the new byte.
-//! What is missing is not written.
+//! The input consists of parts separated by 0xff, a byte that no JSON text contains: the header of the weights, `config.json`,
+//! `modules.json`, `1_Pooling/config.json`, and edits of the weights file. An edit has six bytes: a `u32` offset, an operation and
+//! the new byte. An operation of 0 overwrites the byte at this offset from the start, 1 truncates the file there, and any other
+//! overwrites the byte at this offset from the end. Files whose part is empty are not written.
 
 #![no_main]
 
@@ -15,8 +16,8 @@ use libfuzzer_sys::fuzz_target;
 
 static DIR: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
 const VOCABULARY: &str = "[CLS]\n[SEP]\n[UNK]\na\n##b\n";
-/// More than the tensors of the seed need: a header may well ask for less.
-const LARGEST_DATA: usize = 1 << 20;
+/// Most bytes of tensor data, more than the tensors of the seed need.
+const MAX_DATA_LENGTH: usize = 1 << 20;
 
 fuzz_target!(|input: &[u8]| {
     let mut parts = input.splitn(5, |byte| *byte == 0xff);
@@ -34,20 +35,20 @@ fuzz_target!(|input: &[u8]| {
 
     let mut weights = (header.len() as u64).to_le_bytes().to_vec();
     weights.extend(header);
-    // As long as the header says, so that the checks behind that one are reached.
-    let data = announced(header).min(LARGEST_DATA);
+    // As long as the header says. Otherwise the length check would hide all later checks.
+    let data = data_length(header).min(MAX_DATA_LENGTH);
     weights
         .extend((0..data).map(|place| {
             [0x10, 0x3c, 0x90, 0xbc][place % 4] ^ (place / 4 % 7) as u8 * (place as u8 & 1 ^ 1)
         }));
-    for damage in part().chunks_exact(6) {
-        let place = u32::from_le_bytes([damage[0], damage[1], damage[2], damage[3]]) as usize % weights.len();
-        match damage[4] {
-            0 => weights[place] = damage[5],
-            1 => weights.truncate(place.max(1)),
+    for edit in part().chunks_exact(6) {
+        let offset = u32::from_le_bytes([edit[0], edit[1], edit[2], edit[3]]) as usize % weights.len();
+        match edit[4] {
+            0 => weights[offset] = edit[5],
+            1 => weights.truncate(offset.max(1)),
             _ => {
-                let place = weights.len() - 1 - place;
-                weights[place] = damage[5];
+                let offset = weights.len() - 1 - offset;
+                weights[offset] = edit[5];
             }
         }
     }
@@ -56,15 +57,15 @@ fuzz_target!(|input: &[u8]| {
     if let Ok(embedder) = Embedder::from_directory(DIR.path(), &DirectoryOptions::default()) {
         match embedder.embed(&["a ab b"]) {
             Ok(vectors) => assert_eq!(vectors[0].len(), embedder.model().dimensions),
-            // A model may have fewer places for tokens than that.
+            // The model may have fewer positions than this text has tokens.
             Err(EmbedError::TextTooLong { tokens, limit, .. }) => assert!(tokens > limit),
             Err(error) => panic!("{error}"),
         }
     }
 });
 
-/// Where the last tensor ends.
-fn announced(header: &[u8]) -> usize {
+/// The end of the last tensor, according to the header.
+fn data_length(header: &[u8]) -> usize {
     let Ok(serde_json::Value::Object(tensors)) = serde_json::from_slice(header) else {
         return 64;
     };

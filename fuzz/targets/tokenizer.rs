@@ -1,6 +1,6 @@
-//! A model's tokenizer, then texts divided by it.
+//! Parses a tokenizer file, then tokenizes texts with it.
 //!
-//! The first byte of the input says which file it is, then comes a text up to a byte 0xff, then the file.
+//! The first byte of the input selects the kind of file. Then follow a text, a byte 0xff, and the file.
 
 #![no_main]
 
@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(
     init: {
-        // What the crate that reads other tokenizers panics of is contained; a panic that is not still ends the process.
+        // Silences panics of the tokenizers crate, which the embedder catches. Any other panic is printed, and ends the process.
         std::panic::set_hook(Box::new(|panic| {
             if !panic.location().is_some_and(|location| location.file().contains("/registry/")) {
                 eprintln!("{panic}");

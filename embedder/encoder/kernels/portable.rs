@@ -1,7 +1,7 @@
-//! The arithmetic in plain Rust, in loops over fixed lanes that a compiler turns into vector instructions.
+//! The arithmetic in plain Rust. Loops run over a fixed number of lanes, which compilers vectorize.
 //!
-//! Generic over [`Instructions`]: a fused `a · b + c` is one instruction where the processor has it and a slow library
-//! call where it has not.
+//! Functions are generic over [`Instructions`], because a fused `a · b + c` is one instruction on some processors and a slow library
+//! call on others.
 
 use std::ops::Range;
 
@@ -10,9 +10,9 @@ use crate::encoder::format::{GROUP, PANEL};
 use crate::encoder::shape::MAX_WIDTH;
 use crate::encoder::weights::{Linear, Norm};
 
-/// What differs between processors whose loops a compiler can write.
+/// Operations that differ between the processors that share these loops.
 pub(super) trait Instructions {
-    /// `a · b + c`.
+    /// `a · b + c`, fused or not.
     fn multiply_add(a: f32, b: f32, c: f32) -> f32;
 }
 
@@ -53,9 +53,9 @@ impl Arithmetic for Portable {
     }
 }
 
-/// Values that are worked on together.
+/// Values per step of a vectorized loop.
 const LANES: usize = 16;
-/// Adding and subtracting this rounds to the nearest whole number, which then lies in the low bits.
+/// 1.5 · 2²³. Adding this number rounds a small value to the nearest integer and leaves that integer in the low bits.
 const ROUND: f32 = 12_582_912.0;
 
 #[inline(always)]
@@ -100,11 +100,11 @@ pub(super) fn quantize(rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mu
     }
 }
 
-/// Outputs that are computed together here.
+/// Outputs per step of [`dequantize`].
 const OUTPUTS: usize = 8;
 
-/// The weights of one output are taken out of the panel once for all rows: the sum over two plain slices of 16-bit numbers
-/// is a loop that compilers know well, whatever the processor.
+/// Copies the weights of one output out of the panel, then uses them for all rows. The dot product of two plain slices of 16-bit
+/// numbers is a loop that compilers vectorize well for every processor.
 fn linear(
     layer: &Linear<'_>,
     panels: Range<usize>,
@@ -137,14 +137,14 @@ fn linear(
         }
         for (row, (sums, affine)) in sums.iter().zip(&input.affine).enumerate() {
             let target = &mut out.values[row * out.stride + (panel - first) * PANEL..][..PANEL];
-            finish::<Portable>(layer, panel * PANEL, sums, *affine, activation, target);
+            dequantize::<Portable>(layer, panel * PANEL, sums, *affine, activation, target);
         }
     }
 }
 
-/// What one row's sums for the outputs from `output` on stand for.
+/// Turns the integer sums of one row into outputs, starting with output `output`: scale, bias and activation.
 #[inline(always)]
-pub(super) fn finish<I: Instructions>(
+pub(super) fn dequantize<I: Instructions>(
     layer: &Linear<'_>,
     output: usize,
     sums: &[i32],
@@ -168,12 +168,12 @@ pub(super) fn finish<I: Instructions>(
     }
 }
 
-/// 2^x for x ≤ 0, to about 2·10⁻⁶ of its value: the whole part becomes the exponent, the rest a polynomial.
+/// 2^x for x ≤ 0, with a relative error of about 2·10⁻⁶. The integer part becomes the exponent, the fraction goes through a polynomial.
 #[inline(always)]
 fn exp2<I: Instructions>(x: f32) -> f32 {
     let x = larger(x, -126.0);
     let shifted = x + ROUND;
-    let rest = x - (shifted - ROUND);
+    let fraction = x - (shifted - ROUND);
     let mut power = 1.333_355_8e-3;
     for coefficient in [
         9.618_129e-3,
@@ -182,12 +182,12 @@ fn exp2<I: Instructions>(x: f32) -> f32 {
         std::f32::consts::LN_2,
         1.0,
     ] {
-        power = I::multiply_add(power, rest, coefficient);
+        power = I::multiply_add(power, fraction, coefficient);
     }
     f32::from_bits(power.to_bits().wrapping_add(shifted.to_bits() << 23))
 }
 
-/// x · Φ(x), with erf after Abramowitz and Stegun 7.1.26 (error below 1.5·10⁻⁷).
+/// x · Φ(x), with erf by Abramowitz and Stegun 7.1.26 (error below 1.5·10⁻⁷).
 #[inline(always)]
 fn gelu<I: Instructions>(x: f32) -> f32 {
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
@@ -231,10 +231,10 @@ fn fold_squares<I: Instructions>(values: &[f32]) -> f32 {
     lanes.iter().sum()
 }
 
-/// Queries that share one pass over the keys here.
-const TOGETHER: usize = 4;
-/// Coordinates of the values that are mixed in one pass over them.
-const MIXED: usize = 32;
+/// Queries that share one pass over the keys.
+const QUERY_BLOCK: usize = 4;
+/// Coordinates of the values that are summed in one pass over the tokens.
+const COLUMNS: usize = 32;
 
 #[inline(always)]
 pub(super) fn attend<I: Instructions>(
@@ -245,7 +245,7 @@ pub(super) fn attend<I: Instructions>(
 ) {
     let width = space.width;
     let row = |token: usize, part: usize| &heads.values[token * heads.stride + part * PANEL..][..width];
-    // Keys are turned so that one load takes the same coordinate of sixteen of them.
+    // Transpose the keys, so that one load reads the same coordinate of sixteen keys.
     let padded = tokens.next_multiple_of(LANES);
     let keys = &mut space.keys[..width * padded];
     keys.fill(0.0);
@@ -254,13 +254,13 @@ pub(super) fn attend<I: Instructions>(
             keys[coordinate * padded + token] = value;
         }
     }
-    // Base two: what softmax takes the exponential of is scaled once, here.
+    // Softmax uses base 2, so the scores get the factor log₂ e here, together with 1/√width.
     let scale = std::f32::consts::LOG2_E / (width as f32).sqrt();
-    for first in (0..tokens).step_by(TOGETHER) {
-        let together = TOGETHER.min(tokens - first);
-        let queries: [&[f32]; TOGETHER] = std::array::from_fn(|q| row(first + q.min(together - 1), 0));
+    for first in (0..tokens).step_by(QUERY_BLOCK) {
+        let count = QUERY_BLOCK.min(tokens - first);
+        let queries: [&[f32]; QUERY_BLOCK] = std::array::from_fn(|q| row(first + q.min(count - 1), 0));
         for block in (0..padded).step_by(LANES) {
-            let mut sums = [[0.0; LANES]; TOGETHER];
+            let mut sums = [[0.0; LANES]; QUERY_BLOCK];
             for coordinate in 0..width {
                 let keys = &keys[coordinate * padded + block..][..LANES];
                 for (sums, query) in sums.iter_mut().zip(&queries) {
@@ -274,29 +274,29 @@ pub(super) fn attend<I: Instructions>(
                 space.scores[q * padded + block..][..LANES].copy_from_slice(sums);
             }
         }
-        for q in 0..together {
+        for q in 0..count {
             let weights = &mut space.scores[q * padded..][..padded];
-            let inverse = soften::<I>(weights, tokens);
+            let inverse = softmax_numerators::<I>(weights, tokens);
             let target = &mut context.values[(first + q) * context.stride..][..width];
-            for column in (0..width).step_by(MIXED) {
-                let mut mixed = [0.0; MIXED];
+            for column in (0..width).step_by(COLUMNS) {
+                let mut sums = [0.0; COLUMNS];
                 for (token, &weight) in weights[..tokens].iter().enumerate() {
-                    for (mixed, &value) in mixed.iter_mut().zip(&row(token, 2)[column..][..MIXED]) {
-                        *mixed = I::multiply_add(weight, value, *mixed);
+                    for (sum, &value) in sums.iter_mut().zip(&row(token, 2)[column..][..COLUMNS]) {
+                        *sum = I::multiply_add(weight, value, *sum);
                     }
                 }
-                for (target, mixed) in target[column..].iter_mut().zip(mixed) {
-                    *target = mixed * inverse;
+                for (target, sum) in target[column..].iter_mut().zip(sums) {
+                    *target = sum * inverse;
                 }
             }
         }
     }
 }
 
-/// Scores to powers of two below one, those over `tokens` to nothing; what the powers must be multiplied with to add up to
-/// one.
+/// Replaces the scores by the numerators of softmax in base 2, and the padding after `tokens` by zeros. Returns one divided by the
+/// sum of the numerators.
 #[inline(always)]
-pub(super) fn soften<I: Instructions>(scores: &mut [f32], tokens: usize) -> f32 {
+pub(super) fn softmax_numerators<I: Instructions>(scores: &mut [f32], tokens: usize) -> f32 {
     scores[tokens..].fill(f32::NEG_INFINITY);
     let highest = fold_lanes(scores, f32::NEG_INFINITY, larger);
     for score in scores.iter_mut() {

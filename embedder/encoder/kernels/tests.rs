@@ -1,4 +1,4 @@
-//! Every kernel against sums made plainly in f64, and against itself with other rows around.
+//! Compares every kernel with plain sums in f64, and with itself in other batches.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -11,16 +11,16 @@ const FEED_FORWARD: usize = 1536;
 const HEAD: usize = 32;
 const POSITIONS: usize = 256;
 
-/// The same numbers every time, between -1 and 1.
-struct Numbers(u64);
+/// Reproducible random numbers between -1 and 1.
+struct Numbers(fastrand::Rng);
 
 impl Numbers {
+    fn with_seed(seed: u64) -> Self {
+        Self(fastrand::Rng::with_seed(seed))
+    }
+
     fn next(&mut self) -> f32 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+        2.0 * self.0.f32() - 1.0
     }
 
     fn take(&mut self, count: usize) -> Vec<f32> {
@@ -28,7 +28,7 @@ impl Numbers {
     }
 }
 
-/// Calls a generic function with every kernel this processor has.
+/// Calls a generic function with every kernel that this processor can run.
 macro_rules! for_each_kernel {
     ($check:ident) => {
         for kernel in Kernel::available() {
@@ -55,9 +55,9 @@ fn quantized(kernel: &impl Arithmetic, values: &[f32], width: usize) -> Quantize
 }
 
 #[test]
-fn codes_stand_for_their_values() {
+fn codes_approximate_their_values_within_half_a_step() {
     fn check(kernel: &impl Arithmetic) {
-        let mut values = Numbers(1).take(3 * HIDDEN);
+        let mut values = Numbers::with_seed(1).take(3 * HIDDEN);
         values[HIDDEN..2 * HIDDEN].fill(0.25);
         let codes = quantized(kernel, &values, HIDDEN);
         for (at, &value) in values.iter().enumerate() {
@@ -65,21 +65,21 @@ fn codes_stand_for_their_values() {
             let error = f32::from(codes.codes[at]) * scale + offset - value;
             assert!(
                 error.abs() <= 0.5001 * scale,
-                "value {at} is wrong by {error} at a scale of {scale}"
+                "value {at} is off by {error} at scale {scale}"
             );
         }
         let row = &codes.codes[..HIDDEN];
         assert!(row.contains(&0) && row.contains(&255));
 
-        let smoothing = Numbers(7).take(HIDDEN);
+        let smoothing = Numbers::with_seed(7).take(HIDDEN);
         let smoothed: Vec<f32> = values
             .iter()
             .zip(smoothing.iter().cycle())
             .map(|(value, factor)| value * factor)
             .collect();
         let expected = quantized(kernel, &smoothed, HIDDEN);
-        let mut got = Quantized::default();
-        got.grow(3, HIDDEN);
+        let mut actual = Quantized::default();
+        actual.grow(3, HIDDEN);
         kernel.quantize(
             Rows {
                 values: &values,
@@ -87,15 +87,15 @@ fn codes_stand_for_their_values() {
             },
             3,
             &smoothing,
-            &mut got,
+            &mut actual,
         );
-        assert!(got.affine == expected.affine && got.codes[..] == expected.codes[..]);
+        assert!(actual.affine == expected.affine && actual.codes[..] == expected.codes[..]);
     }
     for_each_kernel!(check);
 }
 
-/// A layer of random codes, with the numbers it multiplies by.
-struct Random {
+/// A linear layer with random codes, scales and biases.
+struct RandomLayer {
     inputs: usize,
     codes: AlignedVec<i8>,
     scale: Vec<f32>,
@@ -103,14 +103,14 @@ struct Random {
     bias: Vec<f32>,
 }
 
-impl Random {
+impl RandomLayer {
     fn new(inputs: usize, outputs: usize) -> Self {
-        let mut numbers = Numbers(2);
+        let mut numbers = Numbers::with_seed(2);
         let mut codes = AlignedVec::zeroed(inputs * outputs);
         let mut column_sum = vec![0.0; outputs];
         for output in 0..outputs {
             for input in 0..inputs {
-                // The first output has the largest codes everywhere: its sums must not overflow.
+                // The first output has only the largest codes, so that any overflow of the sums shows.
                 let code = if output == 0 {
                     127.0
                 } else {
@@ -134,7 +134,7 @@ impl Random {
         }
     }
 
-    fn layer(&self) -> Linear<'_> {
+    fn as_linear(&self) -> Linear<'_> {
         let Self {
             inputs,
             codes,
@@ -154,7 +154,7 @@ impl Random {
 }
 
 fn erf(x: f64) -> f64 {
-    // Simpson's rule: slow, and nothing like what it checks.
+    // Simpson's rule is slow, but shares nothing with the code under test.
     let steps = 2000;
     let width = x / f64::from(steps);
     let sum: f64 = (0..=steps)
@@ -171,19 +171,19 @@ fn erf(x: f64) -> f64 {
 }
 
 #[test]
-fn a_linear_layer_is_the_sum_of_its_products() {
+fn a_linear_layer_computes_the_sum_of_products() {
     fn check(kernel: &impl Arithmetic) {
         for (inputs, activation) in [(HIDDEN, Activation::Gelu), (FEED_FORWARD, Activation::Identity)] {
             let (rows, outputs) = (9, 3 * PANEL);
-            let random = Random::new(inputs, outputs);
-            let mut values = Numbers(3).take(rows * inputs);
+            let layer = RandomLayer::new(inputs, outputs);
+            let mut values = Numbers::with_seed(3).take(rows * inputs);
             values[..inputs].fill(1.0);
             values[0] = 0.0;
             let input = quantized(kernel, &values, inputs);
             let stride = 2 * PANEL + 16;
             let mut out = vec![f32::NAN; rows * stride];
             kernel.linear(
-                &random.layer(),
+                &layer.as_linear(),
                 1..3,
                 &input,
                 rows,
@@ -194,7 +194,7 @@ fn a_linear_layer_is_the_sum_of_its_products() {
                 },
             );
             kernel.linear(
-                &random.layer(),
+                &layer.as_linear(),
                 0..1,
                 &input,
                 rows,
@@ -205,7 +205,7 @@ fn a_linear_layer_is_the_sum_of_its_products() {
                 },
             );
             kernel.linear(
-                &random.layer(),
+                &layer.as_linear(),
                 2..3,
                 &input,
                 rows,
@@ -222,26 +222,26 @@ fn a_linear_layer_is_the_sum_of_its_products() {
                         .map(|i| {
                             let x = f64::from(input.codes[row * inputs + i]) * f64::from(scale)
                                 + f64::from(offset);
-                            x * f64::from(random.codes[code_index(output, i, inputs)])
+                            x * f64::from(layer.codes[code_index(output, i, inputs)])
                         })
                         .sum();
                     let mut expected =
-                        product * f64::from(random.scale[output]) + f64::from(random.bias[output]);
+                        product * f64::from(layer.scale[output]) + f64::from(layer.bias[output]);
                     if activation == Activation::Gelu {
                         expected *= 0.5 * (1.0 + erf(expected / std::f64::consts::SQRT_2));
                     }
-                    let got = f64::from(out[row * stride + column]);
+                    let actual = f64::from(out[row * stride + column]);
                     let tolerance = 1e-4 * (1.0 + expected.abs());
                     assert!(
-                        (got - expected).abs() < tolerance,
-                        "row {row}, output {output}: {got}, not {expected}"
+                        (actual - expected).abs() < tolerance,
+                        "row {row}, output {output}: {actual}, not {expected}"
                     );
                 }
                 assert!(
                     out[row * stride + 2 * PANEL..][..16]
                         .iter()
                         .all(|value| value.is_nan()),
-                    "wrote too far"
+                    "wrote beyond the panels"
                 );
             }
         }
@@ -250,10 +250,10 @@ fn a_linear_layer_is_the_sum_of_its_products() {
 }
 
 #[test]
-fn a_row_does_not_depend_on_the_rows_around_it() {
+fn a_row_does_not_depend_on_the_other_rows() {
     fn check(kernel: &impl Arithmetic) {
-        let random = Random::new(HIDDEN, PANEL);
-        let values = Numbers(4).take(14 * HIDDEN);
+        let layer = RandomLayer::new(HIDDEN, PANEL);
+        let values = Numbers::with_seed(4).take(14 * HIDDEN);
         let run = |first: usize, rows: usize| {
             let input = quantized(kernel, &values[first * HIDDEN..][..rows * HIDDEN], HIDDEN);
             let mut out = vec![0.0; rows * PANEL];
@@ -261,7 +261,7 @@ fn a_row_does_not_depend_on_the_rows_around_it() {
                 values: &mut out,
                 stride: PANEL,
             };
-            kernel.linear(&random.layer(), 0..1, &input, rows, Activation::Gelu, target);
+            kernel.linear(&layer.as_linear(), 0..1, &input, rows, Activation::Gelu, target);
             out
         };
         let all = run(0, 14);
@@ -285,12 +285,12 @@ fn a_row_does_not_depend_on_the_rows_around_it() {
 #[test]
 fn a_normalized_row_has_mean_zero_and_variance_one() {
     fn check(kernel: &impl Arithmetic) {
-        let mut numbers = Numbers(5);
+        let mut numbers = Numbers::with_seed(5);
         let (x, residual) = (numbers.take(2 * HIDDEN), numbers.take(2 * HIDDEN));
         let (weight, bias) = (numbers.take(HIDDEN), numbers.take(HIDDEN));
-        let mut got = x.clone();
+        let mut actual = x.clone();
         kernel.add_and_norm(
-            &mut got,
+            &mut actual,
             &residual,
             &Norm {
                 weight: &weight,
@@ -306,14 +306,14 @@ fn a_normalized_row_has_mean_zero_and_variance_one() {
             let deviation = (sums.iter().map(|sum| (sum - mean).powi(2)).sum::<f64>() / HIDDEN as f64).sqrt();
             for (i, sum) in sums.iter().enumerate() {
                 let expected = (sum - mean) / deviation * f64::from(weight[i]) + f64::from(bias[i]);
-                assert!((f64::from(got[row * HIDDEN + i]) - expected).abs() < 1e-5);
+                assert!((f64::from(actual[row * HIDDEN + i]) - expected).abs() < 1e-5);
             }
         }
     }
     for_each_kernel!(check);
 }
 
-/// Attention in f64.
+/// Reference attention in f64.
 fn attention(heads: &[f32], tokens: usize, width: usize) -> Vec<f64> {
     let part = |token: usize, part: usize| {
         heads[token * QKV_WIDTH + part * PANEL..][..width]
@@ -343,13 +343,13 @@ fn attention(heads: &[f32], tokens: usize, width: usize) -> Vec<f64> {
 }
 
 #[test]
-fn attention_mixes_the_values_by_softmax() {
+fn attention_weights_the_values_by_softmax() {
     fn check(kernel: &impl Arithmetic) {
         for width in HEAD_WIDTHS {
-            // One space for all, the longest first: what a text leaves behind must not show in the next.
+            // All texts share one workspace, the longest first: leftovers of a text must not affect the next.
             let mut space = HeadWorkspace::new(width, POSITIONS);
             for tokens in [POSITIONS, 1, 2, 15, 16, 17, 33, 100] {
-                let heads: Vec<f32> = Numbers(6)
+                let heads: Vec<f32> = Numbers::with_seed(6)
                     .take(tokens * QKV_WIDTH)
                     .iter()
                     .map(|value| value * 2.0)
@@ -365,11 +365,11 @@ fn attention_mixes_the_values_by_softmax() {
                 };
                 kernel.attend(rows, tokens, &mut space, target);
                 for (at, expected) in attention(&heads, tokens, width).into_iter().enumerate() {
-                    let got = f64::from(context[at / width * HIDDEN + at % width]);
-                    // Values reach 2, in steps of 2/127 where they are codes, and so do queries and keys.
+                    let actual = f64::from(context[at / width * HIDDEN + at % width]);
+                    // Queries, keys and values lie between -2 and 2. In int8 attention their step is 2/127.
                     assert!(
-                        (got - expected).abs() < 0.04,
-                        "{tokens} tokens, value {at}: {got}, not {expected}"
+                        (actual - expected).abs() < 0.04,
+                        "{tokens} tokens, value {at}: {actual}, not {expected}"
                     );
                 }
             }
@@ -378,9 +378,9 @@ fn attention_mixes_the_values_by_softmax() {
     for_each_kernel!(check);
 }
 
-/// Many small and equal weights beside a large one: rounding each to the same side would lose a tenth of their sum.
+/// One large weight and many small equal ones. If each of these were rounded in the same direction, a tenth of their sum would be lost.
 #[test]
-fn equal_weights_are_not_rounded_to_the_same_side() {
+fn equal_weights_are_not_all_rounded_in_the_same_direction() {
     fn check(kernel: &impl Arithmetic) {
         let tokens = POSITIONS;
         let mut heads = vec![0.0; tokens * QKV_WIDTH];
@@ -414,7 +414,7 @@ fn equal_weights_are_not_rounded_to_the_same_side() {
 }
 
 #[test]
-fn the_fastest_kernel_is_the_first_that_is_available() {
+fn the_fastest_kernel_is_the_first_available_one() {
     let available = Kernel::available();
     assert_eq!(available[0], DetectedKernel::fastest().kernel());
     assert_eq!(available.last(), Some(&Kernel::Portable));

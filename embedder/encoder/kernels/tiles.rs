@@ -1,45 +1,45 @@
-//! Linear layers on processors whose products of bytes are written by hand: a few rows by a few outputs at a time.
+//! Linear layers for kernels with hand-written byte dot products. Computes tiles of a few rows by a few outputs.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::portable::{Instructions, finish};
+use super::portable::{Instructions, dequantize};
 use super::{Activation, Affine, Quantized, RowsMut, check_sizes};
 use crate::encoder::aligned::AlignedVec;
 use crate::encoder::format::{GROUP, PANEL};
 use crate::encoder::weights::Linear;
 
-/// What a family of processors does with bytes, for `OUTPUTS` outputs at a time.
-pub(super) trait Products<const OUTPUTS: usize>: Instructions {
-    /// A code of a row in the form that is multiplied.
+/// The dot products of one processor family, for `OUTPUTS` outputs at a time.
+pub(super) trait DotProducts<const OUTPUTS: usize>: Instructions {
+    /// The type that the instructions multiply.
     type Code: Copy;
-    /// What is taken from each code when it is put into that form.
-    const TAKEN: u8;
+    /// Subtracted from each code in the conversion to [`Self::Code`].
+    const ZERO_POINT: u8;
 
-    /// Codes in the form that is multiplied.
-    fn prepare(codes: &[u8]) -> Cow<'_, [Self::Code]>;
+    /// Converts a row's codes to the type that the instructions multiply.
+    fn convert(codes: &[u8]) -> Cow<'_, [Self::Code]>;
 
-    /// The products of `ROWS` rows with the outputs.
+    /// The dot products of `ROWS` rows with the weights of all outputs.
     ///
     /// # Safety
-    /// The processor must have the instructions; `weights` must be good for `inputs` times `OUTPUTS` codes and begin on 64
-    /// bytes, `rows` be good for `ROWS` times `inputs`, and `inputs` be a multiple of 8.
-    unsafe fn products<const ROWS: usize>(
+    /// The processor must have the instructions. `weights` must be readable for `inputs` times `OUTPUTS` codes and aligned to 64
+    /// bytes. `rows` must be readable for `ROWS` times `inputs` codes. `inputs` must be a multiple of 8.
+    unsafe fn dot_products<const ROWS: usize>(
         weights: *const i8,
         inputs: usize,
         rows: *const Self::Code,
     ) -> [[i32; OUTPUTS]; ROWS];
 }
 
-/// Rows of a full tile: with two vectors of sums each, they leave room in sixteen registers for what is multiplied.
+/// Rows of a full tile. Two vectors of sums per row take twelve of sixteen registers and leave four for the operands.
 const TILE: usize = 6;
 
-/// The outputs of some panels, as [`super::Arithmetic::linear`] has it.
+/// Implements [`super::Arithmetic::linear`].
 ///
 /// # Safety
 /// The processor must have the instructions of `P`.
 #[inline(always)]
-pub(super) unsafe fn linear<P: Products<OUTPUTS>, const OUTPUTS: usize>(
+pub(super) unsafe fn linear<P: DotProducts<OUTPUTS>, const OUTPUTS: usize>(
     layer: &Linear<'_>,
     panels: Range<usize>,
     input: &Quantized,
@@ -49,7 +49,7 @@ pub(super) unsafe fn linear<P: Products<OUTPUTS>, const OUTPUTS: usize>(
 ) {
     check_sizes(layer, &panels, input, count, &out);
     assert!(layer.inputs.is_multiple_of(8));
-    let rows = P::prepare(&input.codes[..count * layer.inputs]);
+    let rows = P::convert(&input.codes[..count * layer.inputs]);
     let mut weights = AlignedVec::zeroed(layer.inputs * OUTPUTS);
     for output in (panels.start * PANEL..panels.end * PANEL).step_by(OUTPUTS) {
         gather::<OUTPUTS>(layer, output, &mut weights);
@@ -64,7 +64,7 @@ pub(super) unsafe fn linear<P: Products<OUTPUTS>, const OUTPUTS: usize>(
             stride: out.stride,
         };
         let full = count - count % TILE;
-        // SAFETY: the sizes were checked, and rows stay under `count`.
+        // SAFETY: the sizes were checked above, and rows stay below `count`.
         unsafe {
             for row in (0..full).step_by(TILE) {
                 tiles.compute::<TILE>(row);
@@ -80,8 +80,9 @@ pub(super) unsafe fn linear<P: Products<OUTPUTS>, const OUTPUTS: usize>(
         }
     }
 }
-/// Puts the weights of `OUTPUTS` outputs from `output` on next to each other. Where they lie they are a panel's width apart,
-/// which puts them into a few sets of the cache, and every tile would read them from the next level.
+
+/// Copies the weights of `OUTPUTS` outputs, starting with `output`, into a contiguous buffer. In the panel they are a panel's width
+/// apart, which maps them to a few cache sets, so that every tile would load them from the next cache level.
 #[inline(always)]
 fn gather<const OUTPUTS: usize>(layer: &Linear<'_>, output: usize, weights: &mut [i8]) {
     let panel = &layer.codes[output / PANEL * PANEL * layer.inputs..][..PANEL * layer.inputs];
@@ -92,8 +93,8 @@ fn gather<const OUTPUTS: usize>(layer: &Linear<'_>, output: usize, weights: &mut
     }
 }
 
-/// Some outputs with all that their tiles need.
-struct Tiles<'a, P: Products<OUTPUTS>, const OUTPUTS: usize> {
+/// The operands of all tiles that share `OUTPUTS` outputs.
+struct Tiles<'a, P: DotProducts<OUTPUTS>, const OUTPUTS: usize> {
     layer: &'a Linear<'a>,
     output: usize,
     weights: &'a [i8],
@@ -104,27 +105,28 @@ struct Tiles<'a, P: Products<OUTPUTS>, const OUTPUTS: usize> {
     stride: usize,
 }
 
-impl<P: Products<OUTPUTS>, const OUTPUTS: usize> Tiles<'_, P, OUTPUTS> {
-    /// Computes `ROWS` rows from `row` on.
+impl<P: DotProducts<OUTPUTS>, const OUTPUTS: usize> Tiles<'_, P, OUTPUTS> {
+    /// Computes `ROWS` rows, starting with `row`.
     ///
     /// # Safety
-    /// The rows must exist, the sizes be checked, and the processor have the instructions of `P`.
+    /// The rows must exist, the sizes must have been checked, and the processor must have the instructions of `P`.
     #[inline(always)]
     unsafe fn compute<const ROWS: usize>(&mut self, row: usize) {
         let inputs = self.layer.inputs;
-        // SAFETY: as the caller promises.
+        // SAFETY: guaranteed by the caller.
         let sums: [[i32; OUTPUTS]; ROWS] = unsafe {
             let rows = self.rows.as_ptr().add(row * inputs);
-            P::products(self.weights.as_ptr(), inputs, rows)
+            P::dot_products(self.weights.as_ptr(), inputs, rows)
         };
         for (r, sums) in sums.iter().enumerate() {
             let Affine { scale, offset } = self.affine[row + r];
+            // x ≈ scale · (code - zero) + (offset + scale · zero)
             let affine = Affine {
                 scale,
-                offset: P::multiply_add(f32::from(P::TAKEN), scale, offset),
+                offset: P::multiply_add(f32::from(P::ZERO_POINT), scale, offset),
             };
             let target = &mut self.out[(row + r) * self.stride..][..OUTPUTS];
-            finish::<P>(self.layer, self.output, sums, affine, self.activation, target);
+            dequantize::<P>(self.layer, self.output, sums, affine, self.activation, target);
         }
     }
 }

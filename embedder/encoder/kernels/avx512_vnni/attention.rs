@@ -1,9 +1,10 @@
-//! Attention of one head over one text in eight bits: queries and weights unsigned, keys and values signed.
+//! Attention of one head over one text in int8: queries and weights unsigned, keys and values signed.
 //!
-//! Keys lie as `[tokens / 16][HEAD / 4][16][4]`, values as `[tokens / 4][HEAD][4]`: both are what one byte dot product
-//! takes, once along the head and once along the tokens. Tokens are padded with zeros to a multiple of 32.
+//! Keys are stored as `[tokens / 16][HEAD / 4][16][4]`, values as `[tokens / 4][HEAD][4]`. The innermost four feed one lane of a byte
+//! dot product, which runs along the head for keys and along the tokens for values. Tokens are padded with zeros to a multiple of
+//! 32.
 //!
-//! `HEAD` is the width of the head, and `VECTORS` how many vectors that is.
+//! `HEAD` is the width of the head, and `VECTORS` is that width in vectors.
 
 use std::arch::x86_64::*;
 
@@ -11,8 +12,10 @@ use super::{LANES, exp2, quantize_row};
 use crate::encoder::format::{GROUP, PANEL};
 use crate::encoder::kernels::{Affine, HeadWorkspace, KEY_BLOCK, QUERIES, Rows, RowsMut};
 
+/// Implements `Arithmetic::attend`.
+///
 /// # Safety
-/// The processor must have the instructions, and all slices the sizes that `Avx512Vnni::attend` checks.
+/// The processor must have the instructions, and the caller must have checked the sizes as `Avx512Vnni::attend` does.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 pub(super) unsafe fn attend<const HEAD: usize, const VECTORS: usize>(
     heads: Rows<'_>,
@@ -21,14 +24,14 @@ pub(super) unsafe fn attend<const HEAD: usize, const VECTORS: usize>(
     context: RowsMut<'_>,
 ) {
     let padded = tokens.next_multiple_of(KEY_BLOCK);
-    // SAFETY: `tokens` rows exist, and the space is made for the longest text.
+    // SAFETY: `tokens` rows exist, and the workspace has room for the longest text.
     unsafe {
         quantize_queries::<HEAD>(heads, tokens, space);
         pack_keys::<HEAD, VECTORS>(heads, tokens, padded, space);
         let value_scales = pack_values::<HEAD, VECTORS>(heads, tokens, padded, space);
         for first in (0..tokens).step_by(QUERIES) {
             let highest = score::<HEAD, VECTORS>(first, tokens, padded, space);
-            let inverses = soften(padded, &highest, space);
+            let inverses = quantize_weights(padded, &highest, space);
             let sums = mix::<HEAD, VECTORS>(padded, space);
             for query in 0..QUERIES.min(tokens - first) {
                 let target = context.values.as_mut_ptr().add((first + query) * context.stride);
@@ -44,13 +47,13 @@ pub(super) unsafe fn attend<const HEAD: usize, const VECTORS: usize>(
     }
 }
 
-/// Queries to unsigned codes, with what softmax needs in their scale: 1/√width, and base two instead of e.
+/// Quantizes the queries to unsigned codes. Their scale includes 1/√width, and log₂ e because softmax uses base 2.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 #[inline]
 unsafe fn quantize_queries<const HEAD: usize>(heads: Rows<'_>, tokens: usize, space: &mut HeadWorkspace) {
     let factor = std::f32::consts::LOG2_E / (HEAD as f32).sqrt();
     for (token, affine) in space.query_codes.affine[..tokens].iter_mut().enumerate() {
-        // SAFETY: the row exists, and the codes are made for the longest text.
+        // SAFETY: the row exists, and the codes have room for the longest text.
         let Affine { scale, offset } = unsafe {
             let codes = space.query_codes.codes.as_mut_ptr().add(token * HEAD);
             quantize_row(
@@ -64,11 +67,12 @@ unsafe fn quantize_queries<const HEAD: usize>(heads: Rows<'_>, tokens: usize, sp
             offset: offset * factor,
         };
     }
-    // The last queries that are scored together may not exist; what they score is not used, but must not be NaN.
+    // The last group of queries may exceed the text. Scores of missing queries are not used, but must not be NaN.
     space.query_codes.affine[tokens..tokens.next_multiple_of(QUERIES)].fill(Affine::default());
 }
 
-/// Keys to signed codes, each with its scale, and the sum of its codes for the offset of the queries.
+/// Quantizes the keys to signed codes, each key with its own scale. Also sums the codes of each key, to correct the scores for the
+/// queries' offset.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
 #[inline]
 unsafe fn pack_keys<const HEAD: usize, const VECTORS: usize>(
@@ -82,7 +86,7 @@ unsafe fn pack_keys<const HEAD: usize, const VECTORS: usize>(
     sums[tokens..padded].fill(0.0);
     space.key_codes[(tokens / LANES) * LANES * HEAD..padded * HEAD].fill(0);
     for token in 0..tokens {
-        // SAFETY: the row exists, and the codes are made for the longest text.
+        // SAFETY: the row exists, and the codes have room for the longest text.
         unsafe {
             let key = heads.values.as_ptr().add(token * heads.stride + PANEL);
             let values: [__m512; VECTORS] = std::array::from_fn(|i| _mm512_loadu_ps(key.add(i * LANES)));
@@ -109,7 +113,7 @@ unsafe fn pack_keys<const HEAD: usize, const VECTORS: usize>(
     }
 }
 
-/// Values to signed codes; each coordinate has one scale for the whole text, because the sum runs over its tokens.
+/// Quantizes the values to signed codes. Each coordinate has one scale for the whole text, because sums run over its tokens.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 #[inline]
 unsafe fn pack_values<const HEAD: usize, const VECTORS: usize>(
@@ -119,7 +123,7 @@ unsafe fn pack_values<const HEAD: usize, const VECTORS: usize>(
     space: &mut HeadWorkspace,
 ) -> [__m512; VECTORS] {
     let value = |token: usize, vector: usize| {
-        // SAFETY: callers below ask for tokens that exist.
+        // SAFETY: the calls below stay within `tokens`.
         unsafe {
             _mm512_loadu_ps(
                 heads
@@ -139,7 +143,7 @@ unsafe fn pack_values<const HEAD: usize, const VECTORS: usize>(
         let inverse = _mm512_div_ps(_mm512_set1_ps(127.0), largest);
         for group in 0..padded / GROUP {
             let mut packed = _mm512_setzero_si512();
-            // The last token goes to the highest byte first; every later one pushes it towards the lowest.
+            // Each token enters at the highest byte and shifts the earlier ones down, so the first token ends in the lowest byte.
             for token in group * GROUP..(group + 1) * GROUP {
                 packed = _mm512_srli_epi32::<8>(packed);
                 if token < tokens {
@@ -147,7 +151,7 @@ unsafe fn pack_values<const HEAD: usize, const VECTORS: usize>(
                     packed = _mm512_or_si512(packed, _mm512_slli_epi32::<24>(code));
                 }
             }
-            // SAFETY: the codes are made for the longest text, and each of its groups takes VECTORS vectors.
+            // SAFETY: the codes have room for the longest text, with `VECTORS` vectors per group.
             unsafe {
                 let codes = space
                     .value_codes
@@ -160,7 +164,7 @@ unsafe fn pack_values<const HEAD: usize, const VECTORS: usize>(
     scales
 }
 
-/// Scores of [`QUERIES`] queries from `first` on against all keys, and the highest score of each.
+/// Scores [`QUERIES`] queries, starting with `first`, against all keys. Returns the highest scores of each query, by lane.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 #[inline]
 unsafe fn score<const HEAD: usize, const VECTORS: usize>(
@@ -173,7 +177,7 @@ unsafe fn score<const HEAD: usize, const VECTORS: usize>(
     let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     let (scales, key_sums) = space.keys.split_at(padded);
     for block in (0..padded).step_by(KEY_BLOCK) {
-        // SAFETY: blocks end with the padded keys, queries with the space for the longest text.
+        // SAFETY: blocks stay within the padded keys, and queries within the room for the longest text.
         unsafe {
             let keys = space.key_codes.as_ptr().add(block * HEAD);
             let queries = space.query_codes.codes.as_ptr().add(first * HEAD);
@@ -215,30 +219,34 @@ unsafe fn score<const HEAD: usize, const VECTORS: usize>(
     highest
 }
 
-/// The code of the highest weight; with the error carried over it may grow by one.
+/// The code of the highest weight. One less than the maximum, because the carried rounding error can add one.
 const HIGHEST_CODE: f32 = 254.0;
 
-/// Softmax of the scores to unsigned codes, and what to multiply with so that they add up to one.
+/// Computes softmax of the scores and quantizes the weights to unsigned codes. Returns one divided by the sum of each query's codes.
 ///
-/// What rounding took from one weight is given to the next in its lane. Otherwise many small and equal weights, as in a
-/// text that repeats a word, would all be wrong in the same direction: the cosine to f32 was 0.984 for such a text.
+/// Each weight's rounding error is carried to the next weight in its lane. Otherwise many small equal weights, as in a text that
+/// repeats a word, would all be rounded in the same direction. For such a text, the cosine to f32 was 0.984.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 #[inline]
-unsafe fn soften(padded: usize, highest: &[__m512; QUERIES], space: &mut HeadWorkspace) -> [f32; QUERIES] {
+unsafe fn quantize_weights(
+    padded: usize,
+    highest: &[__m512; QUERIES],
+    space: &mut HeadWorkspace,
+) -> [f32; QUERIES] {
     let mut inverses = [0.0; QUERIES];
     for (query, inverse) in inverses.iter_mut().enumerate() {
         let highest = _mm512_set1_ps(_mm512_reduce_max_ps(highest[query]));
         let (mut total, mut error) = (_mm512_setzero_si512(), _mm512_setzero_ps());
         for key in (query * padded..(query + 1) * padded).step_by(LANES) {
-            // SAFETY: the space holds QUERIES rows of the longest text.
+            // SAFETY: the workspace has `QUERIES` rows for the longest text.
             unsafe {
                 let power = exp2(_mm512_sub_ps(
                     _mm512_load_ps(space.scores.as_ptr().add(key)),
                     highest,
                 ));
-                let wanted = _mm512_fmadd_ps(power, _mm512_set1_ps(HIGHEST_CODE), error);
-                let code = _mm512_cvtps_epi32(wanted);
-                error = _mm512_sub_ps(wanted, _mm512_cvtepi32_ps(code));
+                let exact = _mm512_fmadd_ps(power, _mm512_set1_ps(HIGHEST_CODE), error);
+                let code = _mm512_cvtps_epi32(exact);
+                error = _mm512_sub_ps(exact, _mm512_cvtepi32_ps(code));
                 total = _mm512_add_epi32(total, code);
                 _mm_store_si128(
                     space.weight_codes.as_mut_ptr().add(key).cast(),
@@ -246,26 +254,26 @@ unsafe fn soften(padded: usize, highest: &[__m512; QUERIES], space: &mut HeadWor
                 );
             }
         }
-        // The codes themselves are added up, so rounding them does not change that the weights sum to one.
+        // The rounded codes are summed, so the weights sum to one despite rounding.
         *inverse = 1.0 / _mm512_reduce_add_epi32(total) as f32;
     }
     inverses
 }
 
-/// The values of all tokens, weighted for each query.
+/// Weighted sums of the value codes over all tokens, for each query.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 #[inline]
 unsafe fn mix<const HEAD: usize, const VECTORS: usize>(
     padded: usize,
     space: &HeadWorkspace,
 ) -> [[__m512i; VECTORS]; QUERIES] {
-    // Two vectors of each query at a time: the sums of more would not fit in the registers.
+    // Two vectors per query and pass; the sums of more would not fit in the registers.
     const PAIR: usize = 2;
     let mut mixed = [[_mm512_setzero_si512(); VECTORS]; QUERIES];
     for pair in (0..VECTORS).step_by(PAIR) {
         let mut sums = [[_mm512_setzero_si512(); PAIR]; QUERIES];
         for group in 0..padded / GROUP {
-            // SAFETY: groups end with the padded tokens, for which the space has room.
+            // SAFETY: groups stay within the padded tokens, for which the workspace has room.
             unsafe {
                 let values = space.value_codes.as_ptr().add(group * HEAD * GROUP);
                 let vectors: [__m512i; PAIR] =

@@ -1,7 +1,7 @@
-//! Linear layers: six rows by one panel of 64 outputs at a time.
+//! Linear layers, in tiles of six rows by one panel of 64 outputs.
 //!
-//! That tile has 24 vectors of sums; with four of weights and one of activations it fills the 32 registers, and a step
-//! of 24 products needs only ten loads.
+//! A tile has 24 vectors of sums. With four vectors of weights and one of activations, it fits in the 32 registers, and a step of 24
+//! multiplications needs only ten loads.
 
 use std::arch::x86_64::*;
 use std::ops::Range;
@@ -13,11 +13,13 @@ use crate::encoder::weights::Linear;
 
 /// Rows of a full tile.
 const TILE: usize = 6;
-/// Vectors of a panel.
+/// Vectors of sums per panel.
 const VECTORS: usize = PANEL / LANES;
 
+/// Computes the outputs of `panels` for the first `count` rows.
+///
 /// # Safety
-/// The processor must have the instructions, and all slices the sizes that `check_sizes` asks for.
+/// The processor must have the instructions, and `check_sizes` must accept the slices.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 pub(super) unsafe fn panels<const GELU: bool>(
     layer: &Linear<'_>,
@@ -30,7 +32,7 @@ pub(super) unsafe fn panels<const GELU: bool>(
     for panel in panels {
         let target = out.values.as_mut_ptr();
         let full = count - count % TILE;
-        // SAFETY: rows stay under `count` and columns under those of the panels, for which the sizes were checked.
+        // SAFETY: rows stay below `count` and columns within the panels, and the caller has checked the sizes for both.
         unsafe {
             let target = target.add((panel - first) * PANEL);
             for row in (0..full).step_by(TILE) {
@@ -49,10 +51,10 @@ pub(super) unsafe fn panels<const GELU: bool>(
     }
 }
 
-/// `ROWS` rows from `row` on by one panel, written to `target`.
+/// Computes one panel for `ROWS` rows, starting with `row`, and writes the result to `target`.
 ///
 /// # Safety
-/// The rows and the panel must exist, and `target` must take `ROWS` rows of 64, `stride` apart.
+/// The rows and the panel must exist. `target` must be writable for `ROWS` rows of 64 elements, `stride` apart.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 #[inline]
 unsafe fn tile<const ROWS: usize, const GELU: bool>(
@@ -64,7 +66,7 @@ unsafe fn tile<const ROWS: usize, const GELU: bool>(
     stride: usize,
 ) {
     let inputs = layer.inputs;
-    // SAFETY: the caller promises that rows, panel and target exist; weights begin on 64 bytes by their format.
+    // SAFETY: the caller guarantees rows, panel and target. The file format aligns weights to 64 bytes.
     unsafe {
         let mut weights = layer.codes.as_ptr().add(panel * PANEL * inputs);
         let codes = input.codes.as_ptr().add(row * inputs);
@@ -106,14 +108,14 @@ unsafe fn tile<const ROWS: usize, const GELU: bool>(
     }
 }
 
-/// x · Φ(x), with erf after Abramowitz and Stegun 7.1.26 (error below 1.5·10⁻⁷).
+/// x · Φ(x), with erf by Abramowitz and Stegun 7.1.26 (error below 1.5·10⁻⁷).
 #[target_feature(enable = "avx512f")]
 #[inline]
 fn gelu(x: __m512) -> __m512 {
     let constant = |value: f32| _mm512_set1_ps(value);
     let z = _mm512_mul_ps(_mm512_abs_ps(x), constant(std::f32::consts::FRAC_1_SQRT_2));
     let denominator = _mm512_fmadd_ps(z, constant(0.327_591_1), constant(1.0));
-    // An estimate and one step of Newton's method take less time than a division.
+    // An estimate with one Newton step is faster than a division.
     let estimate = _mm512_rcp14_ps(denominator);
     let t = _mm512_mul_ps(estimate, _mm512_fnmadd_ps(denominator, estimate, constant(2.0)));
     let mut polynomial = constant(1.061_405_4);

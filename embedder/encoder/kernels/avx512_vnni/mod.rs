@@ -1,8 +1,8 @@
-//! The arithmetic for processors with AVX-512 and VNNI, whose `vpdpbusd` multiplies four unsigned by four signed bytes
-//! in each of sixteen lanes and adds them to a sum.
+//! The arithmetic for processors with AVX-512 and VNNI. Its `vpdpbusd` multiplies four unsigned by four signed bytes in each of
+//! sixteen lanes and adds the products to a sum.
 //!
-//! Functions here take raw pointers where a bounds check in the loop would cost; the methods of [`Avx512Vnni`] check
-//! all sizes once, before the loops.
+//! Functions take raw pointers where bounds checks in a loop would cost time. The methods of [`Avx512Vnni`] check all sizes before
+//! the loops.
 
 mod attention;
 mod linear;
@@ -14,10 +14,10 @@ use super::{Activation, Affine, Arithmetic, HeadWorkspace, Quantized, Rows, Rows
 use crate::encoder::format::PANEL;
 use crate::encoder::weights::{Linear, Norm};
 
-/// Lanes of f32 in a vector.
+/// Lanes of f32 per vector.
 const LANES: usize = 16;
 
-/// Proof that the processor has the instructions.
+/// Proof that the processor has AVX-512 F, BW, VL, DQ and VNNI.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Avx512Vnni(());
 
@@ -39,7 +39,7 @@ impl Arithmetic for Avx512Vnni {
         for (row, affine) in out.affine[..count].iter_mut().enumerate() {
             let values = &rows.values[row * rows.stride..][..width];
             let codes = &mut out.codes[row * width..][..width];
-            // SAFETY: `self` proves the instructions; all slices hold `width` elements, a multiple of the lanes.
+            // SAFETY: `self` proves the instructions. All slices have `width` elements, a multiple of 16.
             *affine = unsafe { quantize_row(values.as_ptr(), smoothing, codes.as_mut_ptr()) };
         }
     }
@@ -57,7 +57,7 @@ impl Arithmetic for Avx512Vnni {
             return;
         }
         check_sizes(layer, &panels, input, count, &out);
-        // SAFETY: `self` proves the instructions, and the sizes were checked just now.
+        // SAFETY: `self` proves the instructions, and the sizes were checked above.
         unsafe {
             match activation {
                 Activation::Identity => linear::panels::<false>(layer, panels, input, count, out),
@@ -70,7 +70,7 @@ impl Arithmetic for Avx512Vnni {
         let width = norm.weight.len();
         assert!(width > 0 && width.is_multiple_of(LANES) && norm.bias.len() == width);
         for (x, residual) in x.chunks_exact_mut(width).zip(residual.chunks_exact(width)) {
-            // SAFETY: `self` proves the instructions; all four slices are equally long, a multiple of the lanes.
+            // SAFETY: `self` proves the instructions. All four slices have equal length, a multiple of 16.
             unsafe { add_and_norm_row(x, residual, norm) }
         }
     }
@@ -83,26 +83,26 @@ impl Arithmetic for Avx512Vnni {
         assert!(tokens <= space.tokens);
         assert!(heads.values.len() >= (tokens - 1) * heads.stride + 2 * PANEL + width);
         assert!(context.stride >= width && context.values.len() >= (tokens - 1) * context.stride + width);
-        // SAFETY: `self` proves the instructions; the sizes were checked, those of the space are fixed in its making.
+        // SAFETY: `self` proves the instructions. The sizes were checked above; `HeadWorkspace::new` sets those of the buffers.
         unsafe {
             match width {
                 32 => attention::attend::<32, 2>(heads, tokens, space, context),
                 64 => attention::attend::<64, 4>(heads, tokens, space, context),
-                _ => unreachable!("the shape of a model is checked when it is read"),
+                _ => unreachable!("`Shape::check` allows only these widths"),
             }
         }
     }
 }
 
-/// Quantizes one row of smoothed values.
+/// Multiplies one row by `smoothing` and quantizes it.
 ///
 /// # Safety
-/// `values` and `codes` must be good for as many elements as `smoothing` has, a positive multiple of 16.
+/// `values` must be readable and `codes` writable for `smoothing.len()` elements, a positive multiple of 16.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 #[inline]
 unsafe fn quantize_row(values: *const f32, smoothing: &[f32], codes: *mut u8) -> Affine {
     let width = smoothing.len();
-    // SAFETY: every offset is under the width, as the caller promises.
+    // SAFETY: every offset is below the width, which the caller guarantees for all slices.
     unsafe {
         let smoothed = |at: usize| {
             _mm512_mul_ps(
@@ -131,12 +131,12 @@ unsafe fn quantize_row(values: *const f32, smoothing: &[f32], codes: *mut u8) ->
 /// Layer normalization of one row (Ba et al., 2016, <https://arxiv.org/abs/1607.06450>).
 ///
 /// # Safety
-/// All slices must be equally long, a positive multiple of 16.
+/// All slices must have equal length, a positive multiple of 16.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
 #[inline]
 unsafe fn add_and_norm_row(x: &mut [f32], residual: &[f32], norm: &Norm<'_>) {
     let width = x.len();
-    // SAFETY: every offset is under the width, which all slices have, as the caller promises.
+    // SAFETY: every offset is below the width, which the caller guarantees for all slices.
     unsafe {
         let mut sum = _mm512_setzero_ps();
         for at in (0..width).step_by(LANES) {
@@ -168,13 +168,13 @@ unsafe fn add_and_norm_row(x: &mut [f32], residual: &[f32], norm: &Norm<'_>) {
     }
 }
 
-/// 2^x for x ≤ 0, to about 2·10⁻⁶ of its value: a polynomial for the part after the point, the rest is the exponent.
+/// 2^x for x ≤ 0, with a relative error of about 2·10⁻⁶. The fraction goes through a polynomial, the integer part becomes the exponent.
 #[target_feature(enable = "avx512f")]
 #[inline]
 fn exp2(x: __m512) -> __m512 {
     let x = _mm512_max_ps(x, _mm512_set1_ps(-126.0));
-    let whole = _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x);
-    let rest = _mm512_sub_ps(x, whole);
+    let integer = _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(x);
+    let fraction = _mm512_sub_ps(x, integer);
     let mut power = _mm512_set1_ps(1.333_355_8e-3);
     for coefficient in [
         9.618_129e-3,
@@ -183,7 +183,7 @@ fn exp2(x: __m512) -> __m512 {
         std::f32::consts::LN_2,
         1.0,
     ] {
-        power = _mm512_fmadd_ps(power, rest, _mm512_set1_ps(coefficient));
+        power = _mm512_fmadd_ps(power, fraction, _mm512_set1_ps(coefficient));
     }
-    _mm512_scalef_ps(power, whole)
+    _mm512_scalef_ps(power, integer)
 }

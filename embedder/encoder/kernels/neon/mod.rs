@@ -1,7 +1,7 @@
-//! The arithmetic for 64-bit ARM: the portable loops, which are compiled for NEON there anyway, with products of bytes by
-//! intrinsics; of those there are two kinds, with and without the dot product of ARMv8.2.
+//! The arithmetic for 64-bit ARM: the portable loops with byte dot products by intrinsics, with and without the dot-product
+//! extension of ARMv8.2. The compiler uses NEON for the portable loops anyway, because every 64-bit ARM processor has it.
 //!
-//! ARM multiplies signed by signed bytes, so 128 is taken from each code, and given back to the row's offset.
+//! ARM multiplies signed by signed bytes. So 128 is subtracted from each code, and the row's offset compensates for it.
 
 mod dot;
 mod plain;
@@ -15,14 +15,14 @@ use super::tiles;
 use super::{Activation, Arithmetic, HeadWorkspace, Quantized, Rows, RowsMut};
 use crate::encoder::weights::{Linear, Norm};
 
-/// What is taken from an unsigned code to make it signed.
+/// Subtracted from an unsigned code to make it signed.
 const MIDDLE: u8 = 128;
 
 /// Proof that the processor has NEON.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Neon(());
 
-/// Proof that the processor has NEON with the dot product.
+/// Proof that the processor has NEON with the dot-product extension.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NeonDot(());
 
@@ -38,7 +38,7 @@ impl NeonDot {
     }
 }
 
-/// Both have a fused multiplication and addition.
+/// Implements the arithmetic of a NEON kernel. Both kernels have fused multiply-add.
 macro_rules! arithmetic {
     ($kernel:ty) => {
         impl Instructions for $kernel {
@@ -62,7 +62,7 @@ macro_rules! arithmetic {
                 activation: Activation,
                 out: RowsMut<'_>,
             ) {
-                // SAFETY: `self` proves the instructions.
+                // SAFETY: a value of this type proves that the processor has the instructions.
                 unsafe { tiles::linear::<$kernel, _>(layer, panels, input, count, activation, out) }
             }
 
@@ -86,7 +86,7 @@ macro_rules! arithmetic {
 arithmetic!(Neon);
 arithmetic!(NeonDot);
 
-/// Unsigned codes as signed ones.
+/// Converts unsigned codes to signed ones.
 fn signed(codes: &[u8]) -> Cow<'_, [i8]> {
     Cow::Owned(codes.iter().map(|&code| (code ^ MIDDLE).cast_signed()).collect())
 }

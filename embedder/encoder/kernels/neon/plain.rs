@@ -1,40 +1,40 @@
-//! Products with the instructions that every 64-bit ARM has.
+//! Dot products with the instructions of every 64-bit ARM processor.
 //!
-//! Two products of signed bytes fit in 16 bits, 2 · 128 · 127 being less than 2¹⁵: the second is added to the first before
-//! both go to the sum.
+//! The sum of two products of signed bytes fits in 16 bits, because 2 · 128 · 127 < 2¹⁵. So two products are added in 16 bits before
+//! they are added to the 32-bit sum.
 
 use std::arch::aarch64::*;
 use std::borrow::Cow;
 
 use super::{MIDDLE, Neon, signed};
 use crate::encoder::format::GROUP;
-use crate::encoder::kernels::tiles::Products;
+use crate::encoder::kernels::tiles::DotProducts;
 
-/// Outputs of a vector of eight codes; it gives two sums for each.
+/// Outputs per vector of eight codes. Each output gets two partial sums.
 const LANES: usize = 2;
-/// Vectors of outputs that are computed together.
+/// Vectors of outputs per tile.
 const VECTORS: usize = 4;
-/// Outputs that are computed together.
+/// Outputs per tile.
 const OUTPUTS: usize = VECTORS * LANES;
 
-impl Products<OUTPUTS> for Neon {
+impl DotProducts<OUTPUTS> for Neon {
     type Code = i8;
-    const TAKEN: u8 = MIDDLE;
+    const ZERO_POINT: u8 = MIDDLE;
 
-    fn prepare(codes: &[u8]) -> Cow<'_, [i8]> {
+    fn convert(codes: &[u8]) -> Cow<'_, [i8]> {
         signed(codes)
     }
 
     #[target_feature(enable = "neon")]
-    unsafe fn products<const ROWS: usize>(
+    unsafe fn dot_products<const ROWS: usize>(
         mut weights: *const i8,
         inputs: usize,
         rows: *const i8,
     ) -> [[i32; OUTPUTS]; ROWS] {
         let mut sums = [[vdupq_n_s32(0); VECTORS]; ROWS];
         for input in (0..inputs).step_by(2 * GROUP) {
-            // SAFETY: the caller promises that the codes of each group exist, that there is an even number of groups, and that
-            // each row has all inputs.
+            // SAFETY: the caller guarantees that the codes of each group exist, that the number of groups is even, and that each
+            // row has all inputs.
             unsafe {
                 let vectors: [[int8x8_t; 2]; VECTORS] = std::array::from_fn(|i| {
                     let codes = weights.add(i * LANES * GROUP);
@@ -55,7 +55,7 @@ impl Products<OUTPUTS> for Neon {
         for (all, sums) in all.iter_mut().zip(sums) {
             for (target, sum) in all.chunks_exact_mut(LANES).zip(sums) {
                 let mut pairs = [0; 2 * LANES];
-                // SAFETY: there is a place for each of the four sums.
+                // SAFETY: `pairs` has four elements.
                 unsafe { vst1q_s32(pairs.as_mut_ptr(), sum) }
                 target.copy_from_slice(&[pairs[0] + pairs[1], pairs[2] + pairs[3]]);
             }

@@ -1,27 +1,27 @@
-//! Attention of one head over one text in f32, as `portable` has it, with the two products written for vectors of eight.
+//! Attention of one head over one text in f32. Same method as in `portable`, but both matrix products use vectors of eight.
 
 use std::arch::x86_64::*;
 
 use super::Avx2;
 use crate::encoder::format::PANEL;
-use crate::encoder::kernels::portable::soften;
+use crate::encoder::kernels::portable::softmax_numerators;
 use crate::encoder::kernels::{HeadWorkspace, QUERIES, Rows, RowsMut};
 use crate::encoder::shape::MAX_HEAD;
 
-/// Lanes of f32 in a vector.
+/// Lanes of f32 per vector.
 const LANES: usize = 8;
-/// Queries that share one pass over the keys, two vectors of them at a time, …
+/// Queries that share one pass over the keys. With two vectors of keys, the sums take twelve of the sixteen registers.
 const SCORED: usize = 6;
-/// … and over the values, four vectors of them at a time. Either way the sums take twelve of the sixteen registers.
+/// Queries that share one pass over the values. With four vectors of values, the sums take twelve of the sixteen registers.
 const MIXED: usize = 3;
-/// Keys of a pass.
+/// Keys per pass.
 const KEYS: usize = 2 * LANES;
-/// Coordinates of the values in a pass; a head is a multiple of them wide.
+/// Coordinates of the values per pass. The width of a head is a multiple of this number.
 const COLUMNS: usize = 4 * LANES;
 
 const _: () = assert!(SCORED <= QUERIES && SCORED.is_multiple_of(MIXED));
 
-/// A coordinate of each query that is scored.
+/// One coordinate of each of the scored queries.
 type Coordinates = [f32; SCORED];
 
 #[target_feature(enable = "avx2,fma")]
@@ -32,7 +32,7 @@ pub(super) fn attend(heads: Rows<'_>, tokens: usize, space: &mut HeadWorkspace, 
     assert!(width.is_multiple_of(COLUMNS) && width <= MAX_HEAD);
     let row = |token: usize, part: usize| &heads.values[token * heads.stride + part * PANEL..][..width];
     let padded = tokens.next_multiple_of(KEYS);
-    // Keys are turned so that one load takes the same coordinate of eight of them.
+    // Transpose the keys, so that one load reads the same coordinate of eight keys.
     let keys = &mut space.keys[..width * padded];
     for (coordinate, keys) in keys.chunks_exact_mut(padded).enumerate() {
         for (token, key) in keys[..tokens].iter_mut().enumerate() {
@@ -40,18 +40,18 @@ pub(super) fn attend(heads: Rows<'_>, tokens: usize, space: &mut HeadWorkspace, 
         }
         keys[tokens..].fill(0.0);
     }
-    // Base two: what softmax takes the exponential of is scaled once, here.
+    // Softmax uses base 2, so the scores get the factor log₂ e here, together with 1/√width.
     let scale = std::f32::consts::LOG2_E / (width as f32).sqrt();
     let mut queries = [[0.0; SCORED]; MAX_HEAD];
     for first in (0..tokens).step_by(SCORED) {
-        let together = SCORED.min(tokens - first);
-        for q in 0..together {
+        let count = SCORED.min(tokens - first);
+        for q in 0..count {
             for (coordinates, &value) in queries.iter_mut().zip(row(first + q, 0)) {
                 coordinates[q] = value * scale;
             }
         }
         for block in (0..padded).step_by(KEYS) {
-            // SAFETY: a block ends with the padded keys, of which each coordinate has a row.
+            // SAFETY: every block lies within the padded keys, and each coordinate has a row of them.
             unsafe {
                 score(
                     &queries[..width],
@@ -62,21 +62,21 @@ pub(super) fn attend(heads: Rows<'_>, tokens: usize, space: &mut HeadWorkspace, 
             }
         }
         let mut inverses = [0.0; SCORED];
-        for (q, inverse) in inverses[..together].iter_mut().enumerate() {
-            *inverse = soften::<Avx2>(&mut space.scores[q * padded..][..padded], tokens);
+        for (q, inverse) in inverses[..count].iter_mut().enumerate() {
+            *inverse = softmax_numerators::<Avx2>(&mut space.scores[q * padded..][..padded], tokens);
         }
-        for some in (0..together).step_by(MIXED) {
-            let weights = &space.scores[some * padded..];
+        for group in (0..count).step_by(MIXED) {
+            let weights = &space.scores[group * padded..];
             for column in (0..width).step_by(COLUMNS) {
-                // SAFETY: as many rows as tokens hold a value, which is as wide as the head.
+                // SAFETY: the first `tokens` rows hold a value each, as wide as the head.
                 let mixed = unsafe {
                     let values = heads.values.as_ptr().add(2 * PANEL + column);
                     mix(weights, padded, values, heads.stride, tokens)
                 };
-                for (q, mixed) in mixed.iter().enumerate().take(together - some) {
-                    let target = &mut context.values[(first + some + q) * context.stride + column..];
+                for (q, mixed) in mixed.iter().enumerate().take(count - group) {
+                    let target = &mut context.values[(first + group + q) * context.stride + column..];
                     for (target, mixed) in target[..COLUMNS].iter_mut().zip(mixed) {
-                        *target = mixed * inverses[some + q];
+                        *target = mixed * inverses[group + q];
                     }
                 }
             }
@@ -84,16 +84,16 @@ pub(super) fn attend(heads: Rows<'_>, tokens: usize, space: &mut HeadWorkspace, 
     }
 }
 
-/// Scores of all queries against [`KEYS`] keys: row `i` of `keys` holds coordinate `i`, row `q` of `scores` is of query `q`.
+/// Scores all queries against [`KEYS`] keys. Row `i` of `keys` holds coordinate `i`; row `q` of `scores` belongs to query `q`.
 ///
 /// # Safety
-/// There must be [`KEYS`] values in each row of `keys` and `scores`, which are `stride` apart.
+/// Rows of `keys` and `scores` must start `stride` elements apart and have at least [`KEYS`] elements.
 #[target_feature(enable = "avx2,fma")]
 #[inline]
 unsafe fn score(queries: &[Coordinates], keys: &[f32], stride: usize, scores: &mut [f32]) {
     let mut sums = [[_mm256_setzero_ps(); KEYS / LANES]; SCORED];
     for (coordinate, queries) in queries.iter().enumerate() {
-        // SAFETY: the row of this coordinate exists.
+        // SAFETY: the caller guarantees the row of this coordinate.
         let keys: [__m256; KEYS / LANES] = std::array::from_fn(|i| unsafe {
             _mm256_loadu_ps(keys.as_ptr().add(coordinate * stride + i * LANES))
         });
@@ -106,17 +106,17 @@ unsafe fn score(queries: &[Coordinates], keys: &[f32], stride: usize, scores: &m
     }
     for (q, sums) in sums.iter().enumerate() {
         for (i, &sum) in sums.iter().enumerate() {
-            // SAFETY: the row of this query exists.
+            // SAFETY: the caller guarantees the row of this query.
             unsafe { _mm256_storeu_ps(scores.as_mut_ptr().add(q * stride + i * LANES), sum) }
         }
     }
 }
 
-/// [`COLUMNS`] coordinates of the values of all tokens, weighted for [`MIXED`] queries.
+/// Weighted sums over all tokens of [`COLUMNS`] coordinates of the values, for [`MIXED`] queries.
 ///
 /// # Safety
-/// There must be `tokens` weights in each of as many rows as queries, `padded` apart, and [`COLUMNS`] values in each of
-/// `tokens` rows, `stride` apart.
+/// `weights` must have [`MIXED`] rows of `tokens` elements, `padded` apart. `values` must have `tokens` rows of [`COLUMNS`] elements,
+/// `stride` apart.
 #[target_feature(enable = "avx2,fma")]
 #[inline]
 unsafe fn mix(
@@ -129,7 +129,7 @@ unsafe fn mix(
     const VECTORS: usize = COLUMNS / LANES;
     let mut sums = [[_mm256_setzero_ps(); VECTORS]; MIXED];
     for token in 0..tokens {
-        // SAFETY: the caller promises this token's values and weights.
+        // SAFETY: the caller guarantees this token's values and weights.
         unsafe {
             let values: [__m256; VECTORS] =
                 std::array::from_fn(|i| _mm256_loadu_ps(values.add(token * stride + i * LANES)));

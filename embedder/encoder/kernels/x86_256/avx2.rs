@@ -1,39 +1,40 @@
-//! Products with AVX2 alone.
+//! Dot products with AVX2 alone.
 //!
-//! AVX2 can multiply unsigned by signed bytes, but that instruction saturates at what two products can reach. The codes
-//! are widened to 16 bits instead: half the products an instruction, no error, and eight bits of activation, not seven.
+//! AVX2 can multiply unsigned by signed bytes, but the instruction (`vpmaddubsw`) saturates when it adds two products. So the codes
+//! are widened to 16 bits. An instruction then computes half as many products, but they are exact, and activations keep eight bits
+//! instead of seven.
 
 use std::arch::x86_64::*;
 use std::borrow::Cow;
 
 use super::Avx2;
 use crate::encoder::format::GROUP;
-use crate::encoder::kernels::tiles::Products;
+use crate::encoder::kernels::tiles::DotProducts;
 
-/// Outputs of a vector of sixteen codes; it gives two sums for each.
+/// Outputs per vector of sixteen codes. Each output gets two partial sums.
 const LANES: usize = 4;
-/// Vectors of outputs that are computed together.
+/// Vectors of outputs per tile.
 const VECTORS: usize = 2;
-/// Outputs that are computed together.
+/// Outputs per tile.
 pub(super) const OUTPUTS: usize = VECTORS * LANES;
 
-impl Products<OUTPUTS> for Avx2 {
+impl DotProducts<OUTPUTS> for Avx2 {
     type Code = i16;
-    const TAKEN: u8 = 0;
+    const ZERO_POINT: u8 = 0;
 
-    fn prepare(codes: &[u8]) -> Cow<'_, [i16]> {
+    fn convert(codes: &[u8]) -> Cow<'_, [i16]> {
         Cow::Owned(codes.iter().map(|&code| i16::from(code)).collect())
     }
 
     #[target_feature(enable = "avx2")]
-    unsafe fn products<const ROWS: usize>(
+    unsafe fn dot_products<const ROWS: usize>(
         mut weights: *const i8,
         inputs: usize,
         rows: *const i16,
     ) -> [[i32; OUTPUTS]; ROWS] {
         let mut sums = [[_mm256_setzero_si256(); VECTORS]; ROWS];
         for input in (0..inputs).step_by(GROUP) {
-            // SAFETY: the caller promises that the codes of each group exist, and that each row has all inputs.
+            // SAFETY: the caller guarantees that the codes of each group exist, and that each row has all inputs.
             unsafe {
                 let vectors: [__m256i; VECTORS] = std::array::from_fn(|i| {
                     _mm256_cvtepi8_epi16(_mm_load_si128(weights.add(i * LANES * GROUP).cast()))

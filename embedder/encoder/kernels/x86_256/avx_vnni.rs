@@ -1,36 +1,36 @@
-//! Products with AVX-VNNI, whose `vpdpbusd` multiplies four unsigned by four signed bytes in each of eight lanes.
+//! Dot products with AVX-VNNI, whose `vpdpbusd` multiplies four unsigned by four signed bytes in each of eight lanes.
 
 use std::arch::x86_64::*;
 use std::borrow::Cow;
 
 use super::AvxVnni;
 use crate::encoder::format::GROUP;
-use crate::encoder::kernels::tiles::Products;
+use crate::encoder::kernels::tiles::DotProducts;
 
-/// Sums of a vector.
+/// Sums per vector.
 const LANES: usize = 8;
-/// Vectors of outputs that are computed together.
+/// Vectors of outputs per tile.
 const VECTORS: usize = 2;
-/// Outputs that are computed together.
+/// Outputs per tile.
 pub(super) const OUTPUTS: usize = VECTORS * LANES;
 
-impl Products<OUTPUTS> for AvxVnni {
+impl DotProducts<OUTPUTS> for AvxVnni {
     type Code = u8;
-    const TAKEN: u8 = 0;
+    const ZERO_POINT: u8 = 0;
 
-    fn prepare(codes: &[u8]) -> Cow<'_, [u8]> {
+    fn convert(codes: &[u8]) -> Cow<'_, [u8]> {
         Cow::Borrowed(codes)
     }
 
     #[target_feature(enable = "avx2,avxvnni")]
-    unsafe fn products<const ROWS: usize>(
+    unsafe fn dot_products<const ROWS: usize>(
         mut weights: *const i8,
         inputs: usize,
         rows: *const u8,
     ) -> [[i32; OUTPUTS]; ROWS] {
         let mut sums = [[_mm256_setzero_si256(); VECTORS]; ROWS];
         for input in (0..inputs).step_by(GROUP) {
-            // SAFETY: the caller promises that the codes of each group exist, and that each row has all inputs.
+            // SAFETY: the caller guarantees that the codes of each group exist, and that each row has all inputs.
             unsafe {
                 let vectors: [__m256i; VECTORS] =
                     std::array::from_fn(|i| _mm256_load_si256(weights.add(i * LANES * GROUP).cast()));

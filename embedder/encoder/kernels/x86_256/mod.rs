@@ -1,5 +1,5 @@
-//! The arithmetic for processors with AVX2 and FMA: the portable loops compiled for them, with the products by intrinsics.
-//! Of the products of bytes there are two kinds, with and without AVX-VNNI.
+//! The arithmetic for processors with AVX2 and FMA: the portable loops compiled for them, with attention and byte dot products by
+//! intrinsics. The dot products come in two kinds, with and without AVX-VNNI.
 
 mod attention;
 mod avx2;
@@ -8,7 +8,7 @@ mod avx_vnni;
 use std::ops::Range;
 
 use super::portable::{self, Instructions};
-use super::tiles::{self, Products};
+use super::tiles::{self, DotProducts};
 use super::{Activation, Arithmetic, HeadWorkspace, Quantized, Rows, RowsMut};
 use crate::encoder::weights::{Linear, Norm};
 
@@ -33,7 +33,7 @@ impl AvxVnni {
     }
 }
 
-/// A fused `a · b + c`. Used only in functions compiled for FMA, where it is one instruction.
+/// A fused `a · b + c`. Called only by functions compiled for FMA, where it is one instruction.
 #[inline(always)]
 fn fused(a: f32, b: f32, c: f32) -> f32 {
     a.mul_add(b, c)
@@ -66,7 +66,7 @@ fn add_and_norm(x: &mut [f32], residual: &[f32], norm: &Norm<'_>) {
 /// # Safety
 /// The processor must have the instructions of `P`, which are at least AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
-unsafe fn linear<P: Products<OUTPUTS>, const OUTPUTS: usize>(
+unsafe fn linear<P: DotProducts<OUTPUTS>, const OUTPUTS: usize>(
     layer: &Linear<'_>,
     panels: Range<usize>,
     input: &Quantized,
@@ -74,16 +74,16 @@ unsafe fn linear<P: Products<OUTPUTS>, const OUTPUTS: usize>(
     activation: Activation,
     out: RowsMut<'_>,
 ) {
-    // SAFETY: as the caller promises.
+    // SAFETY: guaranteed by the caller.
     unsafe { tiles::linear::<P, OUTPUTS>(layer, panels, input, count, activation, out) }
 }
 
-/// Both kinds of processors do the same but for the products.
+/// Implements the arithmetic of a 256-bit kernel. The kernels differ only in their dot products.
 macro_rules! arithmetic {
     ($kernel:ty) => {
         impl Arithmetic for $kernel {
             fn quantize(&self, rows: Rows<'_>, count: usize, smoothing: &[f32], out: &mut Quantized) {
-                // SAFETY: `self` proves the instructions.
+                // SAFETY: a value of this type proves that the processor has the instructions.
                 unsafe { quantize(rows, count, smoothing, out) }
             }
 
@@ -96,12 +96,12 @@ macro_rules! arithmetic {
                 activation: Activation,
                 out: RowsMut<'_>,
             ) {
-                // SAFETY: `self` proves the instructions.
+                // SAFETY: a value of this type proves that the processor has the instructions.
                 unsafe { linear::<$kernel, _>(layer, panels, input, count, activation, out) }
             }
 
             fn add_and_norm(&self, x: &mut [f32], residual: &[f32], norm: &Norm<'_>) {
-                // SAFETY: `self` proves the instructions.
+                // SAFETY: a value of this type proves that the processor has the instructions.
                 unsafe { add_and_norm(x, residual, norm) }
             }
 
@@ -112,7 +112,7 @@ macro_rules! arithmetic {
                 space: &mut HeadWorkspace,
                 context: RowsMut<'_>,
             ) {
-                // SAFETY: `self` proves the instructions.
+                // SAFETY: a value of this type proves that the processor has the instructions.
                 unsafe { attention::attend(heads, tokens, space, context) }
             }
         }
