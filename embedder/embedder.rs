@@ -38,7 +38,7 @@ pub struct QueryEmbedding {
 /// use autorag_embedder::{EmbedError, Embedder};
 ///
 /// let embedder = Embedder::built_in()?;
-/// let vectors = embedder.embed(&["A cat sits outside.", "A feline rests in the garden.", "Stock prices fell."])?;
+/// let vectors = embedder.embed(&["A cat sits outside.", "A feline sleeps in the garden.", "Stock prices fell."])?;
 /// assert_eq!(vectors[0].len(), embedder.model().dimensions);
 ///
 /// let cosine = |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(a, b)| a * b).sum() };

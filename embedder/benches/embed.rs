@@ -12,7 +12,7 @@ fn main() {
 
 static PARAGRAPH: &str = "The array keeps running with one disk missing, but not with two. Before you pull anything, find \
     the failed drive by its serial number, which is printed on the tray. Take out the tray, wait ten seconds for the \
-    motor to stop, and slide in the new one until the latch clicks. The rebuild starts by itself. ";
+    motor to stop, and slide in the new one until the latch clicks. The rebuild starts automatically. ";
 
 /// Passages of 200 tokens with the special tokens. Each starts differently.
 static PASSAGES: LazyLock<Vec<String>> = LazyLock::new(|| {

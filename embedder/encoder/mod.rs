@@ -16,7 +16,7 @@ use crate::engine::{Batching, Deliver, EmbeddingEngine, Input, Patience};
 use crate::error::EmbedError;
 use crate::model::Pooling;
 
-/// Texts of the best call size. Small, so that the caller can stop between calls soon.
+/// Texts per call that suit the encoder. Few, so that a caller can stop soon between two calls.
 const CALL_TEXTS: usize = 16;
 
 /// Tokens that pass through the model together. Enough to read the weights from memory once for several short texts;
