@@ -1,17 +1,19 @@
-//! From the counters of a run, or the marks that another process leaves in the store, to what answers say of it.
+//! The activity that answers report, derived from the counters of a run or from the marks that a run leaves in the store.
 
 use autorag_indexer::{Progress, Stage};
 use autorag_query::{Activity, Phase};
 use autorag_store::RunState;
 
-/// What is being done to the index. `under_way` are the counters of this process's run; `failure` is why its last one
-/// failed; `writes` is false where another process fills the index; `paused` is whether indexing is to rest.
-pub fn of(
+/// The current activity.
+///
+/// `progress` has the counters of this process's run, `failure` is why its last run failed, `is_writer` is false if another process
+/// updates the index.
+pub fn current(
     state: &RunState,
-    under_way: Option<&Progress>,
+    progress: Option<&Progress>,
     failure: Option<&str>,
-    writes: bool,
-    paused: bool,
+    is_writer: bool,
+    is_paused: bool,
 ) -> Activity {
     let mut activity = Activity {
         phase: Phase::Ready,
@@ -19,32 +21,32 @@ pub fn of(
         last_run: state.last_run.clone(),
         failure: failure.map(str::to_owned),
     };
-    // A look whether anything has changed is no run before it finds that something has.
-    let under_way = under_way
+    // A scheduled check for changes is not reported until it finds one.
+    let run = progress
         .map(Progress::snapshot)
         .filter(|now| now.stage != Stage::Checking);
-    if let Some(now) = under_way {
+    if let Some(now) = run {
         activity.files_seen = now.files_seen;
         if now.stage == Stage::Done {
-            // That it has ended is only to be noted down.
+            // The run has succeeded. Only its end is not recorded yet.
             activity.failure = None;
         }
         activity.phase = match now.stage {
             Stage::Scanning => Phase::Scanning,
             Stage::Indexing => Phase::Indexing,
             Stage::Embedding => Phase::Embedding,
-            Stage::Done if paused => Phase::Paused,
+            Stage::Done if is_paused => Phase::Paused,
             Stage::Done | Stage::Checking => Phase::Ready,
         };
-    } else if paused {
+    } else if is_paused {
         activity.phase = Phase::Paused;
     } else if failure.is_some() {
         activity.phase = Phase::Failed;
     } else if !state.finished {
-        // Another process's run cannot be seen into; that files may be missing is what counts.
-        activity.phase = if writes {
+        activity.phase = if is_writer {
             Phase::Incomplete
         } else {
+            // The stage of another process's run is unknown. What matters is that files may be missing.
             Phase::Indexing
         };
     }

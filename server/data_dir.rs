@@ -1,26 +1,28 @@
-//! Where an index lives: under the XDG data directory, in a folder keyed by the folders it is of.
+//! The folder of an index: under the XDG data directory, named by the first source folder and a hash of all of them.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use autorag_store::{ContentHash, SourceRoot};
 
-/// Hex digits of the hash in a folder's name: enough that two folders of one name do not meet.
+/// Hex digits of the hash in a folder name. 48 bits make collisions of folders with the same name unlikely.
 const HASH_DIGITS: usize = 12;
 
-/// Resolves the folders named on the command line. One folder gives plain keys; of several, each one's keys begin
-/// with the folder's name (or its name and a number, where two are called the same).
+/// The sources for folders given on the command line.
+///
+/// With one folder, keys are paths within it. With several, each key starts with the name of its folder; folders with the same name
+/// get a number appended.
 ///
 /// # Errors
-/// When a folder is not there, is not a folder, or holds another of the list.
-pub fn sources(folders: &[PathBuf]) -> anyhow::Result<Vec<SourceRoot>> {
+/// When a path does not exist or is not a folder, or one folder contains another.
+pub fn resolve_sources(folders: &[PathBuf]) -> anyhow::Result<Vec<SourceRoot>> {
     let mut paths: Vec<PathBuf> = Vec::new();
     for folder in folders {
         let path = fs_err::canonicalize(folder)
             .with_context(|| format!("cannot open the folder {}", folder.display()))?;
         if !path.is_dir() {
             bail!(
-                "{} is not a folder; name the folder that holds it",
+                "{} is not a folder; give the folder that contains it",
                 folder.display()
             );
         }
@@ -29,7 +31,7 @@ pub fn sources(folders: &[PathBuf]) -> anyhow::Result<Vec<SourceRoot>> {
             .find(|other| path.starts_with(other) || other.starts_with(&path))
         {
             bail!(
-                "{} and {} overlap; name only the outer one",
+                "{} and {} overlap; give only the outer folder",
                 other.display(),
                 path.display()
             );
@@ -42,25 +44,25 @@ pub fn sources(folders: &[PathBuf]) -> anyhow::Result<Vec<SourceRoot>> {
             path: path.clone(),
         }]);
     }
-    let mut named: Vec<SourceRoot> = Vec::new();
+    let mut sources: Vec<SourceRoot> = Vec::new();
     for path in paths {
         let base = path
             .file_name()
             .map_or_else(|| "root".into(), |name| name.to_string_lossy().into_owned());
-        let taken = |name: &str| named.iter().any(|source| source.name.as_deref() == Some(name));
-        let free = std::iter::once(base.clone())
+        let is_taken = |name: &str| sources.iter().any(|source| source.name.as_deref() == Some(name));
+        let name = std::iter::once(base.clone())
             .chain((2..).map(|n| format!("{base}-{n}")))
-            .find(|name| !taken(name));
-        named.push(SourceRoot { name: free, path });
+            .find(|name| !is_taken(name));
+        sources.push(SourceRoot { name, path });
     }
-    Ok(named)
+    Ok(sources)
 }
 
 /// The folder of the index of `sources`, under `base` or the XDG data directory.
 ///
 /// # Errors
-/// When neither `base` nor `XDG_DATA_HOME` nor `HOME` says where.
-pub fn of(sources: &[SourceRoot], base: Option<&Path>) -> anyhow::Result<PathBuf> {
+/// When `base`, `XDG_DATA_HOME` and `HOME` are all unset.
+pub fn index_dir(sources: &[SourceRoot], base: Option<&Path>) -> anyhow::Result<PathBuf> {
     let base = match base {
         Some(base) => std::path::absolute(base).with_context(|| format!("data_dir: {}", base.display()))?,
         None => xdg_data()?.join("autorag"),
@@ -100,7 +102,7 @@ fn xdg_data() -> anyhow::Result<PathBuf> {
     };
     variable("XDG_DATA_HOME")
         .or_else(|| Some(variable("HOME")?.join(".local/share")))
-        .context("neither XDG_DATA_HOME nor HOME is set; say where the index goes with --data-dir")
+        .context("neither XDG_DATA_HOME nor HOME is set; set the folder for indexes with --data-dir")
 }
 
 #[cfg(test)]
@@ -108,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn several_folders_get_names_of_their_own() {
+    fn several_folders_get_unique_names() {
         let dir = tempfile::tempdir().unwrap();
         let folders: Vec<PathBuf> = ["a/docs", "b/docs", "c"]
             .iter()
@@ -117,15 +119,15 @@ mod tests {
         for folder in &folders {
             fs_err::create_dir_all(folder).unwrap();
         }
-        let names: Vec<_> = sources(&folders)
+        let names: Vec<_> = resolve_sources(&folders)
             .unwrap()
             .into_iter()
             .map(|s| s.name.unwrap())
             .collect();
         assert_eq!(names, ["docs", "docs-2", "c"]);
-        assert_eq!(sources(&folders[..1]).unwrap()[0].name, None);
+        assert_eq!(resolve_sources(&folders[..1]).unwrap()[0].name, None);
         assert!(
-            sources(&[dir.path().into(), folders[0].clone()])
+            resolve_sources(&[dir.path().into(), folders[0].clone()])
                 .unwrap_err()
                 .to_string()
                 .contains("overlap")
@@ -133,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_is_the_folder() {
+    fn folders_with_the_same_name_have_different_indexes() {
         let one = [SourceRoot {
             name: None,
             path: "/srv/my docs".into(),
@@ -143,10 +145,10 @@ mod tests {
             path: "/home/my docs".into(),
         }];
         let base = Path::new("/var/lib/autorag");
-        let dir = of(&one, Some(base)).unwrap();
+        let dir = index_dir(&one, Some(base)).unwrap();
         assert!(dir.starts_with(base));
         assert!(dir.file_name().unwrap().to_string_lossy().starts_with("my_docs-"));
-        assert_ne!(dir, of(&other, Some(base)).unwrap());
-        assert_eq!(dir, of(&one, Some(base)).unwrap());
+        assert_ne!(dir, index_dir(&other, Some(base)).unwrap());
+        assert_eq!(dir, index_dir(&one, Some(base)).unwrap());
     }
 }

@@ -1,77 +1,82 @@
-//! Opening an index and keeping it up to date, behind a service that answers already.
+//! The thread that opens an index and keeps it up to date, while requests are already answered.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use autorag_embedder::EmbedError;
-use autorag_indexer::{Cancel, IndexError, MissingEmbeddings, Progress, WalkReason, WatchOptions, Watcher};
+use autorag_indexer::{
+    Cancel, IndexError, MissingEmbeddings, Progress, RunReport, WalkReason, WatchOptions, Watcher,
+};
 use autorag_store::{ErrorChain, JobCause, UnixMs};
 use tokio::sync::watch;
 
 use crate::hint::{Interface, with_hint};
 use crate::instance::{Access, Instance, InstanceConfig};
 use crate::instance_handle::InstanceState;
-use crate::progress::{self, Show};
+use crate::progress::{self, ProgressDisplay};
 
-/// How often a follower looks whether the process that it follows is gone.
-const TAKE_OVER_EVERY: Duration = Duration::from_secs(2);
-/// How soon a folder that is gone is looked for again, …
-const RETRY_ROOT: Duration = Duration::from_secs(2);
-/// … and how soon a run that failed for another reason, a full disk say, is tried again.
+/// Interval at which a follower checks whether the writer is gone.
+const CHECK_WRITER_EVERY: Duration = Duration::from_secs(2);
+/// Delay of a retry that is cheap and may well succeed: a missing folder, or a provider that works again.
+const RETRY_SOON: Duration = Duration::from_secs(2);
+/// Delay of a retry after any other failure, such as a full disk.
 const RETRY: Duration = Duration::from_secs(30);
-/// How soon passages that the model's provider does not take, while it takes others, are offered to it again.
+/// Delay before a provider gets passages again that it refused while it accepted others.
 const RETRY_REFUSED: Duration = Duration::from_secs(300);
-/// How soon a file is tried again that should have been and was not.
-const RETRY_FILE: Duration = Duration::from_secs(60);
-/// How often the thread that waits looks for what other processes and requests want of it.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Added to the time after which the provider is worth asking, so that it is over then.
+/// Delay of the next retry of a file whose retry is overdue.
+const RETRY_OVERDUE_FILE: Duration = Duration::from_secs(60);
+/// Interval at which the waiting thread checks for requests, pauses and resumes.
+const POLL_EVERY: Duration = Duration::from_secs(1);
+/// Added to a delay, so that the moment waited for has passed when the delay ends.
 const MARGIN: Duration = Duration::from_millis(50);
 
-/// The thread that opens an index and keeps it up to date.
+/// Handle of the thread that opens an index and keeps it up to date.
 pub struct IndexerThread {
-    /// Where the opening stands.
-    pub opening: watch::Receiver<InstanceState>,
+    /// The state of the instance.
+    pub state: watch::Receiver<InstanceState>,
     cancel: Cancel,
     thread: JoinHandle<()>,
 }
 
 impl IndexerThread {
-    /// Starts it. Folders are watched as `watching` says, or read once. Progress of the first run is shown on standard error
-    /// where `show` says so.
-    pub fn start(config: InstanceConfig, watching: Option<WatchOptions>, show: Show) -> IndexerThread {
-        let (sender, opening) = watch::channel(InstanceState::Opening);
+    /// Starts the thread. Without `watch_options`, folders are read once and then only on request or for retries. The progress of
+    /// the first run is shown on `display`.
+    pub fn start(
+        config: InstanceConfig,
+        watch_options: Option<WatchOptions>,
+        display: ProgressDisplay,
+    ) -> IndexerThread {
+        let (sender, state) = watch::channel(InstanceState::Opening);
         let cancel = Cancel::default();
         let stop = cancel.clone();
         let thread = std::thread::spawn(move || {
             if let Some(instance) = open(&config, &sender, &stop) {
-                keep_up_to_date(&instance, watching, show, &stop);
+                keep_up_to_date(&instance, watch_options, display, &stop);
             }
         });
         IndexerThread {
-            opening,
+            state,
             cancel,
             thread,
         }
     }
 
-    /// Stops the run at its next safe point and waits for it.
+    /// Stops the run at its next safe point and joins the thread.
     pub fn stop(self) {
         self.cancel.cancel();
         self.thread.thread().unpark();
         if self.thread.join().is_err() {
-            tracing::error!(
-                "the indexing thread panicked; the next start goes on from the last committed step"
-            );
+            tracing::error!("the indexing thread panicked; the next start resumes after the last commit");
         }
     }
 }
 
-/// Opens the index, to be written by this process. While another one has it, that one is followed until it is gone.
+/// Opens the index for writing. While another process writes it, follows that process. Returns `None` if the index cannot be
+/// opened, or after `cancel`.
 fn open(
     config: &InstanceConfig,
-    opening: &watch::Sender<InstanceState>,
+    state: &watch::Sender<InstanceState>,
     cancel: &Cancel,
 ) -> Option<Arc<Instance>> {
     loop {
@@ -80,8 +85,8 @@ fn open(
             Err(error) => {
                 let reason = with_hint(error.as_ref(), Interface::CommandLine);
                 tracing::error!("cannot open the index: {reason}");
-                opening.send_if_modified(|state| {
-                    // What can still be read of it is better than nothing.
+                state.send_if_modified(|state| {
+                    // If an earlier opening succeeded, that read-only instance keeps answering.
                     let is_first = matches!(state, InstanceState::Opening);
                     if is_first {
                         *state = InstanceState::Failed(reason.into());
@@ -91,73 +96,168 @@ fn open(
                 return None;
             }
         };
-        opening.send_replace(InstanceState::Open(Arc::clone(&instance)));
+        state.send_replace(InstanceState::Open(Arc::clone(&instance)));
         if instance.writes() {
             return Some(instance);
         }
-        // What cannot be written is not to be taken over either.
-        while instance.is_unwritable() || instance.has_writer() {
-            std::thread::park_timeout(TAKE_OVER_EVERY);
+        // This process cannot become the writer of a read-only index, so it follows until it ends.
+        while instance.is_read_only() || instance.has_writer() {
+            std::thread::park_timeout(CHECK_WRITER_EVERY);
             if cancel.is_cancelled() {
                 return None;
             }
         }
-        tracing::info!("the process that kept this index is gone; keeping it from here on");
+        tracing::info!("the process that updated this index is gone; this process updates it from now on");
     }
 }
 
-fn keep_up_to_date(instance: &Instance, watching: Option<WatchOptions>, show: Show, cancel: &Cancel) {
-    let watcher = watching.map(Watcher::new);
-    if instance.is_paused() && !rest(instance, cancel) {
+/// What is left to do after a run.
+#[derive(Default)]
+struct Unfinished {
+    /// Why the run failed. Cancelling or pausing a run is not a failure.
+    failure: Option<IndexError>,
+    /// Passages that the provider returned no embeddings for.
+    missing: Option<MissingEmbeddings>,
+}
+
+impl Unfinished {
+    fn after(outcome: Result<RunReport, IndexError>) -> Unfinished {
+        match outcome {
+            Ok(report) => Unfinished {
+                failure: None,
+                missing: report.missing_embeddings,
+            },
+            Err(error) => Unfinished {
+                failure: Some(error).filter(|error| !is_requested_stop(error)),
+                missing: None,
+            },
+        }
+    }
+
+    /// Delay of the next attempt. `None` if nothing is left to do.
+    fn retry_after(&self, instance: &Instance) -> Option<Duration> {
+        if let Some(failure) = &self.failure {
+            return Some(match failure {
+                IndexError::Root { .. } => RETRY_SOON,
+                _ => RETRY,
+            });
+        }
+        let missing = self.missing.as_ref()?;
+        Some(match (instance.outage(), &missing.reason) {
+            (Some(outage), _) => outage.retry_in + MARGIN,
+            (None, EmbedError::TextRefused { .. }) => RETRY_REFUSED,
+            // A query has found the provider available again.
+            (None, _) => RETRY_SOON,
+        })
+    }
+}
+
+fn keep_up_to_date(
+    instance: &Instance,
+    watch_options: Option<WatchOptions>,
+    display: ProgressDisplay,
+    cancel: &Cancel,
+) {
+    let watcher = watch_options.map(Watcher::new);
+    let watcher = watcher.as_ref();
+    if instance.is_paused() && !wait_while_paused(instance, cancel) {
         return;
     }
-    let first = Arc::new(Progress::default());
-    let outcome = progress::watched(show, &first, || {
-        instance.update(&first, cancel, watcher.as_ref(), JobCause::Start)
-    });
-    if let Ok(report) = &outcome {
-        progress::say(show, &progress::summary(report));
-    }
-    let mut missing = outcome
-        .as_ref()
-        .ok()
-        .and_then(|report| report.missing_embeddings.clone());
-    if let Some(missing) = &missing {
-        tracing::warn!("{}", progress::without_vectors(missing));
-    }
-    if let Err(error) = &outcome {
-        put_off(watcher.as_ref(), error);
-    }
-    let mut failure = outcome.err().filter(|error| !was_asked_for(error));
-    if let Some(error) = &failure {
-        tracing::error!("indexing stopped: {}", with_hint(error, Interface::CommandLine));
-    }
+    let mut unfinished = first_run(instance, watcher, display, cancel);
     loop {
-        let again = failure.as_ref().map(retry_after);
-        let again = again.or_else(|| Some(embed_after(instance, missing.as_ref()?)));
-        if let (Some(watcher), Some(after)) = (&watcher, again) {
-            watcher.retry_after(after);
+        let retry = unfinished.retry_after(instance);
+        let retry_file = retry_file_after(instance);
+        if let Some(watcher) = watcher {
+            if let Some(delay) = retry {
+                watcher.retry_after(delay);
+            }
+            if let Some(delay) = retry_file {
+                watcher.walk_within(delay);
+            }
         }
-        // Without a watcher, a run that failed is not tried again.
-        let again = again.filter(|_| failure.is_none());
-        let file = retry_file_after(instance);
-        if let (Some(watcher), Some(after)) = (&watcher, file) {
-            watcher.walk_within(after);
-        }
-        let due = again
-            .into_iter()
-            .chain(file)
-            .min()
-            .map(|after| Instant::now() + after);
-        let Some(cause) = wait(instance, watcher.as_ref(), due, cancel) else {
+        // Without a watcher, a failed run is not retried.
+        let retry = retry.filter(|_| unfinished.failure.is_none());
+        let delay = retry.into_iter().chain(retry_file).min();
+        let due = delay.map(|delay| Instant::now() + delay);
+        let Some(cause) = wait(instance, watcher, due, cancel) else {
             return;
         };
-        (failure, missing) = update(instance, watcher.as_ref(), cause, failure, cancel);
+        unfinished = next_run(instance, watcher, cause, unfinished.failure, cancel);
     }
 }
 
-/// Waits until there is a reason for a run: the watcher's, or where there is none, that it is `due`; that someone asks for one; or
-/// that indexing goes on after a rest. `None` when asked to stop.
+fn first_run(
+    instance: &Instance,
+    watcher: Option<&Watcher>,
+    display: ProgressDisplay,
+    cancel: &Cancel,
+) -> Unfinished {
+    let counters = Arc::new(Progress::default());
+    let outcome = display.show_during(&counters, || {
+        instance.update(&counters, cancel, watcher, JobCause::Start)
+    });
+    match &outcome {
+        Ok(report) => display.print(&progress::summary(report)),
+        Err(error) => discard_changes_if_cancelled(watcher, error),
+    }
+    let unfinished = Unfinished::after(outcome);
+    if let Some(missing) = &unfinished.missing {
+        tracing::warn!("{}", progress::missing_embeddings_note(missing));
+    }
+    if let Some(error) = &unfinished.failure {
+        tracing::error!("indexing stopped: {}", with_hint(error, Interface::CommandLine));
+    }
+    unfinished
+}
+
+/// A run after the first. Logs a failure unless it is the same as `last_failure`.
+fn next_run(
+    instance: &Instance,
+    watcher: Option<&Watcher>,
+    cause: JobCause,
+    last_failure: Option<IndexError>,
+    cancel: &Cancel,
+) -> Unfinished {
+    let is_routine = cause == JobCause::Schedule;
+    let counters = Arc::new(if is_routine {
+        Progress::routine()
+    } else {
+        Progress::default()
+    });
+    if is_routine && let Err(error) = instance.verify_lexical() {
+        tracing::warn!("could not check the lexical index: {}", ErrorChain(&error));
+    }
+    let outcome = instance.update(&counters, cancel, watcher, cause);
+    match &outcome {
+        Ok(report) => {
+            if last_failure.is_some() {
+                tracing::info!("indexing works again");
+            }
+            if let Some(line) = progress::change_summary(report) {
+                tracing::info!("{line}");
+            }
+        }
+        Err(error) if is_requested_stop(error) => {
+            discard_changes_if_cancelled(watcher, error);
+            // The failure persists until a run succeeds.
+            return Unfinished {
+                failure: last_failure,
+                missing: None,
+            };
+        }
+        Err(error) => {
+            let is_repeated = last_failure
+                .is_some_and(|last| ErrorChain(&last).to_string() == ErrorChain(error).to_string());
+            if !is_repeated {
+                tracing::error!("indexing stopped: {}", with_hint(error, Interface::CommandLine));
+            }
+        }
+    }
+    Unfinished::after(outcome)
+}
+
+/// Waits until a run is due: the watcher asks for one, `due` passes if there is no watcher, a job is requested, or indexing is
+/// resumed. Returns `None` after `cancel`.
 fn wait(
     instance: &Instance,
     watcher: Option<&Watcher>,
@@ -166,21 +266,20 @@ fn wait(
 ) -> Option<JobCause> {
     while !cancel.is_cancelled() {
         if instance.is_paused() {
-            return rest(instance, cancel).then_some(JobCause::Request);
+            return wait_while_paused(instance, cancel).then_some(JobCause::Request);
         }
         if instance.has_requested_job() {
             return Some(JobCause::Request);
         }
-        let reason = match watcher {
-            Some(watcher) => watcher.wait(cancel, LOOK_EVERY),
-            None => {
-                let left = due.map_or(LOOK_EVERY, |due| due.saturating_duration_since(Instant::now()));
-                std::thread::park_timeout(left.min(LOOK_EVERY));
-                left.is_zero().then_some(WalkReason::Routine)
-            }
+        let reason = if let Some(watcher) = watcher {
+            watcher.wait(cancel, POLL_EVERY)
+        } else {
+            let left = due.map_or(POLL_EVERY, |due| due.saturating_duration_since(Instant::now()));
+            std::thread::park_timeout(left.min(POLL_EVERY));
+            left.is_zero().then_some(WalkReason::Routine)
         };
         match reason {
-            // What happened after indexing was told to rest is for the run that comes after.
+            // Indexing was paused meanwhile. The run after the pause picks up the change.
             Some(_) if instance.is_paused() => {}
             Some(WalkReason::Change) => return Some(JobCause::Change),
             Some(WalkReason::Routine) => return Some(JobCause::Schedule),
@@ -190,108 +289,50 @@ fn wait(
     None
 }
 
-/// Waits while indexing is to rest. `false` when asked to stop.
-fn rest(instance: &Instance, cancel: &Cancel) -> bool {
-    tracing::warn!("indexing is paused; `autorag jobs resume` goes on with it");
+/// Waits until indexing is resumed. Returns false after `cancel`.
+fn wait_while_paused(instance: &Instance, cancel: &Cancel) -> bool {
+    tracing::warn!("indexing is paused; run `autorag jobs resume` to resume it");
     let mut has_warned = false;
     while instance.is_paused() {
         if cancel.is_cancelled() {
             return false;
         }
-        if let (Err(error), false) = (instance.settle_paused_jobs(), has_warned) {
+        if let Err(error) = instance.settle_paused_jobs()
+            && !has_warned
+        {
             tracing::error!("could not update the paused job: {}", ErrorChain(&error));
             has_warned = true;
         }
-        std::thread::park_timeout(LOOK_EVERY);
+        std::thread::park_timeout(POLL_EVERY);
     }
-    tracing::info!("indexing goes on");
+    tracing::info!("indexing is resumed");
     true
 }
 
-/// A job that someone has ended is not begun anew for changes that were noticed meanwhile.
-fn put_off(watcher: Option<&Watcher>, error: &IndexError) {
+/// After a job was cancelled, discards the recorded changes: they would start the same job again.
+fn discard_changes_if_cancelled(watcher: Option<&Watcher>, error: &IndexError) {
     if let (Some(watcher), IndexError::JobCancelled) = (watcher, error) {
         watcher.discard_changes();
     }
 }
 
-/// Whether someone wanted the run to end.
-fn was_asked_for(error: &IndexError) -> bool {
+/// True if a user or the process stopped the run.
+fn is_requested_stop(error: &IndexError) -> bool {
     matches!(
         error,
         IndexError::Cancelled | IndexError::Paused | IndexError::JobCancelled
     )
 }
 
-/// How soon a file that could not be read is tried again.
+/// Delay until an unreadable file is due for a retry. `None` if there is none.
 fn retry_file_after(instance: &Instance) -> Option<Duration> {
     let at = instance.next_retry().ok()??;
     let now = UnixMs::now();
-    // What is over has just been tried, or no walk comes to the file.
-    let wait = if at < now {
-        RETRY_FILE
+    // An overdue file was either just retried, or no walk reaches it.
+    let delay = if at < now {
+        RETRY_OVERDUE_FILE
     } else {
         at.saturating_since(now)
     };
-    Some(wait + MARGIN)
-}
-
-/// One update after the first run. Why it failed, which is told once and not at each attempt, and what a provider left out.
-fn update(
-    instance: &Instance,
-    watcher: Option<&Watcher>,
-    cause: JobCause,
-    failure: Option<IndexError>,
-    cancel: &Cancel,
-) -> (Option<IndexError>, Option<MissingEmbeddings>) {
-    let progress = Arc::new(match cause {
-        JobCause::Schedule => Progress::routine(),
-        _ => Progress::default(),
-    });
-    if cause == JobCause::Schedule
-        && let Err(error) = instance.verify_lexical()
-    {
-        tracing::warn!("the lexical index could not be looked at: {}", ErrorChain(&error));
-    }
-    match instance.update(&progress, cancel, watcher, cause) {
-        Ok(report) => {
-            if failure.is_some() {
-                tracing::info!("indexing works again");
-            }
-            if let Some(line) = progress::what_changed(&report) {
-                tracing::info!("{line}");
-            }
-            (None, report.missing_embeddings)
-        }
-        Err(error) if was_asked_for(&error) => {
-            put_off(watcher, &error);
-            (failure, None)
-        }
-        Err(error) => {
-            let known =
-                failure.is_some_and(|known| ErrorChain(&known).to_string() == ErrorChain(&error).to_string());
-            if !known {
-                tracing::error!("indexing stopped: {}", with_hint(&error, Interface::CommandLine));
-            }
-            (Some(error), None)
-        }
-    }
-}
-
-/// How soon passages without vectors are worth another attempt.
-fn embed_after(instance: &Instance, missing: &MissingEmbeddings) -> Duration {
-    let outage = instance.outage();
-    match (outage, &missing.reason) {
-        (Some(outage), _) => outage.retry_in + MARGIN,
-        (None, EmbedError::TextRefused { .. }) => RETRY_REFUSED,
-        // Up again meanwhile, as a query has found.
-        (None, _) => RETRY_ROOT,
-    }
-}
-
-fn retry_after(error: &IndexError) -> Duration {
-    match error {
-        IndexError::Root { .. } => RETRY_ROOT,
-        _ => RETRY,
-    }
+    Some(delay + MARGIN)
 }

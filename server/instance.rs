@@ -1,4 +1,4 @@
-//! An opened index with whoever fills it: the one thing that the command line, HTTP and MCP all ask.
+//! An instance: an opened index with its engine, its settings and its current run. Command line, HTTP and MCP all use it.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,154 +25,102 @@ use crate::config::SearchSettings;
 use crate::hint::{Interface, with_hint};
 use crate::model::Models;
 
-/// One in so many tokens of a passage is left to its headings.
+/// 1/N of a passage's tokens is reserved for its headings.
 const HEADINGS_SHARE: usize = 8;
 
-/// What to open.
+/// What to open, and how.
 #[derive(Debug, Clone)]
 pub struct InstanceConfig {
     /// The folders that documents come from.
     pub sources: Vec<SourceRoot>,
-    /// Where the index lives.
+    /// The folder of the index.
     pub data_dir: PathBuf,
-    /// How files are read and cut.
+    /// How files are selected, parsed and chunked.
     pub options: IndexOptions,
-    /// What holds for a search that does not say otherwise.
+    /// Defaults of searches.
     pub search: SearchSettings,
-    /// Who reranks for searches that want it.
+    /// The reranker of searches that ask for one.
     pub reranker: Option<RerankerOptions>,
-    /// The models it may be made with.
+    /// The models that the index can be made with.
     pub models: Models,
-    /// How the nearest vectors are found, where this process keeps the index. A follower looks at all.
+    /// Vector index to use if this process is the writer. A follower scans all vectors.
     pub vector_index: VectorIndex,
 }
 
-/// Who may change the index.
+/// Access of this process to the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// This process, alone; an error where another one has the index.
+    /// Open for writing. Fails if another process is the writer.
     Write,
-    /// This process where the index is free, else the one that has it, whose work is then followed.
+    /// Open for writing if possible. If another process is the writer, or the folder is read-only, read the index and follow its
+    /// changes.
     WriteOrFollow,
-    /// No one here: the index as it is, or as another process makes it.
+    /// Read the index and follow its changes.
     Read,
 }
 
-/// A folder's index, open.
+/// An opened index.
 pub struct Instance {
     engine: Engine,
     config: InstanceConfig,
-    writes: bool,
-    unwritable: bool,
-    run: Mutex<Run>,
-    /// A job that someone has asked for and that no run has taken up yet.
+    is_writer: bool,
+    is_read_only: bool,
+    run: Mutex<CurrentRun>,
+    /// A requested job that no run has started.
     requested: Mutex<Option<JobId>>,
     opened: Instant,
 }
 
 /// The indexing run of this process.
 #[derive(Default)]
-struct Run {
-    /// Counters of the run under way.
-    under_way: Option<Arc<Progress>>,
-    /// Why the last one failed.
+struct CurrentRun {
+    /// Counters of the run in progress.
+    progress: Option<Arc<Progress>>,
+    /// Why the last run failed.
     failure: Option<String>,
-    /// When the last one that did not ended. The store knows only of those that found something to do.
+    /// End of the last successful run, RFC 3339. The store records only runs that found changes.
     ended: Option<String>,
 }
 
+/// A store, and how this process may use it.
+struct OpenedStore {
+    store: Store,
+    is_writer: bool,
+    is_read_only: bool,
+    /// The model of the settings, if it was opened.
+    configured: Option<(Arc<Embedder>, ModelIdentity)>,
+}
+
 impl Instance {
-    /// Opens the index of `plan`, made where there is none.
+    /// Opens the index of `config`, and creates it unless `access` is [`Access::Read`].
     ///
     /// # Errors
-    /// When the model or the store cannot be opened, or, for [`Access::Write`], another process has it.
+    /// When the model or the store cannot be opened, or another process is the writer and `access` is [`Access::Write`].
     pub fn open(config: InstanceConfig, access: Access) -> anyhow::Result<Instance> {
-        if access == Access::Read {
-            if !config.data_dir.is_dir() {
-                let dir = config.data_dir;
-                return Err(StoreError::NoStore { dir }.into());
-            }
+        let opened = open_store(&config, access)?;
+        if opened.is_writer {
+            opened.store.use_vector_index(config.vector_index)?;
         }
-        let mut wanted = None;
-        let opened = match access {
-            Access::Read => Store::open_read_only(&config.data_dir).map(|store| (store, false)),
-            Access::Write | Access::WriteOrFollow => {
-                match autorag_store::replace_damaged_catalog(&config.data_dir) {
-                    // Who has it mends it when it is opened next.
-                    Err(StoreError::LockHeld { .. } | StoreError::Unwritable { .. }) => {}
-                    mended => mended?,
-                }
-                let (embedder, model) = config.models.open_wanted(&config.data_dir)?;
-                wanted = Some((embedder, model.clone()));
-                let sources = config.sources.clone();
-                Store::open(&config.data_dir, StoreOptions { model, sources }).map(|store| (store, true))
-            }
-        };
-        let mut unwritable = false;
-        let (store, writes) = match opened {
-            Err(StoreError::LockHeld { pid, .. }) if access == Access::WriteOrFollow => {
-                let other = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-                tracing::info!(data_dir = %config.data_dir.display(), "{other} is updating this index; reading it");
-                (Store::open_read_only(&config.data_dir)?, false)
-            }
-            Err(error @ StoreError::Unwritable { .. }) if access == Access::WriteOrFollow => {
-                tracing::warn!(
-                    "searching without updating: {}",
-                    with_hint(&error, Interface::CommandLine)
-                );
-                unwritable = true;
-                (Store::open_read_only(&config.data_dir)?, false)
-            }
-            opened => opened?,
-        };
-        if writes {
-            store.use_vector_index(config.vector_index)?;
-        }
-        let mut models: Vec<Arc<Embedder>> =
-            wanted.iter().map(|(embedder, _)| Arc::clone(embedder)).collect();
-        for model in models_of(&store)? {
-            let is_open = wanted
-                .as_ref()
-                .is_some_and(|(_, open)| open.is_same_model(&model));
-            if is_open {
-                continue;
-            }
-            match config.models.reopen(&model) {
-                Ok(embedder) => models.push(embedder),
-                Err(error) => tracing::warn!(
-                    "the model of this index, {}, cannot be opened: {error:#}",
-                    model.id
-                ),
-            }
-        }
-        let first = match models.first() {
-            Some(_) => models.remove(0),
-            // Words can be searched without a model; what the vectors miss, answers say.
-            None => Arc::new(Embedder::built_in()?),
-        };
-        let mut engine = Engine::new(Arc::new(store), first).with_others(models);
-        if let Some(options) = config.reranker.clone() {
-            engine = engine.with_reranker(Reranker::new(options)?);
-        }
+        let engine = build_engine(&config, opened.store, opened.configured)?;
         Ok(Instance {
             engine,
             config,
-            writes,
-            unwritable,
+            is_writer: opened.is_writer,
+            is_read_only: opened.is_read_only,
             run: Mutex::default(),
             requested: Mutex::default(),
             opened: Instant::now(),
         })
     }
 
-    /// Whether this process is the one that changes the index.
+    /// True if this process is the writer of the index.
     pub fn writes(&self) -> bool {
-        self.writes
+        self.is_writer
     }
 
-    /// Whether this process could not change the index if no other did.
-    pub fn is_unwritable(&self) -> bool {
-        self.unwritable
+    /// True if the index folder is read-only for this process.
+    pub fn is_read_only(&self) -> bool {
+        self.is_read_only
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -219,11 +167,13 @@ impl Instance {
         self.store().resolve(key).map(|(_, path)| path)
     }
 
-    /// Brings the index up to date with the folders. Answers keep coming meanwhile, and say how far it is. With a `watcher`,
-    /// as [`Indexer::run`] has it. What is done is a job, for this `cause` unless it was asked for or goes on with one.
+    /// Updates the index from its sources. Searches keep working meanwhile and report the progress.
+    ///
+    /// If the run finds work, it becomes a job with this `cause`, unless it runs a requested job or resumes one. `watcher` is passed
+    /// to [`Indexer::run`].
     ///
     /// # Errors
-    /// When the run cannot start or go on; what was indexed before stays.
+    /// When the run cannot start or finish. Committed work is kept.
     pub fn update(
         &self,
         progress: &Arc<Progress>,
@@ -231,7 +181,7 @@ impl Instance {
         watcher: Option<&Watcher>,
         cause: JobCause,
     ) -> Result<RunReport, IndexError> {
-        self.run().under_way = Some(Arc::clone(progress));
+        self.run().progress = Some(Arc::clone(progress));
         let outcome = self.journal(cause).and_then(|journal| {
             journal.record(progress, cancel, |cancel| {
                 self.run_indexer(&RunContext {
@@ -243,7 +193,7 @@ impl Instance {
             })
         });
         let mut run = self.run();
-        run.under_way = None;
+        run.progress = None;
         run.failure = match &outcome {
             Ok(_) | Err(IndexError::Cancelled | IndexError::Paused | IndexError::JobCancelled) => None,
             Err(error) => Some(with_hint(error, Interface::CommandLine)),
@@ -255,10 +205,10 @@ impl Instance {
         outcome
     }
 
-    /// The job of the next run, or the way to one.
+    /// The journal of the next run.
     fn journal(&self, cause: JobCause) -> Result<Journal, IndexError> {
-        let store = Arc::clone(self.engine.store());
-        // Held to the end, so that no job is asked for that would pass for one of before.
+        let store = Arc::clone(self.store());
+        // Hold the lock, so that no job can be requested between taking this one and starting it.
         let mut requested = self.requested();
         Ok(match requested.take() {
             Some(job) => Journal::for_job(store, job)?,
@@ -266,15 +216,15 @@ impl Instance {
         })
     }
 
-    /// A job that was asked for.
+    /// The requested job that no run has started.
     pub(crate) fn requested(&self) -> MutexGuard<'_, Option<JobId>> {
         self.requested.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts documents that no folder holds into the index.
+    /// Adds documents to the index that come from no folder.
     ///
     /// # Errors
-    /// Those of [`Indexer::push`].
+    /// As [`Indexer::push`].
     pub fn push(
         &self,
         documents: &[PushedDocument],
@@ -284,7 +234,7 @@ impl Instance {
         self.indexer()?.push(documents, progress, cancel)
     }
 
-    /// One run, and another where a change of models in it asks for shorter passages.
+    /// Runs the indexer, and once more if the run completed a change to a model that needs shorter passages.
     fn run_indexer(&self, context: &RunContext<'_>) -> Result<RunReport, IndexError> {
         let tokens = self.passage_options()?.1.chunk_tokens;
         let mut report = self.indexer()?.run(context)?;
@@ -296,43 +246,43 @@ impl Instance {
         Ok(report)
     }
 
-    /// Passages are measured for the model that serves, so that its vectors stay complete until the next one has all of its own.
+    /// An indexer that measures passages for the serving model. During a change of models, the vectors of that model thus stay
+    /// complete until all passages are embedded with the next model.
     fn indexer(&self) -> Result<Indexer, IndexError> {
         let (embedder, options) = self.passage_options()?;
-        let store = Arc::clone(self.engine.store());
+        let store = Arc::clone(self.store());
         let next = Some(Arc::clone(self.engine.embedder()));
         Ok(Indexer::new(store, embedder, options)?.with_next_model(next))
     }
 
-    /// In whose tokens passages are measured, and how many of those they have.
+    /// The model whose tokenizer measures passages, and the options with the limit of that model.
     fn passage_options(&self) -> Result<(Arc<Embedder>, IndexOptions), IndexError> {
-        let store = self.engine.store();
-        let serving = self.engine.embedder_of(&*store.snapshot()?);
+        let serving = self.engine.embedder_of(&*self.store().snapshot()?);
         let embedder = Arc::clone(serving.unwrap_or_else(|| self.engine.embedder()));
         let mut options = self.config.options.clone();
-        let most = embedder.passage_tokens() - embedder.passage_tokens() / HEADINGS_SHARE;
-        if options.chunk_tokens > most {
+        let max_tokens = embedder.passage_tokens() - embedder.passage_tokens() / HEADINGS_SHARE;
+        if options.chunk_tokens > max_tokens {
             tracing::debug!(
-                "passages are cut at {most} tokens: the model reads {}",
+                "chunking at {max_tokens} tokens, because the model reads at most {}",
                 embedder.model().max_tokens
             );
-            options.chunk_tokens = most;
+            options.chunk_tokens = max_tokens;
         }
         Ok((embedder, options))
     }
 
-    /// What is being done to the index at this moment, by this process or the one it follows.
+    /// The current activity of the writer, which is this process or the one it follows.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn activity(&self) -> Result<Activity, QueryError> {
-        let state = self.engine.store().run_state()?;
+        let state = self.store().run_state()?;
         let run = self.run();
-        let mut activity = activity::of(
+        let mut activity = activity::current(
             &state,
-            run.under_way.as_deref(),
+            run.progress.as_deref(),
             run.failure.as_deref(),
-            self.writes,
+            self.is_writer,
             self.is_paused(),
         );
         if run.ended.is_some() {
@@ -341,7 +291,7 @@ impl Instance {
         Ok(activity)
     }
 
-    /// How much of the folders is searchable.
+    /// How much is searchable.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -349,10 +299,10 @@ impl Instance {
         self.engine.index_state(&self.activity()?)
     }
 
-    /// Searches. What the request leaves open is as the settings have it.
+    /// Searches. The settings provide the score threshold if the request has none.
     ///
     /// # Errors
-    /// Those of [`Engine::search`].
+    /// As [`Engine::search`].
     pub fn search(&self, request: &Request) -> Result<Answer, QueryError> {
         let threshold = Some(self.config.search.score_threshold).filter(|threshold| *threshold > 0.0);
         let mut request = request.clone();
@@ -360,29 +310,118 @@ impl Instance {
         self.engine.search(&request, &self.activity()?)
     }
 
-    /// Reads a document or some of its lines.
+    /// Reads a document, or a range of its lines.
     ///
     /// # Errors
-    /// Those of [`Engine::read`].
+    /// As [`Engine::read`].
     pub fn read(&self, key: &str, range: LineRange) -> Result<DocumentText, QueryError> {
         self.engine.read(key, range, &self.activity()?)
     }
 
-    /// Lists documents.
+    /// Lists documents, ordered by key.
     ///
     /// # Errors
-    /// Those of [`Engine::documents`].
+    /// As [`Engine::documents`].
     pub fn documents(&self, query: &DocumentQuery) -> Result<Vec<Arc<DocumentEntry>>, QueryError> {
         self.engine.documents(query)
     }
 
-    fn run(&self) -> MutexGuard<'_, Run> {
-        // The counters stay meaningful whatever a panicking thread was doing with them.
+    fn run(&self) -> MutexGuard<'_, CurrentRun> {
+        // A panic leaves the state valid: every field is replaced as a whole.
         self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The model that a store's vectors come from, and the one that is to take its place.
+fn open_store(config: &InstanceConfig, access: Access) -> anyhow::Result<OpenedStore> {
+    let dir = &config.data_dir;
+    let follow = |is_read_only, configured| {
+        Ok(OpenedStore {
+            store: Store::open_read_only(dir)?,
+            is_writer: false,
+            is_read_only,
+            configured,
+        })
+    };
+    if access == Access::Read {
+        if !dir.is_dir() {
+            return Err(StoreError::NoStore { dir: dir.clone() }.into());
+        }
+        return follow(false, None);
+    }
+    match autorag_store::replace_damaged_catalog(dir) {
+        // The writer replaces a damaged catalog when it opens the store next.
+        Err(StoreError::LockHeld { .. } | StoreError::Unwritable { .. }) => {}
+        replaced => replaced?,
+    }
+    let (embedder, model) = config.models.open_configured(dir)?;
+    let configured = Some((embedder, model.clone()));
+    let sources = config.sources.clone();
+    match Store::open(dir, StoreOptions { model, sources }) {
+        Ok(store) => Ok(OpenedStore {
+            store,
+            is_writer: true,
+            is_read_only: false,
+            configured,
+        }),
+        Err(StoreError::LockHeld { pid, .. }) if access == Access::WriteOrFollow => {
+            let writer = pid.map_or_else(
+                || "another process".to_owned(),
+                |pid| format!("another autorag (pid {pid})"),
+            );
+            tracing::info!(data_dir = %dir.display(), "{writer} is updating this index; reading it");
+            follow(false, configured)
+        }
+        Err(error @ StoreError::Unwritable { .. }) if access == Access::WriteOrFollow => {
+            tracing::warn!(
+                "searching without updating: {}",
+                with_hint(&error, Interface::CommandLine)
+            );
+            follow(true, configured)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// An engine with the configured model and the models that the store has vectors of.
+fn build_engine(
+    config: &InstanceConfig,
+    store: Store,
+    configured: Option<(Arc<Embedder>, ModelIdentity)>,
+) -> anyhow::Result<Engine> {
+    let mut embedders: Vec<Arc<Embedder>> = Vec::new();
+    if let Some((embedder, _)) = &configured {
+        embedders.push(Arc::clone(embedder));
+    }
+    for model in models_of(&store)? {
+        let is_configured = configured
+            .as_ref()
+            .is_some_and(|(_, identity)| identity.is_same_model(&model));
+        if is_configured {
+            continue;
+        }
+        match config.models.reopen(&model) {
+            Ok(embedder) => embedders.push(embedder),
+            Err(error) => tracing::warn!(
+                "the model of this index, {}, cannot be opened: {}",
+                model.id,
+                with_hint(error.as_ref(), Interface::CommandLine)
+            ),
+        }
+    }
+    let mut embedders = embedders.into_iter();
+    let first = match embedders.next() {
+        Some(embedder) => embedder,
+        // Keyword search works without the model. Answers report the missing part.
+        None => Arc::new(Embedder::built_in()?),
+    };
+    let engine = Engine::new(Arc::new(store), first).with_others(embedders.collect());
+    Ok(match config.reranker.clone() {
+        Some(options) => engine.with_reranker(Reranker::new(options)?),
+        None => engine,
+    })
+}
+
+/// The model of a store's vectors, and the model that a re-embedding in progress changes to.
 fn models_of(store: &Store) -> Result<Vec<ModelIdentity>, StoreError> {
     let mut models = vec![store.snapshot()?.model().clone()];
     models.extend(store.reembedding()?.map(|reembedding| reembedding.model));

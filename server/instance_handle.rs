@@ -1,4 +1,4 @@
-//! The instance as async callers meet it: perhaps still opening, asked through a bounded blocking pool.
+//! The async handle of an instance. Requests use the instance through it, whether or not the instance is open yet.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,49 +10,47 @@ use crate::error_kind::ErrorKind;
 use crate::hint::{Interface, with_hint};
 use crate::instance::Instance;
 
-/// How long a request waits for an index that is still opening. Opening takes milliseconds, but after a crash the
-/// lexical index or the vectors may have to be rebuilt.
-const OPENING_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a request waits for an index that is being opened. That takes milliseconds, unless the lexical index or the vectors
+/// have to be rebuilt after a crash.
+const OPENING_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where the opening of the index stands.
+/// The state of an instance.
 #[derive(Clone)]
 pub enum InstanceState {
-    /// Under way.
+    /// The index is being opened.
     Opening,
-    /// Done.
+    /// The index is open.
     Open(Arc<Instance>),
-    /// Given up, with the reason.
+    /// The index could not be opened, with the reason.
     Failed(Arc<str>),
 }
 
-/// A request that got no answer.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum InstanceError {
-    /// The query layer refused it or failed.
+    /// The request is invalid, or the engine failed.
     #[error(transparent)]
     Query(#[from] QueryError),
-    /// The index is not open yet.
-    #[error("the index is still being opened; ask again in a second")]
+    /// The index is being opened.
+    #[error("the index is being opened; try again in a second")]
     Opening,
     /// The index could not be opened.
     #[error("the index could not be opened: {0}")]
     Unavailable(Arc<str>),
-    /// As many requests as are allowed are being worked on.
-    #[error(
-        "{limit} requests are being worked on already; ask again shortly (server.max_concurrent sets how many)"
-    )]
+    /// The limit of concurrent requests is reached.
+    #[error("{limit} requests are in progress, the limit server.max_concurrent; try again shortly")]
     Overloaded {
-        /// How many are allowed.
+        /// Maximum number of concurrent requests.
         limit: usize,
     },
-    /// It took too long.
-    #[error("no answer within {} ms (server.timeout_ms sets the limit)", .limit.as_millis())]
+    /// The request exceeded its time limit.
+    #[error("no response within {} ms, the limit server.timeout_ms", .limit.as_millis())]
     Timeout {
-        /// The limit.
+        /// The time limit.
         limit: Duration,
     },
     /// The work panicked.
-    #[error("this request met a bug; the log has the details")]
+    #[error("internal error: a panic; see the log of the server")]
     Panicked,
 }
 
@@ -74,7 +72,7 @@ impl InstanceError {
         }
     }
 
-    /// The field of the request that is to blame.
+    /// The invalid field of the request.
     pub fn field(&self) -> Option<&'static str> {
         match self {
             InstanceError::Query(QueryError::Invalid { field, .. }) => Some(field),
@@ -93,40 +91,44 @@ impl InstanceError {
     }
 }
 
-/// Asks a instance. Cheap to clone; clones share the limit.
+/// Runs requests on an instance. Clones are cheap and share the limit of concurrent requests.
 #[derive(Clone)]
 pub struct InstanceHandle {
-    opening: watch::Receiver<InstanceState>,
+    state: watch::Receiver<InstanceState>,
     permits: Arc<Semaphore>,
     limit: usize,
     timeout: Duration,
 }
 
 impl InstanceHandle {
-    /// At most `limit` requests at once, each for at most `timeout`.
-    pub fn new(opening: watch::Receiver<InstanceState>, limit: usize, timeout: Duration) -> InstanceHandle {
+    /// A handle with a maximum of `limit` concurrent requests, each limited to `timeout`.
+    pub fn new(state: watch::Receiver<InstanceState>, limit: usize, timeout: Duration) -> InstanceHandle {
         InstanceHandle {
-            opening,
+            state,
             permits: Arc::new(Semaphore::new(limit)),
             limit,
             timeout,
         }
     }
 
-    /// The instance, if it is open at this moment.
+    /// The instance, if it is open now.
+    ///
+    /// # Errors
+    /// When the index is being opened, or could not be opened.
     pub fn current(&self) -> Result<Arc<Instance>, InstanceError> {
-        match &*self.opening.borrow() {
+        match &*self.state.borrow() {
             InstanceState::Opening => Err(InstanceError::Opening),
             InstanceState::Open(instance) => Ok(Arc::clone(instance)),
             InstanceState::Failed(reason) => Err(InstanceError::Unavailable(Arc::clone(reason))),
         }
     }
 
-    /// Runs `work` on the blocking pool. The permit goes with the work, so that work whose asker has given up still
-    /// counts until it ends.
+    /// Runs `work` on the blocking pool.
+    ///
+    /// The work keeps its permit until it ends, even if the caller has gone: it still uses a thread.
     ///
     /// # Errors
-    /// As `work` says, or when the index is not open, too much is going on or the time is up.
+    /// When the work fails, the index is not open, the limit of concurrent requests is reached, or the time limit is exceeded.
     pub async fn run<T, W>(&self, work: W) -> Result<T, InstanceError>
     where
         T: Send + 'static,
@@ -136,26 +138,26 @@ impl InstanceHandle {
         let permit = Arc::clone(&self.permits)
             .try_acquire_owned()
             .map_err(overloaded)?;
-        let answer = async {
-            let instance = self.open().await?;
+        let result = async {
+            let instance = self.wait_until_open().await?;
             let task = tokio::task::spawn_blocking(move || {
-                let _held = permit;
+                let _permit = permit;
                 work(&instance)
             });
             task.await
                 .map_err(|_| InstanceError::Panicked)?
                 .map_err(InstanceError::from)
         };
-        tokio::time::timeout(self.timeout, answer)
+        tokio::time::timeout(self.timeout, result)
             .await
             .unwrap_or(Err(InstanceError::Timeout { limit: self.timeout }))
     }
 
-    async fn open(&self) -> Result<Arc<Instance>, InstanceError> {
-        let mut opening = self.opening.clone();
-        let opened = opening.wait_for(|state| !matches!(state, InstanceState::Opening));
-        // Either way the state itself says what to answer.
-        let _ = tokio::time::timeout(OPENING_PATIENCE, opened).await;
+    async fn wait_until_open(&self) -> Result<Arc<Instance>, InstanceError> {
+        let mut state = self.state.clone();
+        let opened = state.wait_for(|state| !matches!(state, InstanceState::Opening));
+        // After a timeout, or if the indexer thread is gone, the state itself is the result.
+        let _ = tokio::time::timeout(OPENING_TIMEOUT, opened).await;
         self.current()
     }
 }

@@ -1,7 +1,7 @@
-//! autorag: self-hosted hybrid retrieval over a folder, by command line, HTTP and MCP.
+//! autorag: self-hosted hybrid search over folders of documents, with a command line, HTTP and MCP.
 //!
-//! This crate is the outermost ring: the only one that knows tokio, wire types, configuration and the environment.
-//! What it serves is made by the libraries: `autorag-indexer` writes a store, `autorag-query` reads it.
+//! This is the outermost crate, and the only one that knows tokio, wire formats, settings and the environment. The libraries do
+//! the work: `autorag-indexer` writes a store, and `autorag-query` searches it.
 
 mod activity;
 mod bench;

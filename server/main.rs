@@ -1,4 +1,4 @@
-//! The `autorag` program.
+//! The program `autorag`.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Which model an index is made with: the one that was chosen for it, else the one that settings name, else the built-in one.
+//! The embedding model of an index: the one selected with `autorag model use`, else the one in the settings, else the built-in one.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,21 +9,22 @@ use autorag_store::{ModelIdentity, StoreError};
 
 use crate::config::{Environment, FASTEMBED, HUB, ModelSettings, Provider};
 
-/// The file of an index's folder that holds what `autorag model use` chose.
-const CHOICE: &str = "model.json";
-/// The folder of packed weights, beside the indexes.
+/// File in the folder of an index with the selection of `autorag model use`.
+const SELECTION: &str = "model.json";
+/// Folder of packed weights, next to the folders of the indexes.
 const PACKED: &str = "models";
-/// What was typed after `autorag model use`: a folder, or a name.
+
+/// The model that an argument of `autorag model use` names: a folder, or a model of the hub, of fastembed, or built in.
 ///
 /// # Errors
-/// When it is neither.
-pub fn of_argument(argument: &str) -> anyhow::Result<ModelSettings> {
-    let graph = argument
+/// When there is no such folder or name.
+pub fn parse_argument(argument: &str) -> anyhow::Result<ModelSettings> {
+    let graph_folder = argument
         .strip_prefix(FASTEMBED)
         .filter(|folder| folder.contains(std::path::is_separator));
-    if let Some(folder) = graph {
+    if let Some(folder) = graph_folder {
         let path = fs_err::canonicalize(folder)
-            .with_context(|| format!("{folder} is no folder that holds model.onnx"))?;
+            .with_context(|| format!("cannot open the folder of model.onnx {folder}"))?;
         return Ok(ModelSettings {
             provider: Some(Provider::Fastembed),
             path: Some(path),
@@ -40,7 +41,7 @@ pub fn of_argument(argument: &str) -> anyhow::Result<ModelSettings> {
     }
     let path = fs_err::canonicalize(argument).with_context(|| {
         format!(
-            "{argument} is neither {}, nor hub:OWNER/NAME, nor fastembed:NAME, nor a folder that holds a model",
+            "{argument} is neither {}, nor hub:OWNER/NAME, nor fastembed:NAME, nor a model folder",
             ModelSource::BUILT_IN
         )
     })?;
@@ -50,19 +51,19 @@ pub fn of_argument(argument: &str) -> anyhow::Result<ModelSettings> {
     })
 }
 
-/// The models of the indexes in one data folder.
+/// Opens the models of the indexes in one data folder.
 #[derive(Debug, Clone)]
 pub struct Models {
-    /// Folder of packed weights.
+    /// Cache folder of packed weights.
     pub packed: PathBuf,
-    /// Settings of the section `[model]`.
+    /// The section `[model]` of the settings.
     pub settings: ModelSettings,
-    /// Where keys and the hub's address come from.
+    /// Environment variables, for API keys and the address of the hub.
     pub environment: Environment,
 }
 
 impl Models {
-    /// Those beside the index in `data_dir`.
+    /// The models for the index in `data_dir`.
     pub fn beside(data_dir: &Path, settings: ModelSettings, environment: Environment) -> Models {
         let base = data_dir.parent().unwrap_or(data_dir);
         Models {
@@ -72,22 +73,19 @@ impl Models {
         }
     }
 
-    /// Opens the model that the index in `data_dir` is to be made with.
+    /// Opens the model that the index in `data_dir` should have: the selected one, else that of the settings.
     ///
     /// # Errors
-    /// When it cannot be opened, or the choice cannot be read.
-    pub fn open_wanted(&self, data_dir: &Path) -> anyhow::Result<(Arc<Embedder>, ModelIdentity)> {
-        let settings = match choice(data_dir)? {
-            Some(choice) => choice,
-            None => self.settings.clone(),
-        };
+    /// When the model cannot be opened, or the selection cannot be read.
+    pub fn open_configured(&self, data_dir: &Path) -> anyhow::Result<(Arc<Embedder>, ModelIdentity)> {
+        let settings = selection(data_dir)?.unwrap_or_else(|| self.settings.clone());
         self.open(&settings, autorag_store::read_model(data_dir)?.as_ref())
     }
 
-    /// Opens a model. How long the vectors of a remote one are is known from what was `known` of it, should its provider not answer.
+    /// Opens a model. `known` provides the number of dimensions of a remote model, in case its provider is not available.
     ///
     /// # Errors
-    /// When it cannot be opened.
+    /// When the model cannot be opened.
     pub fn open(
         &self,
         settings: &ModelSettings,
@@ -115,46 +113,55 @@ impl Models {
         Ok((Arc::new(embedder), identity))
     }
 
-    /// Opens the model that an index is pinned to, if it is still there and still makes the same vectors.
+    /// Opens the model of an index again.
+    ///
+    /// # Errors
+    /// When the model cannot be opened, or is now another version, whose vectors are not comparable.
     pub fn reopen(&self, pinned: &ModelIdentity) -> anyhow::Result<Arc<Embedder>> {
         let settings = match pinned.source.as_str() {
             "" => ModelSettings::default(),
-            json => serde_json::from_str(json).context("the index does not say where its model is")?,
+            json => serde_json::from_str(json).context("the index does not record where its model is")?,
         };
-        let (embedder, found) = self.open(&settings, Some(pinned))?;
+        let (embedder, identity) = self.open(&settings, Some(pinned))?;
         anyhow::ensure!(
-            found.is_same_model(pinned),
-            "the model {} is not the one that the index was made with: version {} in place of {}",
+            identity.is_same_model(pinned),
+            "the model {} has changed: the index was made with version {}, but this is version {}",
             pinned.id,
-            found.version,
-            pinned.version
+            pinned.version,
+            identity.version
         );
         Ok(embedder)
     }
 }
 
-/// The model that was chosen for the index in `data_dir`.
-pub fn choice(data_dir: &Path) -> anyhow::Result<Option<ModelSettings>> {
-    let path = data_dir.join(CHOICE);
+/// The model selected for the index in `data_dir`, if one is selected.
+///
+/// # Errors
+/// When the selection cannot be read.
+pub fn selection(data_dir: &Path) -> anyhow::Result<Option<ModelSettings>> {
+    let path = data_dir.join(SELECTION);
     let text = match fs_err::read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         // A StoreError recognises a lack of file descriptors, for which there is a hint.
         Err(error) => return Err(StoreError::from(error).into()),
     };
-    let choice = serde_json::from_slice(&text);
-    choice.map(Some).with_context(|| {
+    let selection = serde_json::from_slice(&text);
+    selection.map(Some).with_context(|| {
         format!(
-            "{} cannot be understood; `autorag model use` writes it anew",
+            "{} is corrupt; run `autorag model use` to write it again",
             path.display()
         )
     })
 }
 
-/// Writes down, or forgets, the choice for the index in `data_dir`.
-pub fn choose(data_dir: &Path, choice: Option<ModelSettings>) -> anyhow::Result<()> {
-    let path = data_dir.join(CHOICE);
-    let Some(choice) = choice else {
+/// Stores the selected model for the index in `data_dir`; `None` removes the selection.
+///
+/// # Errors
+/// When the file cannot be written or removed.
+pub fn select(data_dir: &Path, selection: Option<ModelSettings>) -> anyhow::Result<()> {
+    let path = data_dir.join(SELECTION);
+    let Some(selection) = selection else {
         return match fs_err::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
@@ -162,7 +169,7 @@ pub fn choose(data_dir: &Path, choice: Option<ModelSettings>) -> anyhow::Result<
     };
     fs_err::create_dir_all(data_dir)?;
     let mut file = tempfile::NamedTempFile::new_in(data_dir)?;
-    serde_json::to_writer_pretty(&mut file, &choice.absolute()?)?;
+    serde_json::to_writer_pretty(&mut file, &selection.absolute()?)?;
     file.as_file().sync_all()?;
     file.persist(&path)
         .with_context(|| format!("cannot write {}", path.display()))?;

@@ -1,79 +1,83 @@
-//! Progress for people: a bar on a terminal, log lines elsewhere.
+//! Progress for users: a bar on a terminal, log lines elsewhere.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use autorag_indexer::{MissingEmbeddings, Progress, ProgressSnapshot, RunReport, Stage};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How often the bar moves, and how soon the end of the work is noticed.
+/// Interval at which the bar is drawn and the end of the work is noticed.
 const TICK: Duration = Duration::from_millis(100);
-/// How often a log line tells how far a long run is.
+/// Interval between log lines.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// How progress is shown.
+/// Where progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Show {
-    /// A bar, drawn over itself on standard error.
+pub enum ProgressDisplay {
+    /// A progress bar on standard error.
     Bar,
     /// Log lines.
-    Lines,
-    /// Not at all.
-    Nothing,
+    Log,
+    /// Nowhere.
+    None,
 }
 
-impl Show {
-    /// A bar where standard error is a terminal, unless `quiet`.
-    pub fn fitting(quiet: bool) -> Show {
-        match (quiet, std::io::stderr().is_terminal()) {
-            (true, _) => Show::Nothing,
-            (false, true) => Show::Bar,
-            (false, false) => Show::Lines,
+impl ProgressDisplay {
+    /// No display if `quiet`, else a bar if standard error is a terminal, else log lines.
+    pub fn new(quiet: bool) -> ProgressDisplay {
+        if quiet {
+            ProgressDisplay::None
+        } else if std::io::stderr().is_terminal() {
+            ProgressDisplay::Bar
+        } else {
+            ProgressDisplay::Log
+        }
+    }
+
+    /// Runs `work` and shows `progress` meanwhile.
+    pub fn show_during<T>(self, progress: &Arc<Progress>, work: impl FnOnce() -> T) -> T {
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let display = scope.spawn(|| match self {
+                ProgressDisplay::Bar => draw(progress, &done),
+                ProgressDisplay::Log => log(progress, &done),
+                ProgressDisplay::None => {}
+            });
+            // Dropped even if the work panics. The scope would otherwise wait for the display forever.
+            let finish = Finish {
+                done: &done,
+                display: display.thread().clone(),
+            };
+            let result = work();
+            drop(finish);
+            result
+        })
+    }
+
+    /// Prints a sentence where the progress is shown.
+    pub fn print(self, sentence: &str) {
+        match self {
+            // If standard error is closed, nobody reads it.
+            ProgressDisplay::Bar => drop(writeln!(std::io::stderr(), "{sentence}")),
+            ProgressDisplay::Log => tracing::info!("{sentence}"),
+            ProgressDisplay::None => {}
         }
     }
 }
 
-/// Does `work` while showing how far `progress` is.
-pub fn watched<T>(show: Show, progress: &Arc<Progress>, work: impl FnOnce() -> T) -> T {
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let watcher = scope.spawn(|| match show {
-            Show::Bar => draw(progress, &done),
-            Show::Lines => log(progress, &done),
-            Show::Nothing => {}
-        });
-        // The watcher must end even if the work panics, or the scope would wait for ever.
-        let finish = Finish {
-            done: &done,
-            watcher: watcher.thread().clone(),
-        };
-        let result = work();
-        drop(finish);
-        result
-    })
-}
-
+/// Ends the display when dropped.
 struct Finish<'a> {
     done: &'a AtomicBool,
-    watcher: std::thread::Thread,
+    display: Thread,
 }
 
 impl Drop for Finish<'_> {
     fn drop(&mut self) {
         self.done.store(true, Ordering::Release);
-        self.watcher.unpark();
-    }
-}
-
-/// Says a sentence the way progress is shown.
-pub fn say(show: Show, sentence: &str) {
-    match show {
-        // Standard error may be gone, and then there is no one to tell.
-        Show::Bar => drop(writeln!(std::io::stderr(), "{sentence}")),
-        Show::Lines => tracing::info!("{sentence}"),
-        Show::Nothing => {}
+        self.display.unpark();
     }
 }
 
@@ -83,8 +87,8 @@ fn draw(progress: &Progress, done: &AtomicBool) {
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     while !done.load(Ordering::Acquire) {
         let now = progress.snapshot();
-        let (position, length) = extent(&now);
-        bar.set_message(word(now.stage));
+        let (position, length) = position_and_length(&now);
+        bar.set_message(stage_name(now.stage));
         bar.set_prefix(unit(now.stage));
         bar.set_length(length.max(position));
         bar.set_position(position);
@@ -95,8 +99,8 @@ fn draw(progress: &Progress, done: &AtomicBool) {
 
 fn log(progress: &Progress, done: &AtomicBool) {
     let mut last = Instant::now();
-    // Said once, so that who reads along knows that there is no need to wait.
-    let mut already = "; they are searched by words already";
+    // Printed once: nobody has to wait for the embeddings.
+    let mut note = "; keyword search already works";
     while !done.load(Ordering::Acquire) {
         std::thread::park_timeout(TICK);
         if last.elapsed() < LINE_EVERY {
@@ -104,22 +108,23 @@ fn log(progress: &Progress, done: &AtomicBool) {
         }
         last = Instant::now();
         let now = progress.snapshot();
-        let (position, length) = extent(&now);
-        let besides = match now.stage {
-            Stage::Embedding => std::mem::take(&mut already),
-            _ => "",
+        let (position, length) = position_and_length(&now);
+        let note = if now.stage == Stage::Embedding {
+            std::mem::take(&mut note)
+        } else {
+            ""
         };
         tracing::info!(
-            "{} {position} of {} {}{besides}",
-            word(now.stage),
+            "{} {position} of {} {}{note}",
+            stage_name(now.stage),
             length.max(position),
             unit(now.stage)
         );
     }
 }
 
-/// How far a stage is, and how far it goes.
-fn extent(now: &ProgressSnapshot) -> (u64, u64) {
+/// Position in the stage, and its length, in units of the stage.
+fn position_and_length(now: &ProgressSnapshot) -> (u64, u64) {
     match now.stage {
         Stage::Scanning | Stage::Checking => (now.files_seen, now.files_seen),
         Stage::Indexing => (now.files_done, now.files_to_index),
@@ -127,7 +132,7 @@ fn extent(now: &ProgressSnapshot) -> (u64, u64) {
     }
 }
 
-fn word(stage: Stage) -> &'static str {
+fn stage_name(stage: Stage) -> &'static str {
     match stage {
         Stage::Scanning | Stage::Checking => "scanning",
         Stage::Indexing => "indexing",
@@ -143,7 +148,7 @@ fn unit(stage: Stage) -> &'static str {
     }
 }
 
-/// A run in a sentence.
+/// The report of a run as a sentence.
 pub fn summary(report: &RunReport) -> String {
     let changed = report.added + report.changed + report.removed;
     if changed == 0 && report.embedded == 0 {
@@ -161,7 +166,7 @@ pub fn summary(report: &RunReport) -> String {
     ];
     if report.errors + report.skipped > 0 {
         parts.push(format!(
-            "{} failed and {} skipped (autorag status --items error, skipped)",
+            "{} failed and {} skipped (for reasons: autorag status --items error, --items skipped)",
             report.errors, report.skipped
         ));
     }
@@ -177,16 +182,20 @@ pub fn summary(report: &RunReport) -> String {
     )
 }
 
-/// What a provider has left out, in a sentence.
-pub fn without_vectors(missing: &MissingEmbeddings) -> String {
+/// A note about passages that the provider returned no embeddings for.
+pub fn missing_embeddings_note(missing: &MissingEmbeddings) -> String {
+    let passages = match missing.passages {
+        1 => "1 passage has no embedding yet and is".to_owned(),
+        number => format!("{number} passages have no embedding yet and are"),
+    };
     format!(
-        "{} passages have no vector yet and are found by words alone: {}; the next run tries again",
-        missing.passages, missing.reason
+        "{passages} found by keywords only: {}; the next run retries",
+        missing.reason
     )
 }
 
-/// An update in a few words, if it changed anything.
-pub fn what_changed(report: &RunReport) -> Option<String> {
+/// The changes of a run in a few words. `None` if nothing changed.
+pub fn change_summary(report: &RunReport) -> Option<String> {
     let counts = [
         (report.added, "added"),
         (report.changed, "changed"),

@@ -1,4 +1,4 @@
-//! Log lines, on standard error: standard output belongs to answers and to MCP over stdio.
+//! Logging to standard error. Standard output is for results and for MCP over stdio.
 
 use std::io::IsTerminal;
 
@@ -10,13 +10,14 @@ use crate::config::{LogFormat, LogSettings};
 /// Starts logging.
 ///
 /// # Errors
-/// When `log.level` is not a filter.
+/// When `log.level` is neither a level nor a filter.
 pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
-    // A bare level is about this program; its libraries say little of use below a warning.
-    let bare = ["off", "error", "warn", "info", "debug", "trace"].contains(&settings.level.as_str());
-    let filter = if bare {
-        // A folder that goes takes its watch along, which notify deems worth a warning; so does tantivy a merge of segments whose
-        // passages were all deleted meanwhile.
+    // A plain level applies to autorag. Of other crates, only warnings are useful.
+    let is_plain_level =
+        ["off", "error", "warn", "info", "debug", "trace"].contains(&settings.level.as_str());
+    let filter = if is_plain_level {
+        // Two warnings report normal events: notify's about the watch of a deleted folder, and tantivy's about a merge of segments
+        // whose documents were all deleted meanwhile.
         format!(
             "warn,notify=error,tantivy::indexer::segment_manager=error,autorag={}",
             settings.level
@@ -34,7 +35,7 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
         LogFormat::Text => lines.with_target(false).init(),
         LogFormat::Json => lines.json().init(),
     }
-    // Whatever the filter says: the client of HTTP logs the bytes of requests as traces, and with them texts and keys.
+    // Regardless of the filter: the HTTP client traces the bytes of requests, which include texts and API keys.
     log::set_max_level(log::max_level().min(log::LevelFilter::Debug));
     Ok(())
 }

@@ -25,8 +25,8 @@ impl IndexFolders {
     pub fn create(folder: &Path) -> anyhow::Result<IndexFolders> {
         let (docs, base) = (folder.join("docs"), folder.join("index"));
         fs_err::create_dir_all(&docs)?;
-        let sources = data_dir::sources(std::slice::from_ref(&docs))?;
-        let data_dir = data_dir::of(&sources, Some(&base))?;
+        let sources = data_dir::resolve_sources(std::slice::from_ref(&docs))?;
+        let data_dir = data_dir::index_dir(&sources, Some(&base))?;
         Ok(IndexFolders {
             docs,
             base,

@@ -17,7 +17,6 @@ use super::interrupt::cancel_on_signal;
 use super::options::{CommonFlags, Setup, WalkFlags};
 use super::print_error;
 use crate::instance::{Access, Instance, InstanceConfig};
-use crate::progress;
 
 /// Exit status if a problem remains.
 const PROBLEM: u8 = 1;
@@ -101,7 +100,7 @@ fn rebuild(setup: &Setup, config: &InstanceConfig, damaged: &[StorePart]) -> any
     let cancel = Cancel::default();
     cancel_on_signal(&cancel)?;
     let progress = Arc::new(Progress::default());
-    progress::watched(setup.show, &progress, || {
+    setup.display.show_during(&progress, || {
         instance.update(&progress, &cancel, None, JobCause::Command)
     })?;
     Ok(())

@@ -18,7 +18,6 @@ use super::interrupt::cancel_on_signal;
 use super::options::{CommonFlags, Setup, WalkFlags};
 use crate::instance::{Access, Instance, InstanceConfig};
 use crate::model::Models;
-use crate::progress;
 use crate::wire::AnswerWire;
 
 /// Candidates per retriever, enough passages for 100 documents.
@@ -250,7 +249,7 @@ fn open_index(
         let instance = Instance::open(setup.instance_config(&[folder.to_owned()])?, Access::Write)?;
         // While indexing is paused, measure the existing index.
         if !instance.is_paused() {
-            progress::watched(setup.show, &progress, || {
+            setup.display.show_during(&progress, || {
                 instance.update(&progress, &cancel, None, JobCause::Command)
             })?;
         }
@@ -272,9 +271,9 @@ fn open_index(
         text: document.text.clone(),
     };
     let documents: Vec<PushedDocument> = collection.documents.iter().map(pushed).collect();
-    let put = progress::watched(setup.show, &progress, || {
-        instance.push(&documents, &progress, &cancel)
-    })?;
+    let put = setup
+        .display
+        .show_during(&progress, || instance.push(&documents, &progress, &cancel))?;
     let skipped = documents.len() as u64 - put;
     if skipped > 0 {
         tracing::warn!("{skipped} documents of the collection have no text and are skipped");

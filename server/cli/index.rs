@@ -40,7 +40,7 @@ impl Index {
         let cancel = Cancel::default();
         cancel_on_signal(&cancel)?;
         let progress = Arc::new(Progress::default());
-        let outcome = progress::watched(setup.show, &progress, || {
+        let outcome = setup.display.show_during(&progress, || {
             instance.update(&progress, &cancel, None, JobCause::Command)
         });
         match outcome {
@@ -49,7 +49,11 @@ impl Index {
                 let Some(missing) = &report.missing_embeddings else {
                     return Ok(ExitCode::SUCCESS);
                 };
-                writeln!(std::io::stderr(), "{}", progress::without_vectors(missing))?;
+                writeln!(
+                    std::io::stderr(),
+                    "{}",
+                    progress::missing_embeddings_note(missing)
+                )?;
                 Ok(ExitCode::from(WITHOUT_VECTORS))
             }
             Err(IndexError::Cancelled) => {

@@ -29,13 +29,11 @@ impl Mcp {
         let config = setup.instance_config(&self.folders)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let served = runtime.block_on(async {
-            let background = IndexerThread::start(config, setup.settings().index.watch_options(), setup.show);
+            let background =
+                IndexerThread::start(config, setup.settings().index.watch_options(), setup.display);
             let server = &setup.settings().server;
-            let instance = InstanceHandle::new(
-                background.opening.clone(),
-                server.max_concurrent,
-                server.timeout(),
-            );
+            let instance =
+                InstanceHandle::new(background.state.clone(), server.max_concurrent, server.timeout());
             let stop = CancellationToken::new();
             let stopped = stop.clone();
             tokio::spawn(async move {

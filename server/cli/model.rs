@@ -131,13 +131,13 @@ impl Use {
                 query_prefix: self.query_prefix,
                 passage_prefix: self.passage_prefix,
                 max_tokens: self.max_tokens,
-                ..model::of_argument(argument)?
+                ..model::parse_argument(argument)?
             }),
         };
         // Open the model before storing the choice: an unusable model is never chosen, and quantizing happens now.
         let settings = choice.clone().unwrap_or_else(|| config.models.settings.clone());
         let (_, chosen) = config.models.open(&settings, None)?;
-        model::choose(&config.data_dir, choice)?;
+        model::select(&config.data_dir, choice)?;
         writeln!(
             out,
             "model       {} ({}), {} dimensions",
@@ -171,7 +171,7 @@ impl Info {
             }
             None => writeln!(out, "no index at {} yet", config.data_dir.display())?,
         }
-        match config.models.open_wanted(&config.data_dir) {
+        match config.models.open_configured(&config.data_dir) {
             Ok((_, wanted)) => {
                 writeln!(out, "selected model")?;
                 describe(out, &wanted, &config.models)

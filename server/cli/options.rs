@@ -11,7 +11,7 @@ use super::parse_worker;
 use crate::config::{self, Environment, Loaded, Override, Settings};
 use crate::instance::InstanceConfig;
 use crate::model::Models;
-use crate::progress::Show;
+use crate::progress::ProgressDisplay;
 use crate::{data_dir, telemetry};
 
 /// Flags of every command.
@@ -58,7 +58,7 @@ pub struct Setup {
     /// Variables of the process that are no settings: keys, XDG folders, the hub's address.
     pub environment: Environment,
     /// Whether and how progress is shown.
-    pub show: Show,
+    pub display: ProgressDisplay,
 }
 
 impl CommonFlags {
@@ -98,7 +98,7 @@ impl CommonFlags {
         Ok(Setup {
             loaded,
             environment,
-            show: Show::fitting(self.quiet),
+            display: ProgressDisplay::new(self.quiet),
         })
     }
 }
@@ -138,7 +138,7 @@ impl Setup {
     /// # Errors
     /// If no data folder is known.
     pub fn packed_models(&self) -> anyhow::Result<PathBuf> {
-        let somewhere = data_dir::of(&[], self.settings().data_dir.as_deref())?;
+        let somewhere = data_dir::index_dir(&[], self.settings().data_dir.as_deref())?;
         Ok(self.models(&somewhere).packed)
     }
 
@@ -147,8 +147,8 @@ impl Setup {
     /// # Errors
     /// If a folder does not exist, or no data folder is known.
     pub fn instance_config(&self, folders: &[PathBuf]) -> anyhow::Result<InstanceConfig> {
-        let sources = data_dir::sources(folders)?;
-        let data_dir = data_dir::of(&sources, self.settings().data_dir.as_deref())?;
+        let sources = data_dir::resolve_sources(folders)?;
+        let data_dir = data_dir::index_dir(&sources, self.settings().data_dir.as_deref())?;
         let models = self.models(&data_dir);
         Ok(InstanceConfig {
             sources,

@@ -15,7 +15,6 @@ use super::interrupt::cancel_on_signal;
 use super::options::{CommonFlags, WalkFlags};
 use super::{INTERRUPTED, answer};
 use crate::instance::{Access, Instance};
-use crate::progress;
 use crate::wire::{AnswerWire, BoostBody, SearchBody};
 
 #[derive(Debug, Args)]
@@ -99,7 +98,7 @@ impl Search {
             let cancel = Cancel::default();
             cancel_on_signal(&cancel)?;
             let progress = Arc::new(Progress::default());
-            let updated = progress::watched(setup.show, &progress, || {
+            let updated = setup.display.show_during(&progress, || {
                 instance.update(&progress, &cancel, None, JobCause::Command)
             });
             match updated {

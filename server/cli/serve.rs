@@ -17,7 +17,7 @@ use crate::http;
 use crate::indexer_thread::IndexerThread;
 use crate::instance::InstanceConfig;
 use crate::instance_handle::{InstanceHandle, InstanceState};
-use crate::progress::Show;
+use crate::progress::ProgressDisplay;
 
 #[derive(Debug, Args)]
 pub struct Serve {
@@ -43,25 +43,25 @@ impl Serve {
         let setup = self.common.setup(&self.walk, addr)?;
         let config = setup.instance_config(&self.folders)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(serve(config, setup.settings(), setup.show))?;
+        runtime.block_on(serve(config, setup.settings(), setup.display))?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-async fn serve(config: InstanceConfig, settings: &Settings, show: Show) -> anyhow::Result<()> {
+async fn serve(config: InstanceConfig, settings: &Settings, display: ProgressDisplay) -> anyhow::Result<()> {
     let addr = settings.server.addr;
     let listener = TcpListener::bind(addr)
         .await
         .with_context(|| format!("cannot listen on {addr}; choose another address with --addr"))?;
     let bound = listener.local_addr()?;
     announce(&config, bound)?;
-    let background = IndexerThread::start(config, settings.index.watch_options(), show);
+    let background = IndexerThread::start(config, settings.index.watch_options(), display);
     let instance = InstanceHandle::new(
-        background.opening.clone(),
+        background.state.clone(),
         settings.server.max_concurrent,
         settings.server.timeout(),
     );
-    let failed = opening_failure(background.opening.clone());
+    let failed = opening_failure(background.state.clone());
     let served = tokio::select! {
         served = http::serve(listener, instance, &settings.server, stop_signal()) => served.map_err(Into::into),
         reason = failed => Err(anyhow::anyhow!("{reason}")),

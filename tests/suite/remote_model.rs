@@ -125,7 +125,7 @@ fn an_index_without_its_provider_is_by_words_and_says_so() {
     assert_eq!(without.status.code(), Some(3), "{}", said(&without));
     assert!(said(&without).contains("5 added"), "{}", said(&without));
     assert!(
-        said(&without).contains("passages have no vector yet"),
+        said(&without).contains("passages have no embedding yet"),
         "{}",
         said(&without)
     );
@@ -208,7 +208,7 @@ fn a_passage_that_the_provider_does_not_take_is_counted_and_the_others_get_vecto
     let output = run(&sandbox, "index", &provider.base_url(), &["--quiet"]);
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));
     assert!(
-        said(&output).contains("1 passages have no vector yet"),
+        said(&output).contains("1 passage has no embedding yet"),
         "{}",
         said(&output)
     );
