@@ -1,8 +1,8 @@
-// Talking to the server: answers are JSON, and whatever goes wrong is one kind of error.
+// Requests to the server. Responses are JSON, and every failure is a ServerError.
 
-// A little longer than the server's own limit of 30 s, so that its message arrives where it has one.
-const PATIENCE_MS = 35_000;
-const PASSING = ["unreachable", "opening", "unavailable", "overloaded", "timeout"];
+// Slightly longer than the server's own limit of 30 s, so that its error message arrives first.
+const TIMEOUT_MS = 35_000;
+const TRANSIENT = ["unreachable", "opening", "unavailable", "overloaded", "timeout"];
 
 export class ServerError extends Error {
   constructor(code, message, field) {
@@ -11,26 +11,26 @@ export class ServerError extends Error {
     this.field = field;
   }
 
-  /** Whether the same request may succeed a little later with nobody changing it. */
-  get passing() {
-    return PASSING.includes(this.code);
+  /** True if the same request may succeed a little later. */
+  get isTransient() {
+    return TRANSIENT.includes(this.code);
   }
 }
 
-export const search = (request, signal) => ask("/v1/search", { signal, request });
-export const status = () => ask("/v1/status");
-export const listDocuments = (parameters) => ask(`/v1/documents?${new URLSearchParams(parameters)}`);
+export const search = (request, signal) => fetchJson("/v1/search", { signal, request });
+export const status = () => fetchJson("/v1/status");
+export const listDocuments = (parameters) => fetchJson(`/v1/documents?${new URLSearchParams(parameters)}`);
 
 export function readDocument(key, firstLine, lastLine) {
-  // The route takes the key's slashes as they are, and everything else escaped.
+  // The route expects unescaped slashes; everything else in the key is escaped.
   const path = key.split("/").map(encodeURIComponent).join("/");
-  return ask(`/v1/documents/${path}?start_line=${firstLine}&end_line=${lastLine}`);
+  return fetchJson(`/v1/documents/${path}?start_line=${firstLine}&end_line=${lastLine}`);
 }
 
-/** Resolves to the answer; rejects with a ServerError, or with the AbortError of a caller who gave up. */
-async function ask(path, { signal, request } = {}) {
-  const patience = AbortSignal.timeout(PATIENCE_MS);
-  const options = { signal: signal ? AbortSignal.any([signal, patience]) : patience };
+/** Resolves to the response. Rejects with a ServerError, or with an AbortError if the caller aborted. */
+async function fetchJson(path, { signal, request } = {}) {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  const options = { signal: signal ? AbortSignal.any([signal, timeout]) : timeout };
   if (request) {
     const headers = { "content-type": "application/json" };
     Object.assign(options, { method: "POST", headers, body: JSON.stringify(request) });
@@ -41,10 +41,10 @@ async function ask(path, { signal, request } = {}) {
     answer = await response.json();
   } catch (error) {
     if (signal?.aborted) throw error;
-    if (response) throw new ServerError("unreadable", `The server's answer (HTTP ${response.status}) cannot be read.`);
-    throw new ServerError("unreachable", "The server does not answer. Is `autorag serve` still running?");
+    if (response) throw new ServerError("unreadable", `The server's response (HTTP ${response.status}) is not valid JSON.`);
+    throw new ServerError("unreachable", "The server does not respond. Is autorag serve still running?");
   }
   if (response.ok) return answer;
-  const { code = "unknown", message = `The server answered HTTP ${response.status}.`, field } = answer?.error ?? {};
+  const { code = "unknown", message = `The server responded with HTTP ${response.status}.`, field } = answer?.error ?? {};
   throw new ServerError(code, message, field);
 }

@@ -1,13 +1,13 @@
-// The page: controls and the address bar, searching, the keyboard, and the state of the index.
+// The page: controls and address bar, search, keyboard, and the state of the index.
 
 import { search, status } from "./api.js";
 import { openProblems, openReader } from "./documents.js";
 import { count, element, hitItem, indexWords, timingWords } from "./view.js";
 
 const PAGE = 10;
-// The furthest that the server lets a page of hits start.
+// The server's maximum offset.
 const MAX_OFFSET = 1000;
-// Long enough to skip most letters of a word, short enough to feel live.
+// Long enough to skip most keystrokes within a word, short enough to feel live.
 const DEBOUNCE_MS = 150;
 const POLL_BUSY_MS = 1000;
 const POLL_IDLE_MS = 15_000;
@@ -18,16 +18,16 @@ const box = byId("q");
 const hits = byId("hits");
 const controls = ["q", "mode", "type", "folder", "since", "filter"].map(byId);
 
-// The hits on the page: what was asked, how often load more was, the last answer. Null before the first.
+// The last search: its request, offset and answer. Null before the first search.
 let shown = null;
 let sequence = 0;
-let underWay = new AbortController();
+let inFlight = new AbortController();
 let debounce = 0;
 let pollTimer = 0;
-// The last search failed in a way that passes: it is asked again once the server answers.
+// The last search failed with a transient error. It is repeated when the server responds again.
 let retry = false;
-// The next change begins a new step of history. Letters typed in one go are one step, not twenty.
-let newStep = true;
+// The next change starts a new history entry. Letters typed in a row share one entry.
+let startsEntry = true;
 
 const fallback = (control) => (control.id === "mode" ? "hybrid" : "");
 
@@ -35,19 +35,19 @@ function readAddress() {
   const parameters = new URLSearchParams(location.search);
   for (const control of controls) {
     control.value = parameters.get(control.id) ?? fallback(control);
-    // A select takes none but its own values.
+    // A select ignores values that are not among its options.
     if (control.value === "") control.value = fallback(control);
   }
   byId("advanced").open ||= byId("filter").value !== "";
 }
 
-/** On arrival, and on the way back or forward: the address leads, and is at most put in order. */
-function followAddress() {
+/** Shows the search in the address, on load and after back or forward. No history entry is added. */
+function loadAddress() {
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   readAddress();
-  newStep = false;
+  startsEntry = false;
   searchNow();
-  newStep = true;
+  startsEntry = true;
 }
 
 function writeAddress() {
@@ -55,17 +55,17 @@ function writeAddress() {
   const parameters = new URLSearchParams(set.map((control) => [control.id, control.value]));
   const address = set.length > 0 ? `?${parameters}` : location.pathname;
   if (address === (location.search || location.pathname)) return;
-  history[newStep ? "pushState" : "replaceState"](null, "", address);
-  newStep = false;
+  history[startsEntry ? "pushState" : "replaceState"](null, "", address);
+  startsEntry = false;
 }
 
-/** What the controls ask for. Throws a SyntaxError where the metadata filter is no JSON. */
-function requestOfControls() {
+/** The search request of the controls. Throws a SyntaxError if the metadata filter is not JSON. */
+function buildRequest() {
   const [query, mode, type, folder, since, filter] = controls.map((control) => control.value.trim());
   const conditions = [];
   if (type) conditions.push({ type });
   if (folder) conditions.push({ folder: { $prefix: folder } });
-  // The date is the reader's, so the day begins at midnight where they are.
+  // The day starts at midnight in the user's time zone.
   if (since) conditions.push({ timestamp: { $gte: new Date(`${since}T00:00`).toISOString() } });
   if (filter) conditions.push(JSON.parse(filter));
   const filters = conditions.length > 1 ? { $and: conditions } : conditions[0];
@@ -83,10 +83,10 @@ function searchNow() {
   showError(null);
   let request;
   try {
-    request = requestOfControls();
+    request = buildRequest();
   } catch (error) {
     supersede();
-    showError({ message: `This is not JSON: ${error.message}`, field: "filters" });
+    showError({ message: `The filter is not valid JSON: ${error.message}`, field: "filters" });
     return;
   }
   if (request.query === "") {
@@ -94,40 +94,40 @@ function searchNow() {
     shown = null;
     drawHits();
   } else {
-    ask(request, 0);
+    runSearch(request, 0);
   }
 }
 
-/** Makes whatever is under way stale, and gives the number of what comes next. */
+/** Aborts the search in flight and returns the number of the next one. */
 function supersede() {
-  underWay.abort();
-  underWay = new AbortController();
+  inFlight.abort();
+  inFlight = new AbortController();
   retry = false;
   byId("results").removeAttribute("aria-busy");
   return ++sequence;
 }
 
-async function ask(request, offset) {
-  const mine = supersede();
+async function runSearch(request, offset) {
+  const number = supersede();
   byId("results").setAttribute("aria-busy", "true");
   try {
-    const answer = await search({ ...request, offset }, underWay.signal);
-    // Aborting is not enough: an answer may have arrived before, and wait for its turn.
-    if (mine !== sequence) return;
+    const answer = await search({ ...request, offset }, inFlight.signal);
+    // The response may have arrived just before the abort.
+    if (number !== sequence) return;
     shown = { request, offset, answer };
     showError(null);
     showIndex(answer.index_state);
     drawHits();
   } catch (error) {
-    if (mine !== sequence) return;
-    retry = error.passing && offset === 0;
-    showError(retry ? { message: `${error.message} (This search is asked again by itself.)` } : error);
+    if (number !== sequence) return;
+    retry = error.isTransient && offset === 0;
+    showError(retry ? { message: `${error.message} Retrying…` } : error);
     if (retry) pollIn(POLL_BUSY_MS);
   }
   byId("results").removeAttribute("aria-busy");
 }
 
-/** Says an error beside the control it names, or above the results. Null takes every error away. */
+/** Shows an error next to the control it names, or above the results. Null clears all errors. */
 function showError(error) {
   for (const place of document.querySelectorAll("[data-error-for]")) {
     const here = error?.field === place.dataset.errorFor;
@@ -142,22 +142,23 @@ function showError(error) {
 
 function drawHits() {
   const answer = shown?.answer;
-  const found = answer?.hits ?? [];
-  const further = shown?.offset > 0;
-  const items = found.map((hit) => {
+  const newHits = answer?.hits ?? [];
+  const isContinuation = shown?.offset > 0;
+  const items = newHits.map((hit) => {
     const item = hitItem(hit);
     item.querySelector(".open").addEventListener("click", () => openReader(hit));
     return item;
   });
-  if (further) hits.append(...items);
+  if (isContinuation) hits.append(...items);
   else hits.replaceChildren(...items);
-  // The button that was pressed may vanish now, so the focus goes on to what it brought.
-  const onMore = further && document.activeElement === byId("more");
+  // The pressed button may disappear now, so move the focus to the first new hit.
+  const onMore = isContinuation && document.activeElement === byId("more");
   if (onMore) (items[0] ?? hits.lastElementChild).querySelector(".open").focus();
-  const full = found.length === PAGE;
-  const shownCount = count(hits.children.length, "hit");
-  byId("more").hidden = !full || shown.offset + PAGE > MAX_OFFSET;
-  byId("result-count").textContent = answer ? `${shownCount} for “${answer.query}”${full ? " so far" : ""}` : "";
+  const hasMore = newHits.length === PAGE;
+  const total = hits.children.length;
+  const results = hasMore ? `${total.toLocaleString()}+ results` : count(total, "result");
+  byId("more").hidden = !hasMore || shown.offset + PAGE > MAX_OFFSET;
+  byId("result-count").textContent = answer ? `${results} for “${answer.query}”` : "";
   byId("timings").textContent = answer ? timingWords(answer.took_us) : "";
   const notes = answer?.degraded ?? [];
   const noteItem = ({ part, reason }) => element("li", { "data-part": part }, `${part}: ${reason}`);
@@ -167,7 +168,7 @@ function drawHits() {
   drawEmpty(answer);
 }
 
-/** Nothing found, nothing found yet, and nothing there to be found are three different things. */
+/** Explains an empty result: nothing found, not indexed yet, or no documents at all. */
 function drawEmpty(answer) {
   const empty = byId("empty");
   empty.hidden = !answer || hits.children.length > 0;
@@ -175,21 +176,21 @@ function drawEmpty(answer) {
   const state = answer.index_state;
   const kind = !state.complete ? "not-yet" : state.documents === 0 ? "no-documents" : "nothing";
   const words = {
-    "not-yet": `Nothing found yet, but not everything is indexed: ${indexWords(state)}.`,
-    "no-documents": "Nothing is indexed: the folder holds no document that could be read.",
-    nothing: "Nothing found. Every document was searched.",
+    "not-yet": `Nothing found yet, but the index is incomplete: ${indexWords(state)}.`,
+    "no-documents": "The index is empty: the folder contains no readable documents.",
+    nothing: shown.request.filters ? "Nothing found with these filters." : "Nothing found in the indexed documents.",
   };
   empty.dataset.kind = kind;
   empty.replaceChildren(element("p", {}, words[kind]));
   if (shown.request.filters === undefined) return;
-  const clear = element("button", { type: "button", id: "clear-filters" }, "Search without the filters");
+  const clear = element("button", { type: "button", id: "clear-filters" }, "Search without filters");
   clear.addEventListener("click", clearFilters);
   empty.append(clear);
 }
 
 function clearFilters() {
   for (const control of controls.filter(({ id }) => id !== "q" && id !== "mode")) control.value = "";
-  newStep = true;
+  startsEntry = true;
   searchNow();
   box.focus();
 }
@@ -200,7 +201,7 @@ function showIndex(state, job) {
   byId("index").dataset.complete = state.complete;
   byId("index-words").textContent = indexWords(state, job);
   bar.hidden = !["opening", "scanning", "indexing", "embedding"].includes(state.phase);
-  // How many files or passages are to come is only known once they are found and cut: until then it just moves.
+  // The number of passages is unknown until all files are parsed. Until then the bar is indeterminate.
   bar.max = Math.max(1, state.passages);
   if (state.phase === "embedding") bar.value = state.embedded;
   else bar.removeAttribute("value");
@@ -214,15 +215,15 @@ function showCount(id, number, one, many) {
   byId(id).textContent = count(number ?? 0, one, many);
 }
 
-/** Once all is indexed, hits found before may not be the best any more. */
+/** Offers to repeat a search that ran on an incomplete index, once the index is complete. */
 function offerRefresh(state) {
   if (!state.complete || !shown || shown.answer.index_state.complete) return;
-  // An empty list can be replaced unasked; hits being read cannot.
-  if (hits.children.length === 0) ask(shown.request, 0);
+  // Replace an empty list at once, but not hits that someone may be reading.
+  if (hits.children.length === 0) runSearch(shown.request, 0);
   else byId("refresh").hidden = false;
 }
 
-/** Nobody looks at a hidden page, so nothing is asked for it. */
+/** Schedules the next status request. A hidden page sends none. */
 function pollIn(wait) {
   clearTimeout(pollTimer);
   if (!document.hidden) pollTimer = setTimeout(poll, wait);
@@ -239,17 +240,17 @@ async function poll() {
     if (retry) searchNow();
   } catch (error) {
     if (error.code === "opening") byId("index-words").textContent = "Opening the index…";
-    byId("banner").textContent = error.code === "opening" ? "" : `${error.message} Trying again…`;
+    byId("banner").textContent = error.code === "opening" ? "" : `${error.message} Retrying…`;
   }
   pollIn(wait);
 }
 
 function showAbout({ version, model, sources, data_dir: dataDir }) {
   const folders = sources.map(({ path }) => path).join(", ");
-  byId("about").textContent = `autorag ${version} · ${folders} · ${[model.id, model.kernel].filter(Boolean).join(", ")} · index in ${dataDir}`;
+  byId("about").textContent = `autorag ${version} · ${folders} · ${[model.id, model.kernel].filter(Boolean).join(", ")} · index: ${dataDir}`;
 }
 
-/** Moves the focus between hits; up from the first is the box again. */
+/** Moves the focus between hits, and from the first hit up to the search box. */
 function moveFocus(step) {
   const stops = [...document.querySelectorAll("#hits .open, #more:not([hidden])")];
   const next = stops.indexOf(document.activeElement) + step;
@@ -262,7 +263,7 @@ const STEPS = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 };
 function onKey(event) {
   const { key, target } = event;
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  // Controls keep their own keys; only down from the box leads to the hits.
+  // Controls keep their own keys. Only the down arrow in the search box moves to the hits.
   if (target.matches("input, select, textarea") && !(target === box && key === "ArrowDown")) return;
   if (key === "/") box.select();
   else if (key in STEPS) moveFocus(STEPS[key]);
@@ -270,26 +271,26 @@ function onKey(event) {
   event.preventDefault();
 }
 
-function searchAsStep() {
-  newStep = true;
+function searchWithHistoryEntry() {
+  startsEntry = true;
   searchNow();
-  newStep = true;
+  startsEntry = true;
 }
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  searchAsStep();
+  searchWithHistoryEntry();
 });
 for (const live of [box, byId("folder")]) live.addEventListener("input", searchSoon);
-for (const id of ["mode", "type", "since", "filter"]) byId(id).addEventListener("change", searchAsStep);
-form.addEventListener("focusout", () => (newStep = true));
-window.addEventListener("popstate", followAddress);
+for (const id of ["mode", "type", "since", "filter"]) byId(id).addEventListener("change", searchWithHistoryEntry);
+form.addEventListener("focusout", () => (startsEntry = true));
+window.addEventListener("popstate", loadAddress);
 document.addEventListener("keydown", onKey);
 document.addEventListener("visibilitychange", () => pollIn(0));
-byId("more").addEventListener("click", () => ask(shown.request, shown.offset + PAGE));
-byId("refresh").addEventListener("click", () => ask(shown.request, 0));
+byId("more").addEventListener("click", () => runSearch(shown.request, shown.offset + PAGE));
+byId("refresh").addEventListener("click", () => runSearch(shown.request, 0));
 byId("show-errors").addEventListener("click", () => openProblems("error", "Files with errors"));
 byId("show-skipped").addEventListener("click", () => openProblems("skipped", "Skipped files"));
 
-followAddress();
+loadAddress();
 poll();

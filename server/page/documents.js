@@ -1,22 +1,22 @@
-// The two dialogs over the documents: reading one around a citation, and listing those that gave no text.
+// Two dialogs: the reader, which shows a document around a citation, and the list of documents without text.
 
 import { listDocuments, readDocument } from "./api.js";
 import { count, element, freshnessBadge, lineWords, titleOf } from "./view.js";
 
-// Lines shown on either side of a citation, and lines that one press of a button adds.
+// Lines shown on each side of a citation, and lines that one press of a button adds.
 const AROUND = 20;
 const STEP = 100;
 
 const byId = (id) => document.getElementById(id);
 const reader = byId("reader");
 const lines = byId("reader-lines");
-const said = byId("reader-said");
+const message = byId("reader-message");
 const problems = byId("problems");
-const problemsSaid = byId("problems-said");
+const problemsMessage = byId("problems-message");
 
-// What the reader shows: the citation, which lines of how many, and of which content. Null while it loads.
+// The document in the reader: citation, content hash, first and last shown line, number of lines. The hash is null while loading.
 let shown = null;
-// The list of problems that is open: what to ask next.
+// The open list of problems: status and cursor of the next page.
 let listing = null;
 
 export async function openReader({ citation, document, freshness }) {
@@ -25,7 +25,7 @@ export async function openReader({ citation, document, freshness }) {
   byId("reader-title").textContent = titleOf(document);
   showFacts(citation, freshness);
   lines.replaceChildren();
-  said.textContent = "Loading…";
+  message.textContent = "Loading…";
   moveButtons();
   reader.showModal();
   try {
@@ -36,13 +36,13 @@ export async function openReader({ citation, document, freshness }) {
     Object.assign(opening, { hash, first: start_line, last, total });
     showFacts(citation, answer.freshness);
     lines.replaceChildren(...lineElements(answer));
-    const moved = "This document was indexed anew since the search, so the lines may have moved: search again.";
-    said.textContent = hash === citation.content_hash ? "" : moved;
+    const changed = "The document changed after this search, so line numbers may be off. Search again.";
+    message.textContent = hash === citation.content_hash ? "" : changed;
     moveButtons();
     lines.querySelector(".cited")?.scrollIntoView({ block: "center" });
     lines.focus({ preventScroll: true });
   } catch (error) {
-    if (shown === opening) said.textContent = error.message;
+    if (shown === opening) message.textContent = error.message;
   }
 }
 
@@ -52,7 +52,7 @@ function showFacts(citation, freshness) {
   byId("reader-facts").replaceChildren(path, ` ${place} `, freshnessBadge(freshness));
 }
 
-/** One element a line. Its number is drawn by the style sheet, so that copied text is without it. */
+/** One element per line. The style sheet draws the line number, so copied text does not contain it. */
 function lineElements({ text, start_line: first, end_line: last }) {
   if (last < first) return [];
   const { start_line: from, end_line: to } = shown.citation;
@@ -69,7 +69,7 @@ function moveButtons() {
   const focused = document.activeElement;
   byId("earlier").disabled = shown.hash === null || shown.first <= 1;
   byId("later").disabled = shown.hash === null || shown.last >= shown.total;
-  // A disabled button drops the focus, and with it the keyboard's place in the dialog.
+  // A disabled button loses the focus. Keep the focus in the dialog.
   if (focused?.disabled) lines.focus({ preventScroll: true });
 }
 
@@ -79,22 +79,22 @@ async function addLines(earlier) {
   const [from, to] = earlier ? [Math.max(1, first - STEP), first - 1] : [last + 1, last + STEP];
   try {
     const answer = await readDocument(reading.citation.path, from, to);
-    // Another document was opened meanwhile, or a second press of the button was answered first.
+    // Another document was opened meanwhile, or the response to a second press arrived first.
     if (shown !== reading || first !== reading.first || last !== reading.last) return;
     if (answer.content_hash !== shown.hash) {
-      said.textContent = "This document was indexed anew meanwhile, so these lines do not fit together: search again.";
+      message.textContent = "The document changed meanwhile, so these lines do not belong together. Search again.";
       return;
     }
     const fromBottom = lines.scrollHeight - lines.scrollTop;
     lines[earlier ? "prepend" : "append"](...lineElements(answer));
-    // Lines put above push away what is being read, where the browser does not hold it by itself.
+    // Lines added above move the text, unless the browser anchors the scroll position.
     if (earlier) lines.scrollTop = lines.scrollHeight - fromBottom;
     if (earlier) shown.first = answer.start_line;
     else shown.last = answer.end_line;
-    said.textContent = `Lines ${shown.first}–${shown.last} of ${shown.total}`;
+    message.textContent = `Lines ${shown.first}–${shown.last} of ${shown.total}`;
     moveButtons();
   } catch (error) {
-    if (shown === reading) said.textContent = error.message;
+    if (shown === reading) message.textContent = error.message;
   }
 }
 
@@ -104,10 +104,10 @@ async function copyCitation() {
   const citation = `${path}, ${lineWords(first, last)}${under}, ${hash}`;
   try {
     await navigator.clipboard.writeText(citation);
-    said.textContent = `Copied: ${citation}`;
+    message.textContent = `Copied: ${citation}`;
   } catch {
-    // Browsers give no clipboard to pages that did not come over HTTPS or from this machine.
-    said.textContent = `The browser gives no clipboard; copy it from here: ${citation}`;
+    // Browsers allow clipboard access only to pages from HTTPS or from this machine.
+    message.textContent = `No access to the clipboard. Copy from here: ${citation}`;
   }
 }
 
@@ -120,20 +120,20 @@ export function openProblems(status, title) {
 }
 
 async function listMore() {
-  const asked = listing;
+  const current = listing;
   const more = byId("problems-more");
-  problemsSaid.textContent = "Loading…";
+  problemsMessage.textContent = "Loading…";
   more.disabled = true;
   try {
-    const { status, cursor } = asked;
+    const { status, cursor } = current;
     const page = await listDocuments({ status, limit: 100, ...(cursor && { cursor }) });
-    if (listing !== asked) return;
+    if (listing !== current) return;
     byId("problems-list").append(...page.documents.map(problemItem));
-    asked.cursor = page.next_cursor;
-    more.hidden = asked.cursor === null;
-    problemsSaid.textContent = `${count(byId("problems-list").children.length, "file")}${more.hidden ? "" : " so far"}`;
+    current.cursor = page.next_cursor;
+    more.hidden = current.cursor === null;
+    problemsMessage.textContent = `${count(byId("problems-list").children.length, "file")}${more.hidden ? "" : " shown"}`;
   } catch (error) {
-    if (listing === asked) problemsSaid.textContent = error.message;
+    if (listing === current) problemsMessage.textContent = error.message;
   } finally {
     more.disabled = false;
   }
@@ -150,6 +150,6 @@ byId("copy").addEventListener("click", copyCitation);
 byId("problems-more").addEventListener("click", listMore);
 for (const dialog of [reader, problems]) {
   dialog.querySelector("[data-close]").addEventListener("click", () => dialog.close());
-  // The dialog's own padding is none, so that a press on it is one on the backdrop.
+  // The dialog has no padding, so a click whose target is the dialog is on the backdrop.
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
 }

@@ -1,32 +1,32 @@
-// From what the server says to elements and words. Texts of documents only ever become text nodes, never markup.
+// Turns responses into elements and sentences. Texts of documents become text nodes, never markup.
 
 const FRESHNESS = {
-  current: { sign: "✓", words: "Current", meaning: "The file is as it was indexed" },
-  stale: { sign: "!", words: "Stale: file changed", meaning: "The file has changed since it was indexed" },
-  deleted: { sign: "✕", words: "Deleted: file gone", meaning: "The file is gone; this is the text that was indexed" },
+  current: { sign: "✓", words: "Current", description: "The file has not changed since it was indexed" },
+  stale: { sign: "!", words: "Stale: file changed", description: "The file has changed since it was indexed" },
+  deleted: { sign: "✕", words: "Deleted", description: "The file was deleted; this is the indexed text" },
 };
 
-/** Makes an element; children that are strings become text, and empty ones are left out. */
+/** Makes an element. Strings become text nodes, and empty children are skipped. */
 export function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
+  const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (value !== null && value !== undefined) made.setAttribute(name, value);
+    if (value !== null && value !== undefined) node.setAttribute(name, value);
   }
-  made.append(...children.filter(Boolean));
-  return made;
+  node.append(...children.filter(Boolean));
+  return node;
 }
 
 export const count = (number, one, many = `${one}s`) => `${number.toLocaleString()} ${number === 1 ? one : many}`;
 
 export const lineWords = (first, last) => (first === last ? `line ${first}` : `lines ${first}–${last}`);
 
-/** A title for people: the document's own, else its file's name. */
+/** The title of the document, or its file name. */
 export const titleOf = (document) => document.title || document.key.split("/").at(-1);
 
 export function freshnessBadge(freshness) {
-  const { sign, words, meaning } = FRESHNESS[freshness] ?? { sign: "?", words: freshness, meaning: "" };
-  const drawn = element("span", { "aria-hidden": "true" }, `${sign} `);
-  return element("span", { class: "badge", "data-freshness": freshness, title: meaning }, drawn, words);
+  const { sign, words, description } = FRESHNESS[freshness] ?? { sign: "?", words: freshness, description: "" };
+  const icon = element("span", { "aria-hidden": "true" }, `${sign} `);
+  return element("span", { class: "badge", "data-freshness": freshness, title: description }, icon, words);
 }
 
 export function hitItem(hit) {
@@ -77,36 +77,34 @@ function dateOf(time) {
 }
 
 function scoreItems({ score, scores }) {
-  const alone = scores.fusion === "none";
-  const fused = alone ? "score" : `${scores.fusion} score`;
-  const raw = (name, value, rank) => {
-    // A retriever that was not asked has no say; one that was asked and left this passage out has.
-    if (value === null && alone) return null;
-    const words = value === null ? `${name}: not ranked` : `${name} ${value.toPrecision(3)} (#${rank})`;
-    return element("li", { class: `score ${name}` }, words);
+  const isHybrid = scores.fusion !== "none";
+  const raw = (retriever, label, value, rank) => {
+    // Without fusion, a missing score means that the retriever was not used.
+    if (value === null && !isHybrid) return null;
+    const words = value === null ? `${label}: not ranked` : `${label} ${value.toPrecision(3)} (#${rank})`;
+    return element("li", { class: `score ${retriever}` }, words);
   };
   return [
-    element("li", { class: "score fused" }, `${fused} ${score.toFixed(2)}`),
-    raw("lexical", scores.lexical, scores.lexical_rank),
-    raw("dense", scores.dense, scores.dense_rank),
+    element("li", { class: "score calibrated" }, `score ${score.toFixed(2)}`),
+    raw("lexical", "keywords", scores.lexical, scores.lexical_rank),
+    raw("dense", "semantic", scores.dense, scores.dense_rank),
   ];
 }
 
-/** Where the index stands, in a sentence. */
-/** Where the index stands, with the estimate of the job under way where it is known. */
+/** The state of the index as a sentence, with the time left of the current job if it is known. */
 export function indexWords(state, job) {
   const { documents, passages, embedded, files_seen: seen } = state;
   const left = timeLeft(job?.eta_seconds);
-  const held = `${count(documents, "document")}, ${count(passages, "passage")}`;
+  const contents = `${count(documents, "document")}, ${count(passages, "passage")}`;
   switch (state.phase) {
     case "opening": return "Opening the index…";
-    case "scanning": return `Looking for files: ${seen.toLocaleString()} found so far`;
-    case "indexing": return `Reading files: ${documents.toLocaleString()} documents of ${count(seen, "file")} so far${left}`;
+    case "scanning": return `Scanning: ${count(seen, "file")} found so far`;
+    case "indexing": return `Indexing: ${documents.toLocaleString()} of ${count(seen, "file")}${left}`;
     case "embedding": return `Embedding ${embedded.toLocaleString()} of ${count(passages, "passage")}${left}`;
-    case "failed": return `Indexing failed: ${state.failure ?? "the server's log says why"} (${held} searchable)`;
-    case "paused": return `Indexing is paused: ${held} are searchable, changes are not followed`;
-    case "incomplete": return `The last indexing run did not finish: ${held} are searchable, others may be missing`;
-    default: return `${held} indexed${state.complete ? "" : `, ${count(state.pending, "passage")} still to embed`}`;
+    case "failed": return `Indexing failed: ${state.failure ?? "see the log of the server"} (${contents} searchable)`;
+    case "paused": return `Indexing is paused: ${contents} searchable, changes are not indexed`;
+    case "incomplete": return `The last indexing run did not finish: ${contents} searchable, others may be missing`;
+    default: return `${contents} indexed${state.complete ? "" : `, ${count(state.pending, "passage")} to embed`}`;
   }
 }
 
@@ -115,10 +113,21 @@ function timeLeft(seconds) {
   return seconds <= 180 ? `, about ${seconds} s left` : `, about ${Math.ceil(seconds / 60)} min left`;
 }
 
+const STAGES = {
+  filter: "filter",
+  embed: "query embedding",
+  lexical: "keyword search",
+  dense: "vector search",
+  fuse: "fusion",
+  rerank: "reranking",
+  load: "texts",
+};
+
+/** The time of a search and of its stages. */
 export function timingWords(took) {
   const ms = (us) => `${(us / 1000).toFixed(us < 100_000 ? 1 : 0)} ms`;
-  // Below this a stage would read as 0.0 ms.
-  const stages = ["filter", "embed", "lexical", "dense", "fuse", "load"].filter((stage) => took[stage] >= 50);
-  const parts = stages.map((stage) => `${stage} ${ms(took[stage])}`).join(", ");
+  // Shorter stages would be shown as 0.0 ms.
+  const stages = Object.keys(STAGES).filter((stage) => took[stage] >= 50);
+  const parts = stages.map((stage) => `${STAGES[stage]} ${ms(took[stage])}`).join(", ");
   return parts ? `${ms(took.total)} (${parts})` : ms(took.total);
 }
