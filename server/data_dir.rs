@@ -1,5 +1,6 @@
 //! The folder of an index: under the XDG data directory, named by the first source folder and a hash of all of them.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -18,8 +19,12 @@ const HASH_DIGITS: usize = 12;
 pub fn resolve_sources(folders: &[PathBuf]) -> anyhow::Result<Vec<SourceRoot>> {
     let mut paths: Vec<PathBuf> = Vec::new();
     for folder in folders {
-        let path = fs_err::canonicalize(folder)
-            .with_context(|| format!("cannot open the folder {}", folder.display()))?;
+        let path = match fs_err::canonicalize(folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                bail!("no such folder: {}", folder.display())
+            }
+            path => path.with_context(|| format!("cannot open the folder {}", folder.display()))?,
+        };
         if !path.is_dir() {
             bail!(
                 "{} is not a folder; give the folder that contains it",

@@ -74,7 +74,9 @@ fn hint_of_cause(error: &(dyn Error + 'static), interface: Interface) -> Option<
 
 fn of_store(kind: StoreErrorKind) -> Option<&'static str> {
     match kind {
-        StoreErrorKind::InUse => Some("stop that process first, or query it over HTTP or MCP"),
+        StoreErrorKind::InUse => {
+            Some("stop the process that updates the index, or query it over HTTP or MCP")
+        }
         StoreErrorKind::Unwritable => Some(READ_ONLY),
         StoreErrorKind::Missing => Some("run `autorag index` to create it"),
         StoreErrorKind::NewerFormat => Some("upgrade autorag"),
