@@ -17,6 +17,7 @@ mod hostile;
 mod http;
 mod indexing;
 mod jobs;
+mod licences;
 mod live;
 mod mcp;
 mod model;
