@@ -1,4 +1,4 @@
-//! Parts of an index lost or damaged: what is derived is made anew from the catalog, and nothing is embedded again.
+//! Lost or damaged parts of an index: derived indexes are rebuilt from the catalog, and nothing is re-embedded.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,8 +6,10 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::harness::{Sandbox, Server, paths, wait_for};
+use crate::random::Random;
+use crate::torture::seed;
 
-/// The ten best of some queries in each mode, with their scores.
+/// Citations and scores of the top ten, for some queries in each mode.
 fn lists(sandbox: &Sandbox) -> Vec<Value> {
     let mut lists = Vec::new();
     for mode in ["lexical", "dense", "hybrid"] {
@@ -24,7 +26,7 @@ fn lists(sandbox: &Sandbox) -> Vec<Value> {
     lists
 }
 
-/// Every file below `folder`, in order.
+/// Every file below `folder`, sorted.
 fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     let walk = ignore::WalkBuilder::new(folder).standard_filters(false).build();
     let mut files: Vec<_> = walk
@@ -36,7 +38,7 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
 }
 
 #[test]
-fn a_lost_derived_index_is_made_anew() {
+fn a_lost_derived_index_is_rebuilt() {
     let sandbox = Sandbox::with_handbook();
     sandbox.index();
     let before = lists(&sandbox);
@@ -49,17 +51,17 @@ fn a_lost_derived_index_is_made_anew() {
 }
 
 #[test]
-fn a_damaged_derived_index_is_made_anew() {
+fn a_damaged_derived_index_is_rebuilt() {
     let sandbox = Sandbox::with_handbook();
     sandbox.index();
     let before = lists(&sandbox);
     for part in ["lexical", "vectors"] {
-        // Making an index anew may give it other files, so they are listed each time.
+        // A rebuild may create other files, so list them each time.
         let mut next = 0;
         while let Some(path) = files(&sandbox.index_dir().join(part)).get(next) {
             next += 1;
             let whole = fs_err::read(path).unwrap();
-            // The empty lock files of tantivy hold nothing that could be damaged.
+            // tantivy's lock files are empty, so there is nothing to damage.
             if whole.is_empty() {
                 continue;
             }
@@ -71,7 +73,7 @@ fn a_damaged_derived_index_is_made_anew() {
     }
 }
 
-/// Overwrites the segments of the lexical index in place, so that whoever has mapped them sees it.
+/// Overwrites the segments of the lexical index in place, so that processes that have mapped them see the damage.
 fn damage_segments(sandbox: &Sandbox) {
     for path in files(&sandbox.index_dir().join("lexical")) {
         let length = fs_err::metadata(&path).unwrap().len() as usize;
@@ -87,7 +89,7 @@ fn damage_segments(sandbox: &Sandbox) {
 }
 
 #[test]
-fn a_server_that_meets_damage_answers_by_meaning_and_makes_its_words_anew() {
+fn a_server_with_a_damaged_lexical_index_uses_embeddings_and_rebuilds_it() {
     let sandbox = Sandbox::with_handbook();
     sandbox.index();
     let before = lists(&sandbox);
@@ -97,7 +99,7 @@ fn a_server_that_meets_damage_answers_by_meaning_and_makes_its_words_anew() {
     let request = serde_json::json!({"query": "where do penguins live"});
     let answer = server.search(&request);
     assert_eq!(paths(&answer)[0], "site/index.html", "{answer}");
-    // The run that makes them anew may have begun, and is told of as well.
+    // The rebuild may have started, which is another entry of `degraded`.
     let degraded = answer["degraded"].as_array().unwrap();
     let lexical = degraded.iter().find(|degraded| degraded["part"] == "lexical");
     let reason = lexical.and_then(|lexical| lexical["reason"].as_str());
@@ -105,7 +107,7 @@ fn a_server_that_meets_damage_answers_by_meaning_and_makes_its_words_anew() {
         reason.is_some_and(|reason| reason.contains("made anew")),
         "{answer}"
     );
-    // Words alone cannot answer meanwhile, and say so.
+    // A keyword search fails meanwhile, and says so.
     wait_for("words to be searchable", || {
         let response = server.post_search(&serde_json::json!({"query": "penguins", "mode": "lexical"}));
         let status = response.status();
@@ -116,15 +118,15 @@ fn a_server_that_meets_damage_answers_by_meaning_and_makes_its_words_anew() {
         );
         status.is_success().then_some(())
     });
-    let answer = server.search_at_rest(&request);
+    let answer = server.search_while_idle(&request);
     assert_eq!(answer["degraded"], serde_json::json!([]), "{answer}");
-    // A second process follows to the new one.
+    // A second process switches to the rebuilt index.
     assert_eq!(lists(&sandbox), before);
 }
 
-/// What a search has opened before stays as it was in part, so that words may just be missing from then on.
+/// Mapped files may hide damage from searches: hits go missing without an error.
 #[test]
-fn damage_that_no_search_fails_at_is_found_by_the_regular_look() {
+fn damage_that_no_search_notices_is_found_by_the_periodic_check() {
     let sandbox = Sandbox::with_handbook();
     fs_err::write(
         sandbox.docs().join("../reconcile.toml"),
@@ -146,7 +148,7 @@ fn damage_that_no_search_fails_at_is_found_by_the_regular_look() {
     wait_for("words to be whole again", || (hits() == before).then_some(()));
 }
 
-/// The run that takes in a change may meet the damage before any search does.
+/// The run that indexes a change may find the damage before any search does.
 #[test]
 fn a_change_is_not_lost_to_a_damaged_lexical_index() {
     let sandbox = Sandbox::with_handbook();
@@ -175,37 +177,42 @@ fn a_change_is_not_lost_to_a_damaged_lexical_index() {
     assert!(paths(&server.search(&request("thursday"))).is_empty());
 }
 
-/// Whatever bit of whatever file turns, answers are those of before once the index has been opened for writing, or the damage is
-/// said.
+/// After any single bit flip in any file, a repair restores the same answers.
 #[test]
-fn a_turned_bit_anywhere_is_found_or_does_nothing() {
+fn any_flipped_bit_is_harmless_or_repaired() {
     let sandbox = Sandbox::with_handbook();
     sandbox.index();
     let before = lists(&sandbox);
-    let mut random = crate::random::Random::new(u64::from(std::process::id()));
+    let seed = seed();
+    let mut random = Random::new(seed);
     for turn in 0..24 {
         let all: Vec<_> = files(&sandbox.index_dir())
             .into_iter()
             .filter(|path| !path.ends_with("lock") && !fs_err::read(path).unwrap().is_empty())
             .filter(|path| !path.components().any(|part| part.as_os_str() == "damaged"))
             .collect();
-        // Every other time in the catalog, which is one file of many.
-        let path = match turn % 2 {
-            0 => &sandbox.index_dir().join("catalog.sqlite"),
-            _ => random.of(&all),
+        // Every other flip hits the catalog, which would be picked rarely among so many files.
+        let path = if turn % 2 == 0 {
+            &sandbox.index_dir().join("catalog.sqlite")
+        } else {
+            random.choose(&all)
         };
         let mut bytes = fs_err::read(path).unwrap();
-        // Much of a page of SQLite's is unused. The number of the format stays: that of a later version is said, and not mended.
+        // Zero bytes of a SQLite page are mostly unused space. The format number is spared: a newer format is refused, not repaired.
         let is_catalog = path.ends_with("catalog.sqlite");
         let is_used = |at: usize| !is_catalog || bytes[at] != 0 && !(60..64).contains(&at);
         let at = (0..)
-            .map(|_| random.next(bytes.len() as u64) as usize)
+            .map(|_| random.below(bytes.len() as u64) as usize)
             .find(|&at| is_used(at))
             .unwrap();
-        bytes[at] ^= 1 << random.next(8);
+        let bit = random.below(8);
+        bytes[at] ^= 1 << bit;
         fs_err::write(path, bytes).unwrap();
-        let what = format!("byte {at} of {}", path.display());
-        // One that meets damage says so, and the next mends it.
+        let flip = format!(
+            "AUTORAG_TORTURE_SEED={seed}, flip {turn}: bit {bit} of byte {at} of {}",
+            path.display()
+        );
+        // This run may find the damage and fail.
         let _ = sandbox.command("index").arg("--quiet").output().unwrap();
         let repaired = sandbox
             .command("doctor")
@@ -214,8 +221,8 @@ fn a_turned_bit_anywhere_is_found_or_does_nothing() {
             .unwrap();
         let said = String::from_utf8_lossy(&repaired.stdout).into_owned();
         let said = said + &String::from_utf8_lossy(&repaired.stderr);
-        assert!(repaired.status.success(), "{what}: {said}");
+        assert!(repaired.status.success(), "{flip}: {said}");
         sandbox.index();
-        assert_eq!(lists(&sandbox), before, "{what}: {said}");
+        assert_eq!(lists(&sandbox), before, "{flip}: {said}");
     }
 }

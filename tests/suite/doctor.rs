@@ -1,4 +1,4 @@
-//! `autorag doctor`: what is damaged is found and made anew.
+//! `autorag doctor`: damage is found and repaired.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ fn verdict_of(verdicts: &[(String, String)], check: &str) -> String {
 }
 
 #[test]
-fn what_is_damaged_is_found_and_repaired() {
+fn damage_is_found_and_repaired() {
     let sandbox = Sandbox::with_handbook();
     assert_eq!(verdicts(&sandbox, &[]).1, Some(2), "no index yet");
     sandbox.index();
@@ -37,7 +37,7 @@ fn what_is_damaged_is_found_and_repaired() {
             })
             .unwrap();
         let mut bytes = fs_err::read(&path).unwrap();
-        // Behind the header of the vectors, and before the footer of tantivy's file, which no checksum covers.
+        // After the header of the vector file, and before the footer of tantivy's files, which no checksum covers.
         bytes[20] ^= 4;
         fs_err::write(&path, bytes).unwrap();
         let (found, status) = verdicts(&sandbox, &[]);
@@ -49,7 +49,7 @@ fn what_is_damaged_is_found_and_repaired() {
     }
 }
 
-/// What is said of a check, if it is there.
+/// Detail of a check, if the check is listed.
 fn detail_of(sandbox: &Sandbox, check: &str) -> Option<String> {
     let output = sandbox
         .command("doctor")
@@ -62,7 +62,7 @@ fn detail_of(sandbox: &Sandbox, check: &str) -> Option<String> {
 }
 
 #[test]
-fn what_is_around_an_index_is_told() {
+fn disk_space_writer_and_leftovers_are_reported() {
     let sandbox = Sandbox::with_handbook();
     sandbox.index();
     assert!(detail_of(&sandbox, "space").unwrap().contains(" free, "));
@@ -80,7 +80,7 @@ fn what_is_around_an_index_is_told() {
 }
 
 #[test]
-fn nothing_is_repaired_under_a_running_server() {
+fn repair_is_refused_while_a_server_runs() {
     let sandbox = Sandbox::with_handbook();
     let server = sandbox.serve();
     server.wait_until_complete();
@@ -91,7 +91,7 @@ fn nothing_is_repaired_under_a_running_server() {
     assert!(said.contains(&server.pid().to_string()), "{said}");
 }
 
-/// The ten best of some questions in each mode, with their scores.
+/// Citations and scores of the top ten, for some questions in each mode.
 fn lists(sandbox: &Sandbox) -> Vec<Value> {
     let mut lists = Vec::new();
     for mode in ["lexical", "dense", "hybrid"] {
@@ -107,14 +107,14 @@ fn lists(sandbox: &Sandbox) -> Vec<Value> {
     lists
 }
 
-/// Where some bytes are in the catalog.
+/// Offset of some bytes in the catalog.
 fn place(bytes: &[u8], sought: &[u8]) -> usize {
     let at = bytes.windows(sought.len()).position(|window| window == sought);
     at.unwrap_or_else(|| panic!("{:?} is not in it", String::from_utf8_lossy(sought)))
 }
 
 #[test]
-fn a_turned_bit_of_a_text_is_not_answered_with_and_is_repaired() {
+fn a_flipped_bit_in_a_text_is_never_shown_and_is_repaired() {
     let sandbox = Sandbox::with_handbook();
     sandbox.index();
     let before = lists(&sandbox);
@@ -141,13 +141,13 @@ fn a_turned_bit_of_a_text_is_not_answered_with_and_is_repaired() {
 }
 
 #[test]
-fn a_catalog_in_pieces_is_begun_anew_with_its_embeddings() {
+fn a_corrupt_catalog_is_replaced_and_keeps_its_embeddings() {
     let sandbox = Sandbox::with_handbook();
     sandbox.index();
     let before = lists(&sandbox);
     let path = sandbox.index_dir().join("catalog.sqlite");
     let whole = fs_err::read(&path).unwrap();
-    // The page that the table of documents begins on: its rows are what walks are compared with.
+    // The first page of the documents table, whose rows a walk is compared with.
     let mut bytes = whole.clone();
     let page = place(&bytes, b"guide/install.md") / 4096 * 4096;
     bytes[page..page + 64].fill(0xff);
@@ -157,7 +157,7 @@ fn a_catalog_in_pieces_is_begun_anew_with_its_embeddings() {
         (verdict_of(&found, "catalog"), status),
         ("damaged".into(), Some(1))
     );
-    // The first run meets the damage; the one after it at the latest begins anew.
+    // The first run may fail at the damage; the next one starts a new catalog.
     let mut said = String::new();
     for _ in 0..2 {
         let output = sandbox.command("index").output().unwrap();
@@ -171,7 +171,7 @@ fn a_catalog_in_pieces_is_begun_anew_with_its_embeddings() {
     assert!(said.contains("5 added") && said.contains(" 0 embedded"), "{said}");
     assert_eq!(lists(&sandbox), before);
     assert_eq!(verdicts(&sandbox, &[]).1, Some(0));
-    // With its first bytes gone nothing of it can be read, and all is made from the files.
+    // Without its header nothing can be read, so everything is rebuilt from the files.
     let mut bytes = whole;
     bytes[..100].fill(0);
     fs_err::write(&path, bytes).unwrap();

@@ -1,10 +1,10 @@
-//! Models that ONNX Runtime computes. With the feature `fastembed`, and all of it where `ORT_DYLIB_PATH` says where ONNX Runtime is.
+//! Models in ONNX Runtime. Needs the feature `fastembed`; most tests also need `ORT_DYLIB_PATH`.
 
 use std::process::Output;
 
 use crate::harness::Sandbox;
 
-/// Chooses a model for the sandbox, with a library of ONNX Runtime or with none that is there.
+/// Chooses a model, with a library of ONNX Runtime or with a path that does not exist.
 fn choose(sandbox: &Sandbox, model: &str, runtime: Option<&str>) -> Output {
     let mut run = sandbox.bare_command();
     match runtime {
@@ -31,7 +31,7 @@ fn assert_refused(output: &Output, parts: &[&str]) {
 
 #[cfg(not(feature = "fastembed"))]
 #[test]
-fn a_program_without_it_says_how_to_build_one_with_it() {
+fn a_build_without_fastembed_says_how_to_enable_it() {
     let sandbox = Sandbox::with_handbook();
     let refused = choose(&sandbox, "fastembed:BGESmallENV15", None);
     assert_refused(&refused, &["model.name", "`fastembed`"]);
@@ -55,7 +55,7 @@ mod with_the_feature {
     use crate::tiny_graph;
 
     #[test]
-    fn a_library_that_is_missing_or_another_is_an_error_that_names_it() {
+    fn a_missing_or_wrong_library_is_an_error_that_names_it() {
         let sandbox = Sandbox::with_handbook();
         let graph = sandbox.docs().parent().unwrap().join("graph");
         tiny_graph::write(&graph);
@@ -69,14 +69,14 @@ mod with_the_feature {
         assert_refused(&refused, &["config.json cannot be used as ONNX Runtime"]);
     }
 
-    /// Stands in for the hub: any model has the files of a folder.
+    /// A stand-in for the hub that serves a folder's files as any model.
     fn hub(folder: &Path) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let folder = folder.to_owned();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                // A client that hangs up is its own business.
+                // Ignore clients that hang up.
                 let _ = answer(stream.unwrap(), &folder);
             }
         });
@@ -135,7 +135,7 @@ mod with_the_feature {
             said.contains("BGESmallENV15Q") && said.contains("8 dimensions"),
             "{said}"
         );
-        // Nothing answers at that address, and no one asks.
+        // Nothing listens at that address; the cached model is used.
         let again = stdout_of_success(&name("http://127.0.0.1:9"));
         assert_eq!(again, said);
         let mut info = sandbox.bare_command();
@@ -154,7 +154,7 @@ mod with_the_feature {
     }
 
     #[test]
-    fn an_index_is_made_and_asked_with_a_graph() {
+    fn an_index_is_built_and_searched_with_an_onnx_model() {
         let Ok(runtime) = std::env::var("ORT_DYLIB_PATH") else {
             eprintln!("not run: ORT_DYLIB_PATH does not say where ONNX Runtime is");
             return;
@@ -180,7 +180,7 @@ mod with_the_feature {
     }
 
     #[test]
-    fn a_cross_encoder_of_this_process_reranks() {
+    fn an_in_process_cross_encoder_reranks() {
         let Ok(runtime) = std::env::var("ORT_DYLIB_PATH") else {
             eprintln!("not run: ORT_DYLIB_PATH does not say where ONNX Runtime is");
             return;
@@ -214,7 +214,7 @@ mod with_the_feature {
         assert_eq!(answer["degraded"], serde_json::json!([]), "{answer}");
         assert_eq!(paths(&answer)[0], "guide/backup.md", "{answer}");
         let score = answer["hits"][0]["scores"]["rerank"].as_f64().unwrap();
-        // The odds are e to the third power.
+        // The logit is 3, so the odds are e³.
         assert!((score - 0.9526).abs() < 1e-3, "{answer}");
 
         let embeddings = sandbox.docs().parent().unwrap().join("embeddings");

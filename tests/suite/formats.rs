@@ -1,5 +1,4 @@
-//! Files of many formats, found through the real binary, with the place that an answer is at; and files that are made to break
-//! their parsers, which cost nothing but themselves.
+//! Files of many formats are found with the right page and heading; files that crash parsers fail alone.
 
 #[path = "../../indexer/parse/fixtures.rs"]
 mod fixtures;
@@ -15,7 +14,7 @@ fn best(sandbox: &Sandbox, query: &str) -> Value {
     answer["hits"][0].clone()
 }
 
-/// Checks the path and the page of the best hit, and that its heading is above it or in it.
+/// Checks path and page of the best hit, and that `heading` is in its heading path or its text.
 #[track_caller]
 fn check(sandbox: &Sandbox, query: &str, path: &str, page: Option<u64>, heading: &str) {
     let hit = best(sandbox, query);
@@ -24,7 +23,7 @@ fn check(sandbox: &Sandbox, query: &str, path: &str, page: Option<u64>, heading:
     assert_eq!(citation["page"].as_u64(), page, "{query}: {hit}");
     let path = citation["heading_path"].as_array().unwrap();
     let last = path.last().and_then(Value::as_str).unwrap_or_default();
-    // Short sections share a passage, and then their headings are lines of it.
+    // Short sections share a passage; their headings are then part of its text.
     let text = hit["text"].as_str().unwrap_or_default();
     assert!(
         last == heading || text.contains(&format!("# {heading}")),
@@ -32,7 +31,7 @@ fn check(sandbox: &Sandbox, query: &str, path: &str, page: Option<u64>, heading:
     );
 }
 
-/// What became of a file, with the reason.
+/// Reason of the item with this status and key.
 fn item(sandbox: &Sandbox, status: &str, key: &str) -> Option<String> {
     let output = sandbox
         .command("status")
@@ -48,7 +47,7 @@ fn item(sandbox: &Sandbox, status: &str, key: &str) -> Option<String> {
 }
 
 #[test]
-fn each_format_is_found_at_its_place() {
+fn hits_in_each_format_name_page_and_heading() {
     let sandbox = Sandbox::empty();
     let filler = "The harbour is old and the water is deep. ".repeat(40);
     let pages = [
@@ -113,7 +112,7 @@ fn each_format_is_found_at_its_place() {
 }
 
 #[test]
-fn files_made_to_break_parsers_cost_only_themselves() {
+fn files_that_crash_parsers_fail_alone() {
     let sandbox = Sandbox::empty();
     let zeros = "0".repeat(130 << 20);
     let word = |document: &str| {
@@ -134,7 +133,7 @@ fn files_made_to_break_parsers_cost_only_themselves() {
     }
     entities +=
         "]><w:document xmlns:w='w'><w:body><w:p><w:r><w:t>&a29;</w:t></w:r></w:p></w:body></w:document>";
-    // A page tree that is its own child, and arrays without end.
+    // A page tree that contains itself, and unterminated arrays.
     let looped = String::from_utf8(fixtures::pdf(&["x"]))
         .unwrap()
         .replace("/Kids [ 4 0 R", "/Kids [ 2 0 R");
@@ -173,7 +172,7 @@ fn files_made_to_break_parsers_cost_only_themselves() {
     for (key, _) in refused {
         let reason = item(&sandbox, "error", key).or_else(|| item(&sandbox, "skipped", key));
         let is_read = item(&sandbox, "completed", key).is_some();
-        // JSON that is none is text like any other.
+        // Invalid JSON is indexed as plain text.
         assert!(
             reason.as_ref().is_some_and(|reason| reason.len() > 5) || (is_read && *key == "cells.ipynb"),
             "{key}: {reason:?}"
@@ -184,10 +183,10 @@ fn files_made_to_break_parsers_cost_only_themselves() {
 }
 
 #[test]
-fn the_process_that_parses_is_not_for_people() {
+fn the_parser_command_is_hidden() {
     let output = Sandbox::empty().bare_command().arg("--help").output().unwrap();
     assert!(!stdout_of_success(&output).contains("parse-worker"));
-    // It ends with its input.
+    // The worker exits at the end of its input.
     let output = Sandbox::empty()
         .bare_command()
         .arg("parse-worker")

@@ -1,4 +1,4 @@
-//! A folder with an index of its own, and the binary to run on it.
+//! A sandbox: a folder of documents, its index, and the binary to run on them.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -8,23 +8,23 @@ use std::time::{Duration, Instant};
 use reqwest::blocking::{Client, Response};
 use serde_json::Value;
 
-/// How long anything may take before a test gives up on it. Generous: the suite runs on loaded machines.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Timeout of every wait. Generous, because the suite runs on loaded machines.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A folder of documents and a place for its index, gone with the value.
+/// A folder of documents and a data directory, deleted on drop.
 pub struct Sandbox {
     dir: tempfile::TempDir,
 }
 
 impl Sandbox {
-    /// An empty folder.
+    /// A sandbox without documents.
     pub fn empty() -> Sandbox {
         let dir = tempfile::tempdir().unwrap();
         fs_err::create_dir(dir.path().join("docs")).unwrap();
         Sandbox { dir }
     }
 
-    /// A folder with a small handbook.
+    /// A sandbox with five small documents.
     pub fn with_handbook() -> Sandbox {
         let sandbox = Sandbox::empty();
         sandbox.write(
@@ -55,15 +55,15 @@ impl Sandbox {
         self.dir.path().join("docs")
     }
 
-    /// Where indexes go.
+    /// The data directory.
     pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
-    /// The one index under [`Sandbox::data`].
+    /// Folder of the only index in [`Sandbox::data`].
     pub fn index_dir(&self) -> PathBuf {
         let mut found = fs_err::read_dir(self.data()).unwrap();
-        // Beside the indexes are the models that were prepared.
+        // The data directory also caches quantized models.
         found
             .find_map(|entry| Some(entry.unwrap().path()).filter(|path| !path.ends_with("models")))
             .unwrap()
@@ -81,7 +81,7 @@ impl Sandbox {
         fs_err::remove_file(self.docs().join(key)).unwrap();
     }
 
-    /// The binary with `command`, the folder and the place of the index, in an environment of its own.
+    /// The binary with `command`, the folder and the data directory, in a clean environment.
     pub fn command(&self, command: &str) -> Command {
         let mut run = self.bare_command();
         run.arg(command)
@@ -91,7 +91,7 @@ impl Sandbox {
         run
     }
 
-    /// The binary without arguments.
+    /// The binary without arguments, in a clean environment.
     pub fn bare_command(&self) -> Command {
         let mut run = Command::new(env!("CARGO_BIN_EXE_autorag"));
         run.current_dir(self.dir.path()).env("HOME", self.dir.path());
@@ -102,13 +102,13 @@ impl Sandbox {
         run
     }
 
-    /// Brings the index up to date.
+    /// Updates the index; returns the printed summary.
     pub fn index(&self) -> String {
         let output = self.command("index").arg("--quiet").output().unwrap();
         stdout_of_success(&output)
     }
 
-    /// Asks the index as it is; the whole answer.
+    /// Searches without updating; returns the JSON answer.
     pub fn search(&self, query: &str, more: &[&str]) -> Value {
         let mut run = self.command("search");
         let output = run
@@ -125,12 +125,12 @@ impl Sandbox {
             .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
     }
 
-    /// Serves the folder on a free port.
+    /// Starts a server on a free port.
     pub fn serve(&self) -> Server {
         self.serve_with(&[])
     }
 
-    /// Serves the folder on a free port, with more flags.
+    /// Starts a server on a free port, with more flags.
     pub fn serve_with(&self, flags: &[&str]) -> Server {
         Server::start(self.command("serve").args(flags))
     }
@@ -147,19 +147,19 @@ pub fn stdout_of_success(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// Waits until `ready` gives something.
+/// Polls `ready` until it returns a value.
 pub fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
         if let Some(value) = ready() {
             return value;
         }
-        assert!(started.elapsed() < PATIENCE, "gave up waiting for {what}");
+        assert!(started.elapsed() < TIMEOUT, "gave up waiting for {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// Paths of an answer's hits, best first.
+/// Paths of the hits, best first.
 pub fn paths(answer: &Value) -> Vec<&str> {
     answer["hits"]
         .as_array()
@@ -169,7 +169,7 @@ pub fn paths(answer: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// A serving process, killed with the value.
+/// A running server, killed on drop.
 pub struct Server {
     child: Child,
     base: String,
@@ -177,7 +177,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts what `command` serves, on a free port.
+    /// Starts `command` on a free port and waits until it listens.
     pub fn start(command: &mut Command) -> Server {
         let mut child = command
             .args(["--addr", "127.0.0.1:0", "--quiet"])
@@ -189,7 +189,7 @@ impl Server {
         let listening = lines.find_map(|line| line.unwrap().strip_prefix("listening ").map(str::to_owned));
         let listening = listening.expect("the server ended before it listened");
         let base = listening.split_whitespace().next().unwrap().to_owned();
-        let client = Client::builder().timeout(PATIENCE).build().unwrap();
+        let client = Client::builder().timeout(TIMEOUT).build().unwrap();
         Server { child, base, client }
     }
 
@@ -198,28 +198,28 @@ impl Server {
         &self.base
     }
 
-    /// The process's number.
+    /// Process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// The process itself.
+    /// The child process.
     pub fn child(&mut self) -> &mut Child {
         &mut self.child
     }
 
-    /// A request to be filled in.
+    /// A request builder.
     pub fn request(&self, method: &str, path: &str) -> reqwest::blocking::RequestBuilder {
         self.client
             .request(method.parse().unwrap(), format!("{}{path}", self.base))
     }
 
-    /// GETs a path.
+    /// Sends GET `path`.
     pub fn get(&self, path: &str) -> Response {
         self.request("GET", path).send().unwrap()
     }
 
-    /// GETs JSON that must be there.
+    /// Sends GET `path`, which must succeed; returns the JSON.
     pub fn get_json(&self, path: &str) -> Value {
         let response = self.get(path);
         assert!(
@@ -231,12 +231,12 @@ impl Server {
         response.json().unwrap()
     }
 
-    /// POSTs a search.
+    /// Sends a search.
     pub fn post_search(&self, body: &Value) -> Response {
         self.request("POST", "/v1/search").json(body).send().unwrap()
     }
 
-    /// The answer to a search that must succeed.
+    /// Sends a search, which must succeed; returns the JSON.
     pub fn search(&self, body: &Value) -> Value {
         let response = self.post_search(body);
         assert!(
@@ -248,18 +248,17 @@ impl Server {
         response.json().unwrap()
     }
 
-    /// The answer to a search while no walk is under way: a server walks once more when it has begun to watch its folders, and
-    /// answers meanwhile say so.
-    pub fn search_at_rest(&self, body: &Value) -> Value {
+    /// The answer to a search while no walk runs. A server walks once more after it starts watching, and answers report that walk.
+    pub fn search_while_idle(&self, body: &Value) -> Value {
         wait_for("an answer without a walk under way", || {
             let answer = self.search(body);
             let walks = |degraded: &Value| degraded["reason"] == "files are still being read";
-            let is_at_rest = !answer["degraded"].as_array().unwrap().iter().any(walks);
-            is_at_rest.then_some(answer)
+            let is_idle = !answer["degraded"].as_array().unwrap().iter().any(walks);
+            is_idle.then_some(answer)
         })
     }
 
-    /// Waits until every file is searchable by both retrievers.
+    /// Waits until the index is complete; returns the status.
     pub fn wait_until_complete(&self) -> Value {
         wait_for("a complete index", || {
             let status = self.get_json("/v1/status");
@@ -271,14 +270,14 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A tool that `.ci/run` installs. Without it a test has nothing to run, which only passes outside the gate.
-#[expect(clippy::print_stderr, reason = "a test that passed over must say so")]
+/// A tool that `.ci/run` installs. Without the tool a test is skipped, but fails in the gate.
+#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
 pub fn tool(name: &str, found: Option<PathBuf>) -> Option<PathBuf> {
     if found.is_none() {
         assert!(

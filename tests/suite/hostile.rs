@@ -1,4 +1,4 @@
-//! A folder of files that no parser should have to meet: the run ends, and each file is text or an item with a reason.
+//! A folder of hostile files: the run completes, and each file has text or an item with a reason.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::harness::{Sandbox, paths, stdout_of_success};
 
-/// What became of each file, with the reason.
+/// Status and reason of every item.
 fn items(sandbox: &Sandbox) -> BTreeMap<String, (String, String)> {
     let mut items = BTreeMap::new();
     for status in ["completed", "error", "skipped"] {
@@ -24,7 +24,7 @@ fn items(sandbox: &Sandbox) -> BTreeMap<String, (String, String)> {
     items
 }
 
-/// Front matter whose aliases stand for a billion words.
+/// YAML front matter whose aliases expand to a billion words.
 fn yaml_bomb() -> String {
     let mut text = "---\na0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]\n".to_owned();
     for level in 1..9 {
@@ -35,7 +35,7 @@ fn yaml_bomb() -> String {
 }
 
 #[test]
-fn every_hostile_file_is_text_or_an_item_with_a_reason() {
+fn every_hostile_file_has_text_or_a_reason() {
     let sandbox = Sandbox::empty();
     let noise: Vec<u8> = (0..50_000u32)
         .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
@@ -120,11 +120,11 @@ fn every_hostile_file_is_text_or_an_item_with_a_reason() {
         ],
     );
     assert_eq!(paths(&answer).len(), 50);
-    // What could not be read is not read again and again, and nothing else is either.
+    // A second run reads nothing again.
     assert!(sandbox.index().contains("up to date"));
 }
 
-/// Links and files that only some systems have; the keys of those that must be items.
+/// Creates links, pipes and odd names; returns the keys that must have an item.
 #[cfg(unix)]
 fn unix_oddities(sandbox: &Sandbox) -> Vec<String> {
     use std::os::unix::ffi::OsStrExt;

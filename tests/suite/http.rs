@@ -23,7 +23,7 @@ fn error_of(response: reqwest::blocking::Response) -> (u16, String, String) {
 #[test]
 fn search_answers_with_citations_scores_and_state() {
     let sandbox = Sandbox::with_handbook();
-    // Longer than what the chunker takes together with its neighbours.
+    // Long enough that the chunker does not merge it with its neighbours.
     let steps = "Set the owner, then the group, then the mode of every file in the folder. ".repeat(8);
     sandbox.write(
         "guide/files.md",
@@ -31,7 +31,8 @@ fn search_answers_with_citations_scores_and_state() {
     );
     let server = sandbox.serve();
     server.wait_until_complete();
-    let answer = server.search_at_rest(&json!({"query": "how do I make the binary executable with chmod"}));
+    let answer =
+        server.search_while_idle(&json!({"query": "how do I make the binary executable with chmod"}));
     assert_eq!(paths(&answer)[0], "guide/files.md");
     let hit = &answer["hits"][0];
     assert_eq!(hit["freshness"], "current");
@@ -49,7 +50,7 @@ fn search_answers_with_citations_scores_and_state() {
 }
 
 #[test]
-fn modes_and_pages() {
+fn modes_and_paging_select_hits() {
     let sandbox = Sandbox::with_handbook();
     let server = sandbox.serve();
     server.wait_until_complete();
@@ -67,7 +68,7 @@ fn modes_and_pages() {
 #[test]
 fn freshness_is_checked_when_asked() {
     let sandbox = Sandbox::with_handbook();
-    // The index must not follow.
+    // No update, so the index stays stale.
     let server = Server::start(sandbox.command("serve").env("AUTORAG_INDEX_WATCH", "off"));
     server.wait_until_complete();
     let fresh = |query: &str| server.search(&json!({"query": query}))["hits"][0]["freshness"].clone();
@@ -244,7 +245,7 @@ fn status_health_metrics_and_description() {
 }
 
 #[test]
-fn too_many_requests_are_turned_away() {
+fn requests_over_the_limit_get_503() {
     let sandbox = Sandbox::with_handbook();
     let mut command = sandbox.command("serve");
     command.env("AUTORAG_SERVER_MAX_CONCURRENT", "1");
@@ -268,7 +269,7 @@ fn too_many_requests_are_turned_away() {
 }
 
 #[test]
-fn several_folders_are_served_under_their_names() {
+fn keys_of_several_folders_begin_with_the_folder_name() {
     let sandbox = Sandbox::with_handbook();
     let other = sandbox.docs().parent().unwrap().join("other");
     fs_err::create_dir(&other).unwrap();

@@ -1,4 +1,4 @@
-//! What a run finds, and that a re-run touches only what changed.
+//! Indexing runs: what they find, and that a second run touches only changed files.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -116,13 +116,13 @@ fn any_encoding_is_read() {
     );
 }
 
-/// The next whole second but one: for as long as the clock is near, a file system may be one that knows no finer times.
+/// The whole second after next. A file system with coarse timestamps could not distinguish changes near it.
 fn near_time() -> SystemTime {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     UNIX_EPOCH + Duration::from_secs(now.as_secs() + 2)
 }
 
-/// Whether that time is too far from the clock by now for a file to change unseen.
+/// Whether `time` is far enough in the past that a change would get another timestamp.
 fn is_over(time: SystemTime) -> bool {
     SystemTime::now() >= time + Duration::from_secs(2)
 }
@@ -150,7 +150,7 @@ fn a_file_that_changes_again_under_its_time_is_found_and_costs_no_job() {
         let time = near_time();
         write_at(&sandbox, "Walrus one.\n", time);
         sandbox.index();
-        // On a machine that took longer, it was read late enough to be sure of it.
+        // On a slow machine the file was read late enough to be trusted.
         if !is_over(time) {
             break time;
         }
@@ -172,7 +172,7 @@ fn a_file_that_changes_again_under_its_time_is_found_and_costs_no_job() {
         sandbox.index();
         assert_eq!(jobs(&sandbox), before + 1);
     }
-    // It was looked at once more, and is relied on since: no one changes files and sets back their time.
+    // The file was compared once more and is trusted since then.
     write_at(&sandbox, "Beaver ten.\n", time);
     sandbox.index();
     assert!(found("otters") && !found("beaver"));

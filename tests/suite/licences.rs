@@ -16,7 +16,10 @@ const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 /// Whether the SPDX expression `licence` can be satisfied with the licences in `allowed`.
 fn is_allowed(licence: &str, allowed: &BTreeSet<String>) -> bool {
     // "A/B" is the older way to write "A OR B".
-    let text = licence.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
+    let text = licence
+        .replace('/', " OR ")
+        .replace('(', " ( ")
+        .replace(')', " ) ");
     let mut words: Vec<&str> = text.split_whitespace().rev().collect();
     let value = any_of(&mut words, allowed);
     value && words.is_empty()
@@ -63,14 +66,21 @@ fn list(deny: &toml::Table, section: &str, key: &str) -> BTreeSet<String> {
 
 #[test]
 fn dependencies_follow_the_lists_of_deny_toml() {
-    let deny: toml::Table = fs_err::read_to_string(root().join("deny.toml")).unwrap().parse().unwrap();
+    let deny: toml::Table = fs_err::read_to_string(root().join("deny.toml"))
+        .unwrap()
+        .parse()
+        .unwrap();
     let allowed = list(&deny, "licenses", "allow");
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--locked", "--all-features"])
         .current_dir(root())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     assert!(packages.len() > 300, "only {} packages", packages.len());
@@ -100,10 +110,24 @@ fn licence_expressions_are_evaluated_as_spdx() {
     let allowed: BTreeSet<String> = ["MIT", "ISC", "Apache-2.0 WITH LLVM-exception"]
         .map(str::to_owned)
         .into();
-    for yes in ["MIT", "GPL-3.0 OR MIT", "GPL-3.0/MIT", "(GPL-3.0 OR MIT) AND ISC", "Apache-2.0 WITH LLVM-exception"] {
+    for yes in [
+        "MIT",
+        "GPL-3.0 OR MIT",
+        "GPL-3.0/MIT",
+        "(GPL-3.0 OR MIT) AND ISC",
+        "Apache-2.0 WITH LLVM-exception",
+    ] {
         assert!(is_allowed(yes, &allowed), "{yes}");
     }
-    for no in ["", "GPL-3.0", "MIT AND GPL-3.0", "Apache-2.0", "MIT OR", "(MIT", "MIT ISC"] {
+    for no in [
+        "",
+        "GPL-3.0",
+        "MIT AND GPL-3.0",
+        "Apache-2.0",
+        "MIT OR",
+        "(MIT",
+        "MIT ISC",
+    ] {
         assert!(!is_allowed(no, &allowed), "{no}");
     }
 }

@@ -1,4 +1,4 @@
-//! Changes made while the folder is being served are followed by the right answers.
+//! Live updates: changes to a served folder appear in answers.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Sandbox, Server, paths, wait_for};
 
-/// Documents that have the words, by BM25 alone, sorted.
+/// Documents that contain the words (keyword search), sorted.
 fn found(server: &Server, words: &str) -> Vec<String> {
     let answer = server.search(&json!({"query": words, "mode": "lexical", "limit": 50}));
     let mut found: Vec<String> = paths(&answer).into_iter().map(str::to_owned).collect();
@@ -15,7 +15,7 @@ fn found(server: &Server, words: &str) -> Vec<String> {
     found
 }
 
-/// Waits until exactly these documents have the words.
+/// Waits until exactly these documents contain the words.
 fn wait_until_found(server: &Server, words: &str, expected: &[&str]) {
     wait_for(&format!("{words:?} in {expected:?}"), || {
         (found(server, words) == expected).then_some(())
@@ -33,8 +33,7 @@ fn served(sandbox: &Sandbox) -> Server {
     server
 }
 
-/// Edits a document more than once: what comes soon after a folder is watched anew is found by one more walk, so that only a
-/// later edit tells whether the watch is there.
+/// Edits a document several times. An extra walk finds edits right after a watch is set up, so only later edits test the watch.
 fn assert_edits_are_followed(sandbox: &Sandbox, server: &Server, key: &str) {
     for word in ["walruses", "pelicans", "tortoises"] {
         sandbox.write(key, format!("# Animals\n\nThese are {word}.\n"));
@@ -45,7 +44,7 @@ fn assert_edits_are_followed(sandbox: &Sandbox, server: &Server, key: &str) {
 }
 
 #[test]
-fn an_edit() {
+fn an_edited_file_is_reindexed() {
     let sandbox = Sandbox::with_handbook();
     let server = served(&sandbox);
     sandbox.write("notes.txt", "Giraffes browse the acacia trees of the savannah.\n");
@@ -58,7 +57,7 @@ fn an_edit() {
 }
 
 #[test]
-fn a_new_file_in_a_new_folder() {
+fn a_file_in_a_new_folder_is_indexed() {
     let sandbox = Sandbox::with_handbook();
     let server = served(&sandbox);
     sandbox.write("deep/er/new.md", "# New\n\nOstriches run fast.\n");
@@ -67,7 +66,7 @@ fn a_new_file_in_a_new_folder() {
 }
 
 #[test]
-fn a_deletion() {
+fn a_deleted_file_is_no_longer_found() {
     let sandbox = Sandbox::with_handbook();
     let server = served(&sandbox);
     sandbox.remove("notes.txt");
@@ -78,7 +77,7 @@ fn a_deletion() {
 }
 
 #[test]
-fn a_renamed_folder() {
+fn a_renamed_folder_keeps_its_documents() {
     let sandbox = Sandbox::with_handbook();
     let server = served(&sandbox);
     fs_err::rename(sandbox.docs().join("guide"), sandbox.docs().join("manual")).unwrap();
@@ -87,7 +86,7 @@ fn a_renamed_folder() {
 }
 
 #[test]
-fn a_folder_made_anew_under_its_old_name() {
+fn a_recreated_folder_is_watched_again() {
     let sandbox = Sandbox::with_handbook();
     let server = served(&sandbox);
     for round in ["first", "second"] {
@@ -103,7 +102,7 @@ fn a_folder_made_anew_under_its_old_name() {
 }
 
 #[test]
-fn an_ignore_rule_that_comes_and_goes() {
+fn changes_of_ignore_files_apply_at_once() {
     let sandbox = Sandbox::with_handbook();
     let server = served(&sandbox);
     sandbox.write(".autoragignore", "guide/\n");
@@ -115,7 +114,7 @@ fn an_ignore_rule_that_comes_and_goes() {
 }
 
 #[test]
-fn a_folder_that_is_moved_away_and_comes_back() {
+fn a_source_that_disappears_keeps_its_index_until_it_returns() {
     let sandbox = Sandbox::with_handbook();
     let server = served(&sandbox);
     let away = sandbox.docs().with_file_name("elsewhere");
@@ -144,13 +143,13 @@ fn a_folder_that_is_moved_away_and_comes_back() {
 }
 
 #[test]
-fn a_change_does_not_wait_for_the_vectors_of_others() {
+fn a_change_is_indexed_while_others_are_being_embedded() {
     let sandbox = Sandbox::empty();
     for number in 0..400 {
         let sentence = format!("Report {number} counts {number} lanterns in harbour {number}. ");
         sandbox.write(&format!("{number}.md"), sentence.repeat(60));
     }
-    // On one thread, so that the vectors take long on any machine.
+    // One thread, so that embedding takes long on any machine.
     let server = Server::start(sandbox.command("serve").env("AUTORAG_INDEX_THREADS", "1"));
     wait_for("vectors to be built", || {
         (state(&server)["phase"] == "embedding").then_some(())
@@ -173,7 +172,7 @@ fn a_change_does_not_wait_for_the_vectors_of_others() {
 }
 
 #[test]
-fn an_interrupt_ends_a_server_that_waits_for_changes() {
+fn an_interrupt_stops_an_idle_server() {
     let sandbox = Sandbox::with_handbook();
     let mut server = served(&sandbox);
     let pid = server.pid().to_string();
@@ -184,7 +183,7 @@ fn an_interrupt_ends_a_server_that_waits_for_changes() {
 }
 
 #[test]
-fn polling_where_events_do_not_work() {
+fn polling_finds_changes_without_events() {
     let sandbox = Sandbox::with_handbook();
     let server = Server::start(sandbox.command("serve").env("AUTORAG_INDEX_WATCH", "poll"));
     server.wait_until_complete();
@@ -193,11 +192,11 @@ fn polling_where_events_do_not_work() {
 }
 
 #[test]
-fn a_regular_walk_finds_what_no_event_tells() {
+fn periodic_walks_find_changes_that_events_missed() {
     let sandbox = Sandbox::with_handbook();
     let server = Server::start(sandbox.command("serve").env("AUTORAG_INDEX_RECONCILE_SECS", "1"));
     server.wait_until_complete();
-    // Rules of the folders above count, and those folders are not watched.
+    // Ignore files of parent folders apply, and those folders are not watched.
     let rules = sandbox.docs().with_file_name(".ignore");
     for _ in 0..2 {
         fs_err::write(&rules, "guide/\n").unwrap();
@@ -208,7 +207,7 @@ fn a_regular_walk_finds_what_no_event_tells() {
 }
 
 #[test]
-fn an_index_inside_of_its_folder_is_left_alone() {
+fn an_index_inside_its_source_is_not_indexed() {
     let sandbox = Sandbox::with_handbook();
     fs_err::create_dir(sandbox.docs().join("index")).unwrap();
     let data = sandbox.docs().with_file_name("link");
@@ -234,7 +233,7 @@ fn an_index_inside_of_its_folder_is_left_alone() {
 }
 
 #[test]
-fn a_follower_takes_over() {
+fn a_follower_takes_over_when_the_writer_ends() {
     let sandbox = Sandbox::with_handbook();
     let mut first = sandbox.serve();
     first.wait_until_complete();

@@ -1,10 +1,6 @@
-//! End to end, through the real binary: temporary folders, free ports, no sleeping for luck.
+//! End-to-end tests through the real binary, with temporary folders and free ports.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test may fail wherever it is surprised"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod architecture;
 mod cli;
@@ -32,13 +28,10 @@ mod results;
 mod shape;
 #[cfg(feature = "fastembed")]
 #[path = "../../embedder/golden/tiny_graph.rs"]
-#[allow(dead_code, reason = "the tests of the embedder look at its rows too")]
+#[allow(dead_code, reason = "the embedder's tests use the rest")]
 mod tiny_graph;
 #[path = "../../embedder/golden/tiny_model.rs"]
-#[allow(
-    dead_code,
-    reason = "the tests of the embedder write other kinds of numbers too"
-)]
+#[allow(dead_code, reason = "the embedder's tests use the rest")]
 mod tiny_model;
 mod torture;
 mod two_processes;

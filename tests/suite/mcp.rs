@@ -1,4 +1,4 @@
-//! MCP, by hand over stdio and with a real client over both transports.
+//! MCP: a hand-written client over stdio, and a real client over both transports.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Sandbox, root, stdout_of_success, tool, wait_for};
 
-/// A client of the 2025-11-25 revision that speaks line by line.
+/// A stdio client of protocol revision 2025-11-25.
 struct Stdio2025 {
     child: Child,
     input: ChildStdin,
@@ -76,7 +76,7 @@ impl Stdio2025 {
         self.call("tools/call", json!({"name": name, "arguments": arguments}))
     }
 
-    /// Asks until the index is whole.
+    /// Searches until the index is complete.
     fn wait_until_complete(&mut self) {
         wait_for("a complete index", || {
             let status = self.tool("rag_sources", json!({}));
@@ -176,7 +176,7 @@ fn every_tool_answers() {
 }
 
 #[test]
-fn mistakes_are_told_to_the_model() {
+fn invalid_arguments_are_explained_to_the_model() {
     let sandbox = Sandbox::with_handbook();
     let mut client = Stdio2025::start(&sandbox);
     client.wait_until_complete();
@@ -199,10 +199,10 @@ fn mistakes_are_told_to_the_model() {
 }
 
 #[test]
-fn answers_keep_to_the_budget_and_say_so() {
+fn answers_stay_within_the_budget_and_say_so() {
     let sandbox = Sandbox::empty();
     for number in 0..12 {
-        // No two say the same, or they would be one hit.
+        // All different, or they would collapse into one hit.
         let sentence = format!(
             "Heron {number} stands in reed bed {} and waits for fish {}. ",
             number * 7,
@@ -240,7 +240,7 @@ fn answers_keep_to_the_budget_and_say_so() {
     );
 }
 
-/// The Python that `.ci/run` gives the PyPI client to.
+/// The Python environment in which `.ci/run` installs the MCP client.
 fn python() -> Option<PathBuf> {
     let found = root().join("target/test-tools/venv/bin/python");
     tool("the PyPI package mcp", found.is_file().then_some(found))

@@ -1,4 +1,4 @@
-//! Models other than the built-in one: choosing one, changing from one to another under way, and losing one.
+//! Models other than the built-in one: choosing, changing and losing them.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -49,7 +49,7 @@ fn status(sandbox: &Sandbox) -> Value {
     serde_json::from_str(&stdout_of_success(&output)).unwrap()
 }
 
-/// Brings the index up to date; what is said of it.
+/// Updates the index; returns standard output and error.
 fn index(sandbox: &Sandbox) -> String {
     stdout_of_success(&sandbox.command("index").output().unwrap())
 }
@@ -62,9 +62,9 @@ fn assert_dense_answers(sandbox: &Sandbox) {
 }
 
 #[test]
-fn a_chosen_model_takes_the_place_of_the_other_and_going_back_is_free() {
+fn changing_the_model_reembeds_and_changing_back_is_free() {
     let sandbox = Sandbox::with_handbook();
-    // Passages that both models read whole: others would be cut anew.
+    // Passages that fit both models, so that a change does not re-chunk.
     let beside = sandbox.docs().parent().unwrap().to_owned();
     fs_err::write(beside.join("autorag.toml"), "[index]\nchunk_tokens = 64\n").unwrap();
     sandbox.index();
@@ -72,7 +72,7 @@ fn a_chosen_model_takes_the_place_of_the_other_and_going_back_is_free() {
     fs_err::write(dir.join("sentence_bert_config.json"), r#"{"max_seq_length": 96}"#).unwrap();
     let said = choose(&sandbox, dir);
     assert!(said.contains("tiny") && said.contains(BUILT_IN), "{said}");
-    // Nothing has changed so far.
+    // Choosing alone changes nothing yet.
     assert_eq!(status(&sandbox)["model"]["id"], BUILT_IN);
     assert_dense_answers(&sandbox);
 
@@ -96,7 +96,7 @@ fn a_chosen_model_takes_the_place_of_the_other_and_going_back_is_free() {
 }
 
 #[test]
-fn a_change_of_models_survives_being_killed_and_the_old_one_answers_meanwhile() {
+fn a_model_change_survives_kills_while_the_old_model_serves() {
     let sandbox = Sandbox::empty();
     for number in 0..1500 {
         let text = format!(
@@ -108,7 +108,7 @@ fn a_change_of_models_survives_being_killed_and_the_old_one_answers_meanwhile() 
     index(&sandbox);
     assert_eq!(status(&sandbox)["model"]["id"], "first");
 
-    // A run may come to its end before it is killed; then it is tried with the next model.
+    // A run may finish before it is killed; then try the next model.
     let mut names = ["second", "third", "fourth", "fifth", "sixth", "seventh"].into_iter();
     let (name, serving) = loop {
         let name = names.next().expect("no run was caught under way");
@@ -162,7 +162,7 @@ fn a_change_of_models_survives_being_killed_and_the_old_one_answers_meanwhile() 
 }
 
 #[test]
-fn without_its_model_an_index_answers_by_words_until_it_has_another() {
+fn an_index_without_its_model_uses_keyword_search() {
     let sandbox = Sandbox::with_handbook();
     let dir = tiny(&sandbox, "tiny", "mean");
     choose(&sandbox, &dir);
@@ -187,7 +187,7 @@ fn without_its_model_an_index_answers_by_words_until_it_has_another() {
 }
 
 #[test]
-fn a_server_changes_models_behind_its_answers() {
+fn a_server_changes_models_without_interrupting_answers() {
     let sandbox = Sandbox::with_handbook();
     sandbox.index();
     choose(&sandbox, tiny(&sandbox, "tiny", "cls"));
@@ -243,7 +243,7 @@ fn models_are_listed_and_described() {
 }
 
 #[test]
-fn a_model_that_cannot_be_used_is_not_chosen() {
+fn an_unusable_model_is_not_chosen() {
     let sandbox = Sandbox::with_handbook();
     let dir = tiny(&sandbox, "tiny", "max");
     let refused = |model: &str| {

@@ -33,7 +33,7 @@ impl Browser {
             let (_, port) = line.split_once("started successfully on port ")?;
             Some(port.trim_end_matches('.').to_owned())
         });
-        // What the driver prints later must go somewhere, or it would stop at a full pipe.
+        // Drain the driver's output, or it blocks on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let profile = tempfile::tempdir().unwrap();
         let arguments = [
@@ -91,7 +91,7 @@ impl Browser {
         self.post("execute/sync", &json!({"script": script, "args": []}))
     }
 
-    /// Types on the keyboard, wherever the focus is.
+    /// Types on the keyboard into the focused element.
     fn keys(&self, text: &str) {
         let strokes: Vec<Value> = text
             .chars()
@@ -108,12 +108,12 @@ impl Browser {
         );
     }
 
-    /// Waits until a script gives true.
+    /// Waits until a script returns true.
     fn wait(&self, what: &str, script: &str) {
         wait_for(what, || (self.eval(script) == true).then_some(()));
     }
 
-    /// What the page wrote to the console that should not be there.
+    /// Errors and warnings on the page's console.
     fn complaints(&self) -> Vec<Value> {
         let logged = self.post("se/log", &json!({"type": "browser"}));
         let entries = logged.as_array().cloned().unwrap_or_default();
@@ -166,7 +166,7 @@ fn the_page_searches_by_keyboard() {
         true
     );
 
-    // The document's text is text, whatever it looks like.
+    // Markup in a document's text is shown as text.
     browser.open(&format!("{}/?q=wombats", server.base()));
     browser.wait(
         "the hostile document",

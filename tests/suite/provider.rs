@@ -1,4 +1,4 @@
-//! A server of embeddings in the form of OpenAI, that fails in every way real ones do, on demand.
+//! An OpenAI-compatible embedding server that fails on demand in the ways real ones do.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,46 +9,46 @@ use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
 
-/// Length of its vectors.
+/// Dimensions of its vectors.
 pub const DIMENSIONS: usize = 64;
 
-/// What it does with a request.
+/// How it handles a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Behaviour {
-    /// Answers as it should.
+    /// Answers correctly.
     Good,
-    /// Answers in another order than that of the texts.
+    /// Answers with the vectors in another order than the texts.
     Shuffled,
     /// Answers with this status and body.
     Status(u16, String),
-    /// Answers 429 and asks to be left alone for no time at all.
+    /// Answers 429 with `Retry-After: 0`.
     Busy,
-    /// Never answers; ends when the client hangs up.
+    /// Never answers; returns when the client hangs up.
     Silent,
-    /// Hangs up before a word.
+    /// Hangs up before answering.
     HungUp,
     /// Hangs up in the middle of the answer.
     CutOff,
-    /// Vectors of another length.
+    /// Answers with vectors of other dimensions.
     Length(usize),
-    /// A number that is none.
+    /// Answers with NaN.
     NotANumber,
-    /// One vector too few.
+    /// Answers with one vector too few.
     Fewer,
-    /// 400 for more texts than this.
+    /// Answers 400 to more texts than this.
     AtMost(usize),
-    /// 400 for any text with this in it, repeating the text.
+    /// Answers 400, quoting the text, if any text contains this.
     Refuses(&'static str),
-    /// 400 for a request that wants a length of vectors.
+    /// Answers 400 to a request with `dimensions`.
     FixedLength,
-    /// Sends the client elsewhere.
+    /// Redirects.
     Redirect(String),
 }
 
-/// What was asked.
+/// A received request.
 #[derive(Debug, Clone)]
 pub struct Asked {
-    /// The body, as it came.
+    /// The body.
     pub body: Value,
     /// The header `Authorization`.
     pub authorization: Option<String>,
@@ -76,7 +76,7 @@ struct State {
     stopped: AtomicBool,
 }
 
-/// The server; it stops with the value.
+/// The server, stopped on drop.
 pub struct Provider {
     address: SocketAddr,
     state: Arc<State>,
@@ -84,7 +84,7 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// On a free port of an address of its own, so that no other program or test takes its place once it is gone.
+    /// Starts on a loopback address of its own, so that nothing else takes the port once it stops.
     pub fn start() -> Provider {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let address = if cfg!(target_os = "linux") {
@@ -97,7 +97,7 @@ impl Provider {
         Provider::at(SocketAddr::from((address, 0)))
     }
 
-    /// At an address where one was before.
+    /// Starts at the address of an earlier server.
     pub fn at(address: SocketAddr) -> Provider {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
@@ -109,7 +109,7 @@ impl Provider {
                     break;
                 }
                 let (stream, state) = (stream.unwrap(), Arc::clone(&shared));
-                // A client that hangs up in the middle is what some tests are about.
+                // Some tests are about clients that hang up.
                 std::thread::spawn(move || drop(answer(stream, &state)));
             }
         });
@@ -128,22 +128,22 @@ impl Provider {
         format!("http://{}/v1", self.address)
     }
 
-    /// Does this with the next requests, one each, before it goes on as usual.
+    /// Sets the behaviour for the next requests, one each.
     pub fn next(&self, behaviours: impl IntoIterator<Item = Behaviour>) {
         self.state.script.lock().unwrap().extend(behaviours);
     }
 
-    /// Does this with every request from now on.
+    /// Sets the behaviour for all later requests.
     pub fn always(&self, behaviour: Behaviour) {
         *self.state.usual.lock().unwrap() = Some(behaviour);
     }
 
-    /// Everything it was asked, in order.
+    /// All received requests, in order.
     pub fn asked(&self) -> Vec<Asked> {
         self.state.asked.lock().unwrap().clone()
     }
 
-    /// Most requests that were under way at once.
+    /// Most concurrent requests so far.
     pub fn peak(&self) -> usize {
         self.state.peak.load(Ordering::SeqCst)
     }
@@ -152,7 +152,7 @@ impl Provider {
 impl Drop for Provider {
     fn drop(&mut self) {
         self.state.stopped.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts.
+        // Wake the accepting thread.
         drop(TcpStream::connect(self.address));
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
@@ -191,7 +191,7 @@ fn answer(stream: TcpStream, state: &State) -> std::io::Result<()> {
     )
 }
 
-/// A request under way, until it is dropped.
+/// Counts a request as running until dropped.
 struct UnderWay<'a>(&'a State);
 
 impl UnderWay<'_> {
@@ -220,7 +220,7 @@ fn behave(
         |message: &str| json!({"error": {"message": message, "type": "invalid_request_error"}}).to_string();
     let (status, header, body) = match behaviour {
         Behaviour::Silent => {
-            // Nothing more comes, so this ends with the connection.
+            // The client sends no more, so this returns when it hangs up.
             reader.read_to_end(&mut Vec::new())?;
             return Ok(());
         }
@@ -266,7 +266,7 @@ fn behave(
             (200, String::new(), vectors(&texts, length, false))
         }
     };
-    // Who has the answer may ask again before this thread runs on, which would count as two at once.
+    // Stop counting before answering: the client may send the next request at once.
     drop(under_way);
     write!(
         stream,
@@ -275,7 +275,7 @@ fn behave(
     )
 }
 
-/// The body of an answer.
+/// Body of an answer.
 fn vectors(texts: &[&str], length: usize, backwards: bool) -> String {
     let mut data: Vec<Value> = texts
         .iter()
@@ -290,7 +290,7 @@ fn vectors(texts: &[&str], length: usize, backwards: bool) -> String {
     json!({"object": "list", "data": data, "usage": {"prompt_tokens": 1}}).to_string()
 }
 
-/// A sum of one vector a word, so that texts that share words are near each other. Not of length one.
+/// The sum of one vector a word, so that texts with common words are close. Not normalized.
 fn vector(text: &str, length: usize) -> Vec<f32> {
     let mut sum = vec![0.01; length];
     for word in text
@@ -299,7 +299,7 @@ fn vector(text: &str, length: usize) -> Vec<f32> {
         .filter(|word| word.len() > 2)
     {
         for (value, byte) in sum.iter_mut().zip(0u64..) {
-            // FNV-1a of the word and the place.
+            // FNV-1a of word and dimension.
             let hash = word
                 .bytes()
                 .chain(byte.to_le_bytes())

@@ -1,4 +1,4 @@
-//! Remote models: what is asked of a provider, and what its answers are worth.
+//! Remote models: requests to the server, and the handling of its answers.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn refused(embedder: &Embedder) -> EmbedError {
 }
 
 #[test]
-fn a_provider_is_asked_in_its_own_form() {
+fn requests_follow_the_openai_format() {
     let provider = Provider::start();
     let embedder = open(RemoteOptions {
         dimensions: Some(32),
@@ -72,7 +72,7 @@ fn the_order_of_an_answer_does_not_matter() {
 }
 
 #[test]
-fn what_may_pass_is_tried_again() {
+fn transient_failures_are_retried() {
     let provider = Provider::start();
     let embedder = open(options(&provider));
     let good = embedder.embed(&TEXTS).unwrap();
@@ -97,7 +97,7 @@ fn what_may_pass_is_tried_again() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_used_is_refused() {
+fn malformed_answers_are_rejected() {
     let provider = Provider::start();
     let cases = [
         (
@@ -119,7 +119,7 @@ fn an_answer_that_cannot_be_used_is_refused() {
 }
 
 #[test]
-fn a_refusal_is_an_error_at_once_and_shows_neither_texts_nor_key() {
+fn a_rejected_request_fails_at_once_and_leaks_neither_text_nor_key() {
     let provider = Provider::start();
     let key = "sk-0123456789abcdef";
     let embedder = open(RemoteOptions {
@@ -148,7 +148,7 @@ fn a_refusal_is_an_error_at_once_and_shows_neither_texts_nor_key() {
 }
 
 #[test]
-fn the_length_of_vectors_is_checked_at_the_start() {
+fn dimensions_are_checked_when_the_model_opens() {
     let provider = Provider::start();
     let asks_for = |dimensions| {
         Embedder::open(&ModelSource::Remote(RemoteOptions {
@@ -167,14 +167,14 @@ fn the_length_of_vectors_is_checked_at_the_start() {
     provider.always(Behaviour::Status(404, r#"{"error": "model not found"}"#.into()));
     let error = asks_for(None).unwrap_err().to_string();
     assert!(error.contains("model not found"), "{error}");
-    // With a length, it opens without its provider.
+    // With `dimensions` set, it opens without the server.
     let waiting = asks_for(Some(100)).unwrap();
     assert_eq!(waiting.model().dimensions, 100);
     assert!(waiting.outage().unwrap().reason.contains("model not found"));
 }
 
 #[test]
-fn a_batch_that_is_too_large_is_halved_and_later_ones_are_smaller() {
+fn a_rejected_batch_is_halved_and_later_batches_are_smaller() {
     let provider = Provider::start();
     provider.always(Behaviour::AtMost(3));
     let embedder = open(options(&provider));
@@ -190,7 +190,7 @@ fn a_batch_that_is_too_large_is_halved_and_later_ones_are_smaller() {
 }
 
 #[test]
-fn requests_have_no_more_texts_and_tokens_than_set() {
+fn requests_respect_the_limits_of_texts_and_tokens() {
     let provider = Provider::start();
     let embedder = open(RemoteOptions {
         batch_texts: 5,
@@ -226,7 +226,7 @@ fn requests_have_no_more_texts_and_tokens_than_set() {
 }
 
 #[test]
-fn one_text_that_is_not_taken_leaves_the_others_their_vectors() {
+fn one_rejected_text_does_not_cost_the_others_their_vectors() {
     let provider = Provider::start();
     provider.always(Behaviour::Refuses("tree"));
     let embedder = open(options(&provider));
@@ -249,7 +249,7 @@ fn one_text_that_is_not_taken_leaves_the_others_their_vectors() {
 }
 
 #[test]
-fn a_silent_provider_costs_one_query_its_time_and_others_nothing() {
+fn a_silent_server_delays_one_query_and_no_later_ones() {
     let provider = Provider::start();
     let embedder = open(RemoteOptions {
         query_timeout: Duration::from_millis(300),
@@ -259,7 +259,7 @@ fn a_silent_provider_costs_one_query_its_time_and_others_nothing() {
     let error = embedder.embed_query("red").unwrap_err();
     assert!(matches!(error, EmbedError::Unavailable { .. }), "{error:?}");
     let asked = provider.asked().len();
-    // The pause after it is half a second at least.
+    // The circuit stays open for at least half a second.
     assert!(embedder.embed_query("red").is_err());
     assert_eq!(
         provider.asked().len(),
@@ -272,7 +272,7 @@ fn a_silent_provider_costs_one_query_its_time_and_others_nothing() {
 }
 
 #[test]
-fn a_call_that_is_no_longer_wanted_ends() {
+fn a_cancelled_call_returns() {
     let provider = Provider::start();
     let embedder = open(RemoteOptions {
         timeout: Duration::from_secs(3000),
@@ -289,7 +289,7 @@ fn a_call_that_is_no_longer_wanted_ends() {
 }
 
 #[test]
-fn no_more_requests_at_once_than_set_and_queries_beside_them() {
+fn concurrency_is_limited_and_queries_are_not_blocked() {
     let provider = Provider::start();
     let embedder = open(RemoteOptions {
         concurrency: 2,
@@ -305,7 +305,7 @@ fn no_more_requests_at_once_than_set_and_queries_beside_them() {
         }
     });
     assert!(provider.peak() <= 2, "{}", provider.peak());
-    // With every place taken by requests that never end, a query is answered all the same.
+    // A query is answered even while every slot holds a request that never ends.
     provider.next([Behaviour::Silent, Behaviour::Silent]);
     let asked = provider.asked().len();
     let given_up = std::sync::atomic::AtomicBool::new(false);

@@ -1,4 +1,4 @@
-//! The program with a remote model: everything else works without its provider.
+//! A remote model whose server is down: everything else keeps working.
 
 use std::process::{Command, Output};
 
@@ -28,7 +28,7 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn searches_go_on_without_the_provider_and_vectors_follow_when_it_is_back() {
+fn searches_work_without_the_server_and_embeddings_follow_when_it_returns() {
     let provider = Provider::start();
     let (address, base_url) = (provider.address(), provider.base_url());
     let sandbox = Sandbox::with_handbook();
@@ -39,7 +39,7 @@ fn searches_go_on_without_the_provider_and_vectors_follow_when_it_is_back() {
     assert_eq!(status["model"]["outage"], json!(null));
     for mode in ["dense", "hybrid"] {
         let asked = json!({"query": "penguins of the southern hemisphere", "mode": mode});
-        let answer = server.search_at_rest(&asked);
+        let answer = server.search_while_idle(&asked);
         assert_eq!(paths(&answer)[0], "site/index.html", "{mode}");
         assert_eq!(answer["degraded"], json!([]), "{mode}");
         assert!(
@@ -104,7 +104,7 @@ fn searches_go_on_without_the_provider_and_vectors_follow_when_it_is_back() {
 }
 
 #[test]
-fn an_index_without_its_provider_is_by_words_and_says_so() {
+fn without_its_server_an_index_is_keyword_only_and_says_so() {
     let provider = Provider::start();
     let (address, base_url) = (provider.address(), provider.base_url());
     drop(provider);
@@ -158,7 +158,7 @@ fn an_index_without_its_provider_is_by_words_and_says_so() {
 }
 
 #[test]
-fn an_index_knows_the_length_of_its_vectors_when_the_provider_is_gone() {
+fn an_index_knows_its_dimensions_when_the_server_is_down() {
     let provider = Provider::start();
     let base_url = provider.base_url();
     let sandbox = Sandbox::with_handbook();
@@ -182,15 +182,15 @@ fn an_index_knows_the_length_of_its_vectors_when_the_provider_is_gone() {
 }
 
 #[test]
-fn vectors_of_another_model_are_not_compared() {
+fn vectors_of_two_models_are_never_compared() {
     let provider = Provider::start();
     let sandbox = Sandbox::with_handbook();
     stdout_of_success(&run(&sandbox, "index", &provider.base_url(), &["--quiet"]));
-    // The built-in model is set, over an index of the other one: the model of the vectors is asked.
+    // The settings name the built-in model, but the index has the other one's vectors: queries use that one.
     let answer = sandbox.search("penguins", &["--mode", "dense"]);
     assert_eq!(paths(&answer)[0], "site/index.html");
     assert_eq!(answer["degraded"], json!([]));
-    // Where that cannot be, words decide; never the other model's vector.
+    // If it cannot be opened, keyword search answers; vectors of two models are never compared.
     drop(provider);
     let answer = sandbox.search("penguins", &[]);
     assert_eq!(paths(&answer)[0], "site/index.html");
@@ -201,7 +201,7 @@ fn vectors_of_another_model_are_not_compared() {
 }
 
 #[test]
-fn a_passage_that_the_provider_does_not_take_is_counted_and_the_others_get_vectors() {
+fn a_rejected_passage_is_counted_and_the_others_are_embedded() {
     let provider = Provider::start();
     provider.always(Behaviour::Refuses("Penguins"));
     let sandbox = Sandbox::with_handbook();

@@ -1,4 +1,4 @@
-//! Reranking, against a small server that speaks the protocols.
+//! Reranking with a small server of both protocols.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,24 +8,24 @@ use serde_json::{Value, json};
 
 use crate::harness::{Sandbox, Server, paths};
 
-/// What the reranker does with a request.
+/// How the reranker handles a request.
 #[derive(Clone, Copy, PartialEq)]
 enum Manner {
-    /// Scores the passages with the word `favourite` high, in the way of TEI.
+    /// Scores passages that contain `favourite` high, in TEI's format.
     Tei,
-    /// The same in the way of Cohere.
+    /// The same in Cohere's format.
     Cohere,
-    /// As TEI the first time; later it keeps the connection and says nothing.
+    /// Answers the first request as TEI, and never answers later ones.
     TiresSoon,
-    /// Keeps the connection and says nothing.
+    /// Never answers.
     Silent,
-    /// Fails.
+    /// Answers 500.
     Broken,
-    /// Answers something else.
+    /// Answers with another shape.
     Babbles,
 }
 
-/// What came in: authorization and body.
+/// Authorization and body of each request.
 type Requests = Arc<Mutex<Vec<(Option<String>, Value)>>>;
 
 struct RerankServer {
@@ -34,7 +34,7 @@ struct RerankServer {
 }
 
 impl RerankServer {
-    /// Serves until the test's process ends.
+    /// Runs until the test process exits.
     fn start(manner: Manner) -> RerankServer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/rerank", listener.local_addr().unwrap());
@@ -99,7 +99,7 @@ fn serve(stream: TcpStream, manner: Manner, seen: &Requests) {
     }
 }
 
-/// The next request of a connection, unless that has ended.
+/// The next request of a connection, or `None` at its end.
 fn request(reader: &mut BufReader<TcpStream>) -> Option<(Option<String>, Value)> {
     let (mut length, mut authorization, mut line) = (0, None, String::new());
     loop {
@@ -124,7 +124,7 @@ fn request(reader: &mut BufReader<TcpStream>) -> Option<(Option<String>, Value)>
     Some((authorization, serde_json::from_slice(&body).unwrap()))
 }
 
-/// Fifteen documents about herons, the least of which the reranker likes best.
+/// Fifteen documents about herons; the reranker prefers the one that ranks last.
 fn herons() -> Sandbox {
     let sandbox = Sandbox::empty();
     let habits = [
@@ -171,7 +171,7 @@ fn asked(rerank: bool) -> Value {
 }
 
 #[test]
-fn a_reranker_decides_where_it_is_asked() {
+fn a_reranker_reorders_hits_on_request() {
     for (manner, api) in [(Manner::Tei, "tei"), (Manner::Cohere, "cohere")] {
         let (sandbox, reranker) = (herons(), RerankServer::start(manner));
         let settings = [
@@ -185,13 +185,13 @@ fn a_reranker_decides_where_it_is_asked() {
         assert!(plain["hits"][0]["scores"]["rerank"].is_null());
         assert_eq!(reranker.seen().len(), 0, "nothing is sent unless asked");
 
-        let reranked = server.search_at_rest(&asked(true));
+        let reranked = server.search_while_idle(&asked(true));
         assert_eq!(paths(&reranked)[0], "last.txt");
         let scores = &reranked["hits"][0]["scores"];
         assert!(scores["rerank"].as_f64().unwrap() > 0.8);
         assert!(scores["rank_before_rerank"].as_u64().unwrap() > 1);
         assert_eq!(reranked["degraded"], json!([]));
-        // The others are equal to the reranker, and stay in their order.
+        // The others tie and keep their order.
         let rest: Vec<&str> = paths(&plain)
             .into_iter()
             .filter(|path| *path != "last.txt")
@@ -209,7 +209,7 @@ fn a_reranker_decides_where_it_is_asked() {
 }
 
 #[test]
-fn what_does_not_fit_or_fails_is_owned_up_to() {
+fn reranker_failures_and_timeouts_are_reported() {
     let ask = |manner: Manner, budget: u64| -> (Value, Value) {
         let (sandbox, reranker) = (herons(), RerankServer::start(manner));
         let server = serving(&sandbox, &reranker, &[]);
@@ -245,7 +245,7 @@ fn what_does_not_fit_or_fails_is_owned_up_to() {
 }
 
 #[test]
-fn no_reranker_is_said() {
+fn a_missing_reranker_is_reported() {
     let sandbox = herons();
     let server = sandbox.serve();
     server.wait_until_complete();

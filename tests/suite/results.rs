@@ -1,4 +1,4 @@
-//! What is shown of a ranking: thresholds, repetitions, several passages of a document, context, boosts, explanations.
+//! Results: thresholds, duplicates, hits per document, context, boosts, explanations.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::harness::{Sandbox, paths, stdout_of_success};
 const LICENCE: &str = "Permission is granted to use, copy and change this harbour map for any purpose, provided that the \
     name of the surveyor stays on every copy and that changed maps are marked as changed.\n";
 
-/// A long document about harbours, copies of a licence, and pages of different ages and stars.
+/// A long document about harbours, copies of a licence, and pages with different dates and stars.
 fn harbours() -> Sandbox {
     let sandbox = Sandbox::empty();
     let mut long = String::from("# Harbour handbook\n");
@@ -39,7 +39,7 @@ fn harbours() -> Sandbox {
 }
 
 #[test]
-fn a_threshold_tells_nothing_relevant_from_nothing_found() {
+fn a_threshold_distinguishes_nothing_relevant_from_nothing_found() {
     let sandbox = harbours();
     let server = sandbox.serve();
     server.wait_until_complete();
@@ -73,7 +73,7 @@ fn a_threshold_tells_nothing_relevant_from_nothing_found() {
 }
 
 #[test]
-fn repetitions_are_folded_and_named() {
+fn duplicate_passages_collapse_into_one_hit() {
     let sandbox = harbours();
     let answer = sandbox.search("permission to copy and change the map", &[]);
     let first = &answer["hits"][0];
@@ -217,7 +217,7 @@ fn fields_in_a_question_hold_in_every_mode() {
 }
 
 #[test]
-fn a_hit_can_explain_itself() {
+fn explanations_show_terms_scores_and_weights() {
     let sandbox = harbours();
     let answer = sandbox.search("harbour pilots penguin", &["--explain"]);
     let explanation = &answer["hits"][0]["explanation"];
@@ -249,7 +249,7 @@ fn a_hit_can_explain_itself() {
 }
 
 #[test]
-fn a_folder_asks_itself_and_one_question_is_explained() {
+fn known_item_questions_are_generated_and_explained() {
     let sandbox = harbours();
     let run = |more: &[&str]| {
         let output = sandbox

@@ -1,11 +1,11 @@
-//! A second process on the same index.
+//! Two processes on one index.
 
 use std::process::{Command, Stdio};
 
 use crate::harness::{Sandbox, paths, stdout_of_success, wait_for};
 
 #[test]
-fn a_second_writer_is_told_who_holds_the_index() {
+fn a_second_writer_fails_and_names_the_first() {
     let sandbox = Sandbox::with_handbook();
     let server = sandbox.serve();
     server.wait_until_complete();
@@ -36,7 +36,7 @@ fn a_second_reader_follows_the_first() {
 }
 
 #[test]
-fn the_index_is_free_again_when_its_holder_is_gone() {
+fn the_lock_is_free_when_its_holder_ends() {
     let sandbox = Sandbox::with_handbook();
     let mut server = sandbox.serve();
     server.wait_until_complete();
@@ -60,14 +60,14 @@ fn signal(name: &str, pid: u32) {
 
 #[cfg(unix)]
 #[test]
-fn a_reader_follows_to_a_catalog_that_was_begun_anew() {
+fn a_follower_switches_to_a_new_catalog() {
     let sandbox = Sandbox::with_handbook();
     let mut first = sandbox.serve();
     first.wait_until_complete();
     let follower = sandbox.serve();
     let asked = |query: &str| follower.search(&serde_json::json!({"query": query, "mode": "lexical"}));
     assert_eq!(paths(&asked("penguins")), ["site/index.html"]);
-    // Else it might be the one that takes over.
+    // Stop it first, or it might take over.
     signal("-STOP", follower.pid());
     first.child().kill().unwrap();
     first.child().wait().unwrap();
@@ -90,7 +90,7 @@ fn a_reader_follows_to_a_catalog_that_was_begun_anew() {
     signal("-CONT", follower.pid());
     assert_eq!(paths(&asked("zebras")), ["notes.txt"]);
     assert_eq!(paths(&asked("penguins")), ["site/index.html"]);
-    // And goes on with it.
+    // And keeps following it.
     sandbox.write("notes.txt", "Giraffes as well.\n");
     wait_for("the change", || {
         (paths(&asked("giraffes")) == ["notes.txt"]).then_some(())

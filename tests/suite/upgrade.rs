@@ -1,9 +1,9 @@
-//! An index that an older version made.
+//! Indexes of older versions.
 
 use crate::harness::{Sandbox, stdout_of_success};
 
 #[test]
-fn an_index_of_the_version_before_is_brought_up() {
+fn an_index_of_an_older_format_is_upgraded() {
     let sandbox = Sandbox::with_handbook();
     sandbox.index();
     let catalog = rusqlite::Connection::open(sandbox.index_dir().join("catalog.sqlite")).unwrap();

@@ -1,4 +1,4 @@
-//! Jobs: what was and is done to an index, seen and steered from outside.
+//! Jobs: listing, pausing, resuming and cancelling them.
 
 mod recorded;
 mod steered;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::{Sandbox, Server, stdout_of_success, wait_for};
 use crate::provider::{Behaviour, Provider};
 
-/// `autorag jobs COMMAND` on the sandbox's folder.
+/// Runs `autorag jobs COMMAND` on the sandbox.
 fn jobs(sandbox: &Sandbox, command: &str, more: &[&str]) -> Output {
     let mut run = sandbox.bare_command();
     run.args(["jobs", command]).arg(sandbox.docs());
@@ -37,7 +37,7 @@ fn lines(output: &Output) -> Vec<Value> {
         .collect()
 }
 
-/// The command with a provider that a test can hold still.
+/// The command with an embedding server that the test controls.
 fn remote(mut command: Command, provider: &Provider) -> Command {
     command
         .env("AUTORAG_MODEL_PROVIDER", "openai")
@@ -46,7 +46,7 @@ fn remote(mut command: Command, provider: &Provider) -> Command {
     command
 }
 
-/// A run that waits for a provider which has answered once and says no more.
+/// Starts a run whose embedding server answers once and then never again.
 fn held_run(sandbox: &Sandbox, provider: &Provider) -> Child {
     provider.next([Behaviour::Good]);
     provider.always(Behaviour::Silent);
@@ -61,7 +61,7 @@ fn held_run(sandbox: &Sandbox, provider: &Provider) -> Child {
 
 fn is_embedding(sandbox: &Sandbox) -> bool {
     let output = jobs(sandbox, "list", &["--json"]);
-    // There may be no index yet.
+    // The index may not exist yet.
     let newest = output
         .status
         .success()

@@ -1,4 +1,4 @@
-//! What is told of jobs: their counts, their logs, what they are one of, what is asked of them in a wrong way.
+//! Job records: counts, logs, causes, and bad requests.
 
 use serde_json::{Value, json};
 
@@ -66,7 +66,7 @@ fn a_run_leaves_a_job_with_its_counts_and_a_line_for_each_file() {
 }
 
 #[test]
-fn a_killed_run_was_interrupted_and_the_next_one_completes() {
+fn a_killed_run_is_recorded_as_interrupted_and_the_next_completes() {
     let sandbox = Sandbox::with_handbook();
     let provider = Provider::start();
     let mut run = held_run(&sandbox, &provider);
@@ -106,7 +106,7 @@ fn a_checkout_of_many_files_is_one_job() {
     let sandbox = Sandbox::with_handbook();
     let server = sandbox.serve();
     server.wait_until_complete();
-    // Moved in at once, as the folders of a checkout are written in less than the watcher's patience.
+    // Moved in at once, because a checkout writes its files faster than the watcher's delay.
     let aside = sandbox.docs().with_file_name("aside");
     for number in 0..600 {
         let folder = aside.join((number % 20).to_string());
@@ -155,9 +155,9 @@ fn a_checkout_of_many_files_is_one_job() {
 }
 
 #[test]
-fn what_cannot_be_read_is_tried_again_though_it_has_not_changed() {
+fn unreadable_files_are_retried_without_a_change() {
     let sandbox = Sandbox::with_handbook();
-    // Can be opened, and never read, by anyone.
+    // It can be opened, but reads always fail.
     std::os::unix::fs::symlink("/proc/1/mem", sandbox.docs().join("odd.txt")).unwrap();
     let mut command = sandbox.command("serve");
     command
@@ -181,7 +181,7 @@ fn what_cannot_be_read_is_tried_again_though_it_has_not_changed() {
 }
 
 #[test]
-fn bad_requests_are_refused_by_name() {
+fn bad_job_requests_name_the_field() {
     let sandbox = Sandbox::with_handbook();
     let server = sandbox.serve();
     server.wait_until_complete();

@@ -9,7 +9,7 @@ use crate::harness::{Sandbox, Server, paths, stdout_of_success, wait_for};
 use crate::provider::{Behaviour, Provider};
 
 #[test]
-fn a_pause_holds_a_run_over_restarts_until_it_is_resumed() {
+fn a_pause_survives_restarts_until_it_is_resumed() {
     let sandbox = Sandbox::with_handbook();
     let provider = Provider::start();
     let mut run = held_run(&sandbox, &provider);
@@ -76,7 +76,7 @@ fn a_pause_holds_a_run_over_restarts_until_it_is_resumed() {
 }
 
 #[test]
-fn a_cancelled_job_ends_and_the_next_one_takes_up_what_is_left() {
+fn the_next_job_picks_up_what_a_cancelled_one_left() {
     let sandbox = Sandbox::with_handbook();
     let provider = Provider::start();
     provider.next([Behaviour::Good]);
@@ -95,7 +95,7 @@ fn a_cancelled_job_ends_and_the_next_one_takes_up_what_is_left() {
         (status, &open["already_open"], &open["job"]["id"]),
         (202, &json!(true), &job["id"])
     );
-    // Whoever follows the index can say so too.
+    // A follower can resume it too.
     let follower = Server::start(&mut remote(sandbox.command("serve"), &provider));
     let (status, refused) = post(&follower, &json!({}));
     assert_eq!(
@@ -126,7 +126,7 @@ fn a_cancelled_job_ends_and_the_next_one_takes_up_what_is_left() {
 }
 
 #[test]
-fn a_paused_job_can_be_cancelled_by_whoever_is_there() {
+fn any_process_can_cancel_a_paused_job() {
     let sandbox = Sandbox::with_handbook();
     let provider = Provider::start();
     let hold = || {
@@ -134,14 +134,14 @@ fn a_paused_job_can_be_cancelled_by_whoever_is_there() {
         stdout_of_success(&jobs(&sandbox, "pause", &[]));
         wait_for("the run to end", || run.try_wait().unwrap());
     };
-    // No process has the index.
+    // No process has the index open.
     hold();
     stdout_of_success(&jobs(&sandbox, "cancel", &[]));
     assert_eq!(shown(&sandbox).0["state"], "cancelled");
     assert!(!jobs(&sandbox, "cancel", &[]).status.success());
     stdout_of_success(&jobs(&sandbox, "resume", &[]));
 
-    // A server has it, and indexes nothing meanwhile.
+    // A paused server has it open.
     hold();
     provider.always(Behaviour::Good);
     let server = Server::start(&mut remote(sandbox.command("serve"), &provider));
@@ -161,14 +161,14 @@ fn a_paused_job_can_be_cancelled_by_whoever_is_there() {
     assert_eq!(listed(&sandbox).len(), 3);
 }
 
-/// Whether words of a question are found in a document.
+/// Whether a keyword search for `question` finds the document `key`.
 fn finds(server: &Server, question: &str, key: &str) -> bool {
     let answer = server.search(&json!({"query": question, "mode": "lexical"}));
     paths(&answer).contains(&key)
 }
 
 #[test]
-fn a_server_that_is_paused_at_rest_does_nothing_and_follows_changes_after() {
+fn a_paused_server_indexes_nothing_until_it_is_resumed() {
     let sandbox = Sandbox::with_handbook();
     let mut server = sandbox.serve();
     server.wait_until_complete();
@@ -180,7 +180,7 @@ fn a_server_that_is_paused_at_rest_does_nothing_and_follows_changes_after() {
     let before = listed(&sandbox);
     sandbox.write("new.md", "# New\n\nOstriches run fast.\n");
     sandbox.remove("notes.txt");
-    // What another server does of such changes meanwhile, one after the other, this one could have done.
+    // Another server indexes such changes meanwhile, so this one had the time to.
     let other = Sandbox::with_handbook();
     let at_work = other.serve();
     for key in ["one.md", "two.md", "three.md"] {

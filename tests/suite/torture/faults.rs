@@ -1,4 +1,4 @@
-//! Faults of a disk, from a library that is put between the program and the C library.
+//! Disk faults, injected by a library between the program and the C library.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 
 use crate::harness::root;
 
-/// What goes wrong. `faults.c` says what each is.
+/// Kinds of faults, described in `faults.c`.
 pub const KINDS: [&str; 6] = ["kill", "torn", "power", "eio", "full", "short"];
-/// Of those, what the process does not survive.
+/// Kinds that end the process.
 pub const FATAL: [&str; 3] = ["kill", "torn", "power"];
 
 static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -28,19 +28,19 @@ static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
     library
 });
 
-/// A disk below a folder, on which one call goes wrong.
+/// Injects one fault into the calls on files below a folder.
 #[derive(Clone)]
 pub struct Faults {
     count: PathBuf,
 }
 
 impl Faults {
-    /// Counts in a file of this name.
+    /// Keeps the number of calls in the file `count`.
     pub fn counted_in(count: PathBuf) -> Faults {
         Faults { count }
     }
 
-    /// Has `command` run on it: of the calls that change something below `dir`, number `at` goes wrong (0: none).
+    /// Prepares `command`: of its calls that change files below `dir`, number `at` fails (0: none).
     pub fn set(&self, command: &mut Command, dir: &Path, kind: &str, at: u64) {
         fs_err::write(&self.count, [0; 8]).unwrap();
         command
@@ -51,7 +51,7 @@ impl Faults {
             .env("FAULTS_AT", at.to_string());
     }
 
-    /// How many such calls the last command made.
+    /// Number of such calls of the last command.
     pub fn calls(&self) -> u64 {
         let bytes = fs_err::read(&self.count).unwrap();
         u64::from_ne_bytes(bytes.try_into().unwrap())

@@ -1,4 +1,4 @@
-//! A folder that changes at random, and remembers every version of every document there ever was.
+//! A folder that changes at random and remembers every version of every document.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -14,27 +14,27 @@ const WORDS: &[&str] = &[
     "ember", "thicket", "anchor", "quarry", "saddle", "beacon",
 ];
 
-/// Between how many documents a folder is kept.
-const FEWEST: usize = 20;
-const MOST: usize = 80;
+/// Bounds of the number of documents.
+const MIN_DOCUMENTS: usize = 20;
+const MAX_DOCUMENTS: usize = 80;
 
-/// A folder of documents that each hold one word that no other version of any document has.
+/// A folder of documents. Each version of each document contains one unique word.
 pub struct Folder {
     root: PathBuf,
     random: Random,
-    /// Keys of the documents there are, with the word of each.
+    /// Existing documents: key and unique word.
     live: BTreeMap<String, String>,
     /// Text of every version, by key and hash.
     versions: HashMap<(String, String), String>,
-    /// What each document was from when on, by hash; none while there is no such file.
+    /// History of each document: since when it has which hash; `None` while it does not exist.
     states: HashMap<String, Vec<(Instant, Option<String>)>>,
-    /// Words of versions that are gone.
+    /// Unique words of versions that no longer exist.
     gone: Vec<String>,
     written: u64,
 }
 
 impl Folder {
-    /// A folder at `root` with some documents.
+    /// A folder at `root` with this many documents.
     pub fn new(root: &Path, seed: u64, documents: usize) -> Folder {
         let mut folder = Folder {
             root: root.to_owned(),
@@ -51,24 +51,24 @@ impl Folder {
         folder
     }
 
-    /// Keys of the documents there are, with a word of each that no other has.
+    /// Existing documents: key and unique word.
     pub fn live(&self) -> &BTreeMap<String, String> {
         &self.live
     }
 
-    /// Words of versions that are gone.
+    /// Unique words of versions that no longer exist.
     pub fn gone(&self) -> &[String] {
         &self.gone
     }
 
-    /// What a version of a document said, if there ever was one of this hash.
+    /// Text of the version with this hash, if it ever existed.
     pub fn version(&self, key: &str, hash: &str) -> Option<&str> {
         self.versions
             .get(&(key.to_owned(), hash.to_owned()))
             .map(String::as_str)
     }
 
-    /// What may be said, of an answer that was begun at `since`, of the freshness of a version of a document.
+    /// Freshness values that an answer started at `since` may report for a version of a document.
     pub fn freshness(&self, key: &str, hash: &str, since: Instant) -> Vec<&'static str> {
         let states = self.states.get(key).map_or(&[][..], Vec::as_slice);
         let first = states.partition_point(|(at, _)| *at <= since).saturating_sub(1);
@@ -80,12 +80,11 @@ impl Folder {
         possible.collect()
     }
 
-    /// One change: an edit most often, else a new document, a removal, a new name, a new time, a folder's new name or, rarely,
-    /// many edits at once as a checkout makes them.
+    /// Makes one random change: mostly an edit, else an addition, removal, rename or touch; rarely many edits at once, like a checkout.
     pub fn change(&mut self) {
-        match self.random.next(20) {
-            _ if self.live.len() < FEWEST => self.add(),
-            _ if self.live.len() > MOST => self.remove(),
+        match self.random.below(20) {
+            _ if self.live.len() < MIN_DOCUMENTS => self.add(),
+            _ if self.live.len() > MAX_DOCUMENTS => self.remove(),
             0..8 => self.edit(),
             8..11 => self.add(),
             11..14 => self.remove(),
@@ -97,7 +96,7 @@ impl Folder {
     }
 
     fn add(&mut self) {
-        let key = format!("{}/report-{}.md", self.random.next(7), self.written);
+        let key = format!("{}/report-{}.md", self.random.below(7), self.written);
         self.write(key);
     }
 
@@ -119,7 +118,7 @@ impl Folder {
     fn rename(&mut self) {
         let Some(key) = self.any() else { return };
         self.written += 1;
-        let to = format!("{}/moved-{}.md", self.random.next(7), self.written);
+        let to = format!("{}/moved-{}.md", self.random.below(7), self.written);
         self.moved(&key, to);
     }
 
@@ -152,7 +151,7 @@ impl Folder {
 
     fn any(&mut self) -> Option<String> {
         let keys: Vec<&String> = self.live.keys().collect();
-        (!keys.is_empty()).then(|| keys[self.random.next(keys.len() as u64) as usize].clone())
+        (!keys.is_empty()).then(|| keys[self.random.below(keys.len() as u64) as usize].clone())
     }
 
     fn forget(&mut self, key: &str) {
@@ -172,16 +171,16 @@ impl Folder {
         self.written += 1;
         let word = word(self.written);
         let mut text = format!("# Report of {word}\n");
-        for section in 0..1 + self.random.next(3) {
+        for section in 0..1 + self.random.below(3) {
             let _ = write!(text, "\n## Part {section}\n\nThis is {word}: ");
-            for _ in 0..20 + self.random.next(40) {
-                let _ = write!(text, "{} ", self.random.of(WORDS));
+            for _ in 0..20 + self.random.below(40) {
+                let _ = write!(text, "{} ", self.random.choose(WORDS));
             }
             text.push('\n');
         }
         let path = self.root.join(&key);
         fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-        // Whole or not at all, as editors write.
+        // Atomically, as editors write.
         let beside = self.root.with_extension("new");
         fs_err::write(&beside, &text).unwrap();
         fs_err::rename(beside, path).unwrap();
@@ -201,7 +200,7 @@ impl Folder {
     }
 }
 
-/// A word for a number. Of letters only: words with numbers in them are found by their parts too.
+/// A unique word for a number. Letters only, because words with digits also match by their parts.
 fn word(mut number: u64) -> String {
     let mut word = String::from("zq");
     while number > 0 {

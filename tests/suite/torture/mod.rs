@@ -1,8 +1,8 @@
-//! Kills at any moment and faults at any call of the disk, over a folder that changes: whatever happens, answers in between are
-//! true, and the index ends as one built in peace.
+//! Kills at random moments and disk faults at random calls, over a changing folder. Every answer in between must be correct, and
+//! the final index must equal one that was built undisturbed.
 //!
-//! `AUTORAG_TORTURE=long` makes it 200 kills and 100 faults; `AUTORAG_TORTURE_SEED` has a failure again, so far as the moments of
-//! threads allow; `AUTORAG_SOAK_SECONDS` is how long the soak lasts.
+//! `AUTORAG_TORTURE=long` runs 200 kills and 100 faults. `AUTORAG_TORTURE_SEED` repeats a failure, as far as thread timing allows.
+//! `AUTORAG_SOAK_SECONDS` sets the duration of the soak test.
 
 mod faults;
 mod folder;
@@ -21,25 +21,26 @@ use self::folder::Folder;
 use crate::harness::{Sandbox, stdout_of_success};
 use crate::random::Random;
 
-/// How many documents there are at first.
+/// Documents at the start.
 const DOCUMENTS: usize = 40;
 
 fn is_long() -> bool {
     std::env::var_os("AUTORAG_TORTURE").is_some_and(|value| value == "long")
 }
 
-fn seed() -> u64 {
+/// Seed of the random tests: `AUTORAG_TORTURE_SEED`, or another one in each run.
+pub fn seed() -> u64 {
     let given = std::env::var("AUTORAG_TORTURE_SEED").ok();
     given.map_or_else(|| u64::from(std::process::id()), |seed| seed.parse().unwrap())
 }
 
-/// A folder, its index, and what was done to them.
+/// A changing folder, its index, and the fault injector.
 struct Torture {
     sandbox: Sandbox,
     folder: Folder,
     random: Random,
     faults: Faults,
-    /// Whether the index has ever been whole since it was begun.
+    /// Whether a run has completed since the index was created.
     ever_whole: bool,
 }
 
@@ -55,18 +56,18 @@ impl Torture {
         }
     }
 
-    /// Changes the folder a little; now and then the index goes, so that making one is tried as well.
+    /// Changes the folder a little. Sometimes deletes the index, to cover its creation as well.
     fn change(&mut self) {
-        for _ in 0..1 + self.random.next(4) {
+        for _ in 0..1 + self.random.below(4) {
             self.folder.change();
         }
-        if self.random.next(8) == 0 && self.sandbox.data().exists() {
+        if self.random.below(8) == 0 && self.sandbox.data().exists() {
             fs_err::remove_dir_all(self.sandbox.data()).unwrap();
             self.ever_whole = false;
         }
     }
 
-    /// Runs `autorag index` as `prepare` has it, asking the index after, and all the while where others live through it.
+    /// Runs `autorag index`, prepared by `prepare`. Searches afterwards and, if other processes survive the fault, meanwhile.
     fn run(
         &mut self,
         prepare: impl FnOnce(&mut Command),
@@ -92,7 +93,7 @@ impl Torture {
         output
     }
 
-    /// One question in each mode.
+    /// Asks one question in each mode.
     fn ask(&mut self) {
         let (sandbox, ever_whole) = (&self.sandbox, self.ever_whole);
         truth::check_answers(&self.folder, &mut self.random, |query, mode| {
@@ -108,7 +109,7 @@ impl Torture {
         });
     }
 
-    /// Indexes in peace, then compares with an index that knows nothing of all this.
+    /// Runs undisturbed, then compares the index with a fresh one.
     fn check_end(&mut self) {
         stdout_of_success(&self.run(|_| {}, |_| {}, true));
         let data = self.sandbox.data();
@@ -132,7 +133,7 @@ impl Torture {
 }
 
 #[test]
-fn killed_at_any_moment_the_index_ends_equal() {
+fn after_kills_at_random_moments_the_index_equals_a_fresh_one() {
     let seed = seed();
     let kills = if is_long() { 100 } else { 10 };
     let mut torture = Torture::new(seed);
@@ -142,12 +143,12 @@ fn killed_at_any_moment_the_index_ends_equal() {
     let mut killed = 0;
     while killed < kills {
         torture.change();
-        let share = torture.random.next(1000) as f64 / 1000.0;
+        let share = torture.random.below(1000) as f64 / 1000.0;
         let output = torture.run(
             |_| {},
             |child| {
                 std::thread::sleep(Duration::from_secs_f64(whole.as_secs_f64() * 0.5 * share));
-                // It may have ended by itself.
+                // The process may have exited already.
                 let _ = child.kill();
             },
             true,
@@ -164,7 +165,7 @@ fn killed_at_any_moment_the_index_ends_equal() {
 
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "faults are put in by the loader of Linux")]
-fn whatever_the_disk_does_the_index_ends_equal() {
+fn after_disk_faults_the_index_equals_a_fresh_one() {
     let seed = seed();
     let (kills, others) = if is_long() { (100, 100) } else { (12, 12) };
     let mut torture = Torture::new(seed);
@@ -172,8 +173,8 @@ fn whatever_the_disk_does_the_index_ends_equal() {
     let (mut fatal, mut survived) = (0, 0);
     while fatal < kills || survived < others {
         torture.change();
-        let kind = *torture.random.of(&KINDS);
-        let at = 1 + torture.random.next(most_calls);
+        let kind = *torture.random.choose(&KINDS);
+        let at = 1 + torture.random.below(most_calls);
         let (dir, faults) = (torture.sandbox.data(), torture.faults.clone());
         let output = torture.run(
             |command| faults.set(command, &dir, kind, at),

@@ -28,7 +28,7 @@ fn assert_found(sandbox: &Sandbox, documents: usize) {
 
 #[cfg(unix)]
 #[test]
-fn a_run_that_may_open_too_few_files_says_so_and_loses_nothing() {
+fn a_low_limit_of_open_files_is_reported_and_loses_nothing() {
     let sandbox = Sandbox::empty();
     let write = |numbers: std::ops::Range<usize>| {
         for number in numbers {
@@ -78,7 +78,7 @@ fn a_run_that_may_open_too_few_files_says_so_and_loses_nothing() {
 
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "faults are put in by the loader of Linux")]
-fn an_index_on_a_disk_that_cannot_be_written_is_searched_and_says_so() {
+fn an_index_on_a_read_only_disk_is_searched_with_a_warning() {
     let sandbox = Sandbox::with_handbook();
     let faults = Faults::counted_in(sandbox.docs().with_file_name("calls"));
     let on_it = |mut command: Command| {

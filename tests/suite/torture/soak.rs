@@ -46,7 +46,7 @@ fn descriptors(server: &Server) -> usize {
 
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "looks at the process through /proc")]
-fn while_the_folder_changes_no_answer_is_wrong() {
+fn no_answer_is_wrong_while_the_folder_changes() {
     let given = std::env::var("AUTORAG_SOAK_SECONDS").ok();
     let lasts = Duration::from_secs(given.map_or(SECONDS, |seconds| seconds.parse().unwrap()));
     let sandbox = Sandbox::empty();
@@ -65,15 +65,15 @@ fn while_the_folder_changes_no_answer_is_wrong() {
                     let mut random = Random::new(seed() + client);
                     while !over.load(Ordering::Relaxed) {
                         let word = held().live().values().next().cloned().unwrap_or_default();
-                        let query = match random.next(3) {
+                        let query = match random.below(3) {
                             0 => word.as_str(),
-                            _ => *random.of(&truth::QUERIES),
+                            _ => *random.choose(&truth::QUERIES),
                         };
-                        let mode = *random.of(&["lexical", "dense", "hybrid"]);
+                        let mode = *random.choose(&["lexical", "dense", "hybrid"]);
                         let since = Instant::now();
                         let answer = server.search(&json!({"query": query, "mode": mode}));
                         truth::check_hits(&answer, &held(), since);
-                        std::thread::sleep(Duration::from_millis(random.next(CLIENT_REST)));
+                        std::thread::sleep(Duration::from_millis(random.below(CLIENT_REST)));
                         asked.fetch_add(1, Ordering::Relaxed);
                     }
                 })
@@ -84,7 +84,7 @@ fn while_the_folder_changes_no_answer_is_wrong() {
         while started.elapsed() < lasts && clients.iter().all(|client| !client.is_finished()) {
             held().change();
             changes.fetch_add(1, Ordering::Relaxed);
-            std::thread::sleep(Duration::from_millis(random.next(REST)));
+            std::thread::sleep(Duration::from_millis(random.below(REST)));
             if started.elapsed() > lasts.mul_f64(measured.len() as f64 / MEASUREMENTS) {
                 measured.push((memory_kb(&server), descriptors(&server)));
             }
