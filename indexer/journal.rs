@@ -4,7 +4,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use autorag_store::{Control, ErrorChain, JobCause, JobId, JobProgress, JobState, Store, StoreError};
+use autorag_store::{
+    Control, ErrorChain, JobCause, JobId, JobProgress, JobStage, JobState, Store, StoreError,
+};
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use crate::{Cancel, Halt, IndexError, Progress, ProgressSnapshot, RunReport, Stage};
@@ -174,10 +176,10 @@ pub fn cancel_paused_job(store: &Store, control: &Control, job: JobId) -> Result
 fn job_progress(now: &ProgressSnapshot) -> JobProgress {
     JobProgress {
         stage: match now.stage {
-            Stage::Scanning => "scanning",
-            Stage::Indexing => "indexing",
-            Stage::Embedding => "embedding",
-            Stage::Checking | Stage::Done => "",
+            Stage::Scanning => Some(JobStage::Scanning),
+            Stage::Indexing => Some(JobStage::Indexing),
+            Stage::Embedding => Some(JobStage::Embedding),
+            Stage::Checking | Stage::Done => None,
         },
         unchanged: now.unchanged,
         files_to_index: now.files_to_index,

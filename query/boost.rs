@@ -192,7 +192,7 @@ fn strengths(boost: &Boost, entries: &[&DocumentEntry], now_ms: i64) -> HashMap<
     let field = DocumentField::new(&boost.field);
     if let Some(half_life) = boost.half_life_days {
         let aged = entries.iter().filter_map(|entry| {
-            let age = now_ms.saturating_sub(field.time_ms(entry)?).max(0) as f32 / DAY_MS;
+            let age = now_ms.saturating_sub(field.time(entry)?.0).max(0) as f32 / DAY_MS;
             Some((entry.id, 0.5f32.powf(age / half_life)))
         });
         return aged.collect();

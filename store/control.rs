@@ -1,16 +1,17 @@
-//! What one process asks of another that writes the store: small files in its folder, which every process can leave there and the
-//! writer looks for about once a second.
+//! Requests to the process that writes a store: small files in the store's folder. Every process can create them, and the writer
+//! polls for them about once a second.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::jobs::JobId;
 
-/// There while indexing is held.
+/// Exists while indexing is paused.
 const PAUSED: &str = "paused";
-/// Holds the number of a job that is to end.
+/// Contains the number of the job to cancel.
 const CANCEL: &str = "cancel";
 
-/// The wishes for the store in a folder.
+/// Control files of a store.
 #[derive(Debug, Clone)]
 pub struct Control {
     paused: PathBuf,
@@ -18,7 +19,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// Of the store in `dir`.
+    /// Control files of the store in `dir`.
     pub fn new(dir: &Path) -> Control {
         Control {
             paused: dir.join(PAUSED),
@@ -26,56 +27,56 @@ impl Control {
         }
     }
 
-    /// Whether indexing is to rest. It is until someone resumes it, restarts included.
+    /// Whether indexing is paused. A pause survives restarts.
     pub fn is_paused(&self) -> bool {
         self.paused.exists()
     }
 
-    /// Has indexing rest.
+    /// Pauses indexing.
     ///
     /// # Errors
-    /// When the file cannot be made.
-    pub fn pause(&self) -> std::io::Result<()> {
-        fs_err::write(&self.paused, "indexing rests until `autorag jobs resume`\n")
+    /// When the file cannot be created.
+    pub fn pause(&self) -> io::Result<()> {
+        fs_err::write(&self.paused, "indexing is paused while this file exists\n")
     }
 
-    /// Has indexing go on.
+    /// Resumes indexing.
     ///
     /// # Errors
-    /// When the file is there and cannot be removed.
-    pub fn resume(&self) -> std::io::Result<()> {
-        removed(&self.paused)
+    /// When the file exists and cannot be removed.
+    pub fn resume(&self) -> io::Result<()> {
+        remove_if_present(&self.paused)
     }
 
-    /// Asks for the end of a job. A wish for one that has ended is without effect.
+    /// Requests the cancellation of `job`. A request for a job that has ended has no effect.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn cancel(&self, job: JobId) -> std::io::Result<()> {
-        // In one step, so that the writer never reads half a number.
+    pub fn cancel(&self, job: JobId) -> io::Result<()> {
+        // Renamed into place, so that the writer never reads an incomplete number.
         let new = self.cancel.with_extension("new");
         fs_err::write(&new, job.to_string())?;
         fs_err::rename(new, &self.cancel)
     }
 
-    /// Whether the end of `job` was asked for.
+    /// Whether the cancellation of `job` was requested.
     pub fn is_cancelled(&self, job: JobId) -> bool {
-        let asked = fs_err::read_to_string(&self.cancel).ok();
-        asked.and_then(|text| text.trim().parse().ok()) == Some(job)
+        let text = fs_err::read_to_string(&self.cancel).ok();
+        text.and_then(|text| text.trim().parse().ok()) == Some(job)
     }
 
-    /// Forgets the wish that a job end: it has.
+    /// Removes the cancellation request, after the job has ended.
     ///
     /// # Errors
-    /// When the file is there and cannot be removed.
-    pub fn clear_cancel(&self) -> std::io::Result<()> {
-        removed(&self.cancel)
+    /// When the file exists and cannot be removed.
+    pub fn clear_cancel(&self) -> io::Result<()> {
+        remove_if_present(&self.cancel)
     }
 }
 
-fn removed(path: &Path) -> std::io::Result<()> {
+fn remove_if_present(path: &Path) -> io::Result<()> {
     match fs_err::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
@@ -85,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wishes_are_kept_in_files_and_survive_whoever_had_them() {
+    fn requests_are_files_that_outlive_the_requester() {
         let dir = tempfile::tempdir().unwrap();
         let control = Control::new(dir.path());
         assert!(!control.is_paused() && !control.is_cancelled(JobId(7)));

@@ -1,4 +1,4 @@
-//! Documents in memory: what filters, freshness and listings look at. One immutable set a snapshot.
+//! Documents in memory, for filters, freshness checks and listings. Each snapshot has an immutable set of them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,21 +6,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::lexical::Restriction;
 use crate::{Counts, DocumentEntry, DocumentId, DocumentKey, Filter, ItemStatus, Seq};
 
-/// A set of documents: a bit for each up to the last of them.
+/// A set of document numbers, kept as a bitmap.
 #[derive(Debug, Clone, Default)]
 pub struct DocumentSet {
+    /// Bit `id % 64` of word `id / 64` is set for each document `id` in the set.
     words: Vec<u64>,
     len: u64,
 }
 
 impl DocumentSet {
-    /// Whether `document` is in it.
+    /// Whether the set contains `document`.
     pub fn contains(&self, DocumentId(id): DocumentId) -> bool {
         let word = self.words.get(id as usize / 64);
         word.is_some_and(|word| word >> (id % 64) & 1 == 1)
     }
 
-    /// Whether every document from one to another, both of them too, is in it.
+    /// Whether the set contains every document from `from` to `to`, both included.
     pub(crate) fn contains_all(&self, DocumentId(from): DocumentId, DocumentId(to): DocumentId) -> bool {
         let (first, last) = (from as usize / 64, to as usize / 64);
         let Some(words) = self.words.get(first..=last) else {
@@ -38,17 +39,17 @@ impl DocumentSet {
         })
     }
 
-    /// How many there are.
+    /// Number of documents.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// All of them, by number.
+    /// The documents, in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = DocumentId> {
         self.words.iter().enumerate().flat_map(|(at, &word)| {
             let after = |word: &u64| Some(word & word.wrapping_sub(1));
@@ -93,37 +94,39 @@ impl FromIterator<DocumentId> for DocumentSet {
     }
 }
 
-/// Which documents to list.
+/// A query for a listing of documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentQuery {
-    /// Only documents whose key begins with this.
+    /// Only documents whose key starts with this.
     pub prefix: Option<String>,
-    /// Only documents that became this.
+    /// Only documents with this status.
     pub status: Option<ItemStatus>,
-    /// Only documents after this key.
+    /// Only documents whose key is greater than this.
     pub after_key: Option<DocumentKey>,
-    /// How many at most.
+    /// Maximum number of documents.
     pub limit: usize,
 }
 
-/// The live documents at one point of the history.
+/// The live documents as of one sequence number.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Documents {
-    /// That point.
+    /// The sequence number.
     pub seq: Seq,
+    /// All documents, sorted by key.
     by_key: Vec<Arc<DocumentEntry>>,
     by_id: HashMap<DocumentId, Arc<DocumentEntry>>,
-    /// Those with text.
+    /// Documents with text.
     pub searchable: DocumentSet,
-    /// Without `embedded`, which the vectors know.
+    /// `embedded` is 0 here; the vectors determine it.
     pub counts: Counts,
-    selections: Selections,
+    cache: FilterCache,
 }
 
 impl Documents {
-    /// These documents after `retired` have gone and `added` have come, at `seq`.
-    pub(crate) fn after(&self, seq: Seq, retired: &[DocumentId], added: Vec<DocumentEntry>) -> Documents {
-        let selections = self.selections.after(retired, &added);
+    /// The documents as of `seq`, made from these by removing `retired` and adding `added`. An added document replaces one with
+    /// the same number.
+    pub(crate) fn advance(&self, seq: Seq, retired: &[DocumentId], added: Vec<DocumentEntry>) -> Documents {
+        let cache = self.cache.advance(retired, &added);
         let mut by_id = self.by_id.clone();
         for id in retired {
             by_id.remove(id);
@@ -155,7 +158,7 @@ impl Documents {
             by_id,
             searchable,
             counts,
-            selections,
+            cache,
         }
     }
 
@@ -188,14 +191,14 @@ impl Documents {
             .collect()
     }
 
-    /// The documents `within` that a question asks for by their fields.
-    pub(crate) fn restricted(&self, within: &DocumentSet, restriction: &Restriction) -> DocumentSet {
+    /// The documents of `within` that match the fields of a query.
+    pub(crate) fn restrict(&self, within: &DocumentSet, restriction: &Restriction) -> DocumentSet {
         let is_one_of = |entry: &DocumentEntry, kinds: &[String]| {
             kinds
                 .iter()
                 .any(|kind| entry.kind.as_str().eq_ignore_ascii_case(kind))
         };
-        let asked_for = within.iter().filter(|id| {
+        let matching = within.iter().filter(|id| {
             let Some(entry) = self.by_id(*id) else {
                 return false;
             };
@@ -204,19 +207,19 @@ impl Documents {
                 && (restriction.kinds.is_empty() || is_one_of(entry, &restriction.kinds))
                 && !is_one_of(entry, &restriction.excluded_kinds)
         });
-        asked_for.collect()
+        matching.collect()
     }
 
     pub(crate) fn select(&self, filter: &Filter) -> DocumentSet {
-        if let Some(set) = self.selections.get(filter) {
+        if let Some(set) = self.cache.get(filter) {
             return set;
         }
-        let set = self.selected(filter);
-        self.selections.keep(filter, &set);
+        let set = self.evaluate(filter);
+        self.cache.insert(filter, &set);
         set
     }
 
-    fn selected(&self, filter: &Filter) -> DocumentSet {
+    fn evaluate(&self, filter: &Filter) -> DocumentSet {
         let searchable = self
             .by_key
             .iter()
@@ -228,49 +231,53 @@ impl Documents {
     }
 }
 
-/// Filters that are kept with what they select.
-const KEPT: usize = 16;
+/// Filters in the cache.
+const CACHE_SIZE: usize = 16;
 
-/// What the last filters select. Most who ask with a filter ask with the same one again, and looking at every document takes
-/// longer than the search that follows; a change of some documents is carried over.
+/// An LRU cache of filters and the documents they select, most recently used last.
+///
+/// Callers tend to repeat a filter, and evaluating it on every document takes longer than the search itself. When documents
+/// change, only the changed ones are evaluated again.
 #[derive(Debug, Default)]
-struct Selections(Mutex<Vec<(Filter, DocumentSet)>>);
+struct FilterCache(Mutex<Vec<(Filter, DocumentSet)>>);
 
-impl Selections {
+impl FilterCache {
     fn get(&self, filter: &Filter) -> Option<DocumentSet> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = kept.iter().position(|(other, _)| other.is_same(filter))?;
-        // The last one used is the last to go.
-        kept[at..].rotate_left(1);
-        kept.last().map(|(_, set)| set.clone())
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = entries.iter().position(|(other, _)| other.is_same(filter))?;
+        // LRU: move the hit to the back.
+        entries[at..].rotate_left(1);
+        entries.last().map(|(_, set)| set.clone())
     }
 
-    fn keep(&self, filter: &Filter, set: &DocumentSet) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() == KEPT {
-            kept.remove(0);
+    fn insert(&self, filter: &Filter, set: &DocumentSet) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() == CACHE_SIZE {
+            entries.remove(0);
         }
-        kept.push((filter.clone(), set.clone()));
+        entries.push((filter.clone(), set.clone()));
     }
 
-    fn after(&self, retired: &[DocumentId], changed: &[DocumentEntry]) -> Selections {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for (filter, set) in &mut kept {
+    /// The cache for the documents after `retired` are removed and `changed` are added or replaced.
+    fn advance(&self, retired: &[DocumentId], changed: &[DocumentEntry]) -> FilterCache {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (filter, set) in &mut entries {
             retired.iter().for_each(|&document| set.remove(document));
             for entry in changed {
-                match entry.status == ItemStatus::Completed && filter.admits(entry) {
-                    true => set.insert(entry.id),
-                    false => set.remove(entry.id),
+                if entry.status == ItemStatus::Completed && filter.admits(entry) {
+                    set.insert(entry.id);
+                } else {
+                    set.remove(entry.id);
                 }
             }
         }
-        Selections(Mutex::new(kept))
+        FilterCache(Mutex::new(entries))
     }
 }
 
-impl Clone for Selections {
-    fn clone(&self) -> Selections {
-        self.after(&[], &[])
+impl Clone for FilterCache {
+    fn clone(&self) -> FilterCache {
+        self.advance(&[], &[])
     }
 }
 
@@ -300,15 +307,15 @@ mod tests {
     }
 
     #[test]
-    fn a_selection_follows_the_documents() {
+    fn cached_filters_follow_changes_of_documents_and_the_oldest_is_evicted() {
         let filter = |number: usize| {
             let json = serde_json::json!({"folder": "a/", "size": {"$lt": 100 + number}});
             Filter::parse(&json).unwrap()
         };
         let first =
-            Documents::default().after(1, &[], vec![entry(1, "a/1"), entry(2, "b/2"), entry(3, "a/3")]);
+            Documents::default().advance(1, &[], vec![entry(1, "a/1"), entry(2, "b/2"), entry(3, "a/3")]);
         assert_eq!(first.select(&filter(0)).len(), 2);
-        assert_eq!(first.select(&filter(0)), first.selected(&filter(0)));
+        assert_eq!(first.select(&filter(0)), first.evaluate(&filter(0)));
         let changed = vec![
             entry(4, "a/4"),
             entry(5, "b/5"),
@@ -320,26 +327,26 @@ mod tests {
                 ..entry(3, "a/3")
             },
         ];
-        let second = first.after(2, &[DocumentId(1)], changed);
-        assert!(second.selections.get(&filter(0)).is_some());
-        assert_eq!(second.select(&filter(0)), second.selected(&filter(0)));
+        let second = first.advance(2, &[DocumentId(1)], changed);
+        assert!(second.cache.get(&filter(0)).is_some());
+        assert_eq!(second.select(&filter(0)), second.evaluate(&filter(0)));
         assert_eq!(
             second.select(&filter(0)).iter().collect::<Vec<_>>(),
             [DocumentId(4)]
         );
-        for number in 1..=KEPT {
+        for number in 1..=CACHE_SIZE {
             second.select(&filter(number));
         }
-        assert!(second.selections.get(&filter(0)).is_none());
-        assert!(second.selections.get(&filter(1)).is_some());
+        assert!(second.cache.get(&filter(0)).is_none());
+        assert!(second.cache.get(&filter(1)).is_some());
     }
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
     proptest! {
-        /// A set of documents is a set.
+        /// `DocumentSet` behaves like `BTreeSet<u32>`.
         #[test]
-        fn equals_an_ordered_set(
+        fn a_document_set_behaves_like_an_ordered_set(
             ids in prop::collection::vec(0u32..300, 0..60),
             other in 0u32..400,
             from in 0u32..330,

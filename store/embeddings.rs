@@ -1,12 +1,12 @@
-//! Giving passages their vectors: of the model that serves, and of the one that is to take its place.
+//! Embedding passages: with the serving model, and with the next model that will replace it.
 
-use crate::catalog::{self, Codes};
+use crate::catalog::{self, QuantizedEmbedding};
 use crate::publish::Publisher;
 use crate::vectors::quantize;
 use crate::{ContentHash, PassageId, PendingPassage, Reembedding, Store, StoreError};
 
 impl Store {
-    /// Live passages that wait for a vector, newest first; those before the number `before`, where it is given.
+    /// At most `limit` live passages without a vector and with numbers below `before`, newest first.
     ///
     /// # Errors
     /// When the catalog cannot be read.
@@ -15,48 +15,49 @@ impl Store {
         before: Option<PassageId>,
         limit: usize,
     ) -> Result<Vec<PendingPassage>, StoreError> {
-        self.intact(|connection| catalog::pending(connection, before, limit))
+        self.read_pending(|connection| catalog::pending(connection, before, limit))
     }
 
-    /// Keeps embeddings by the hash of the text they are of, for every passage that has it. How many passages got theirs.
+    /// Stores embeddings by the hash of the model's input. Every passage with that hash gets the embedding. Returns the number of
+    /// passages.
     ///
     /// # Errors
-    /// [`StoreError::Dimensions`] where a vector is not the model's; otherwise when the catalog cannot be written.
+    /// [`StoreError::Dimensions`] if a vector has the wrong length. Otherwise when the catalog cannot be written.
     pub fn put_embeddings(&self, embeddings: &[(ContentHash, Vec<f32>)]) -> Result<usize, StoreError> {
-        let expected = self.published.current().model().dimensions;
-        let coded = coded(embeddings, expected)?;
+        let expected = self.current.get().model().dimensions;
+        let quantized = quantize_all(embeddings, expected)?;
         self.catalog().write(|transaction| {
-            let marked = catalog::put_embeddings(transaction, &coded)?;
+            let passages = catalog::put_embeddings(transaction, &quantized)?;
             if let Some(job) = self.current_job() {
-                catalog::count_embedded(transaction, job, marked)?;
+                catalog::add_embedded(transaction, job, passages)?;
             }
-            Ok(marked)
+            Ok(passages)
         })
     }
 
-    /// Brings the vectors up to the catalog and publishes the state.
+    /// Applies the catalog's changes to the vectors and publishes a snapshot.
     ///
     /// # Errors
-    /// When the file of vectors cannot be written.
+    /// When the vector file cannot be written.
     pub fn refresh_vectors(&self) -> Result<(), StoreError> {
         self.publish(Publisher::refresh_vectors)
     }
 
-    /// The model that is to take the place of the one whose vectors are searched, and how far it is.
+    /// Progress of re-embedding. None if no model is to replace the serving one.
     ///
     /// # Errors
     /// When the catalog cannot be read.
     pub fn reembedding(&self) -> Result<Option<Reembedding>, StoreError> {
         self.catalog().read(|connection| {
-            let Some(model) = catalog::next(connection)? else {
+            let Some(model) = catalog::next_model(connection)? else {
                 return Ok(None);
             };
-            let done = catalog::ready_for_next(connection)?;
+            let done = catalog::count_embedded_by_next(connection)?;
             Ok(Some(Reembedding { model, done }))
         })
     }
 
-    /// Live passages that wait for an embedding of the next model, as [`Store::pending_embeddings`] has it.
+    /// [`Store::pending_embeddings`] for the next model.
     ///
     /// # Errors
     /// When the catalog cannot be read.
@@ -65,11 +66,12 @@ impl Store {
         before: Option<PassageId>,
         limit: usize,
     ) -> Result<Vec<PendingPassage>, StoreError> {
-        self.intact(|connection| catalog::pending_next(connection, before, limit))
+        self.read_pending(|connection| catalog::pending_next(connection, before, limit))
     }
 
-    /// What `read` finds when all of it is as it was written. Documents that are not are left to the next run, with all they have.
-    fn intact(
+    /// Repeats `read` until its rows are intact. Documents with corrupt rows are marked for re-reading, so that `read` leaves them
+    /// out the next time.
+    fn read_pending(
         &self,
         read: impl Fn(&rusqlite::Connection) -> rusqlite::Result<catalog::Pending>,
     ) -> Result<Vec<PendingPassage>, StoreError> {
@@ -78,45 +80,44 @@ impl Store {
             if damaged.is_empty() {
                 return Ok(pending);
             }
-            self.catalog().doubt(&damaged)?;
+            self.catalog().mark_for_rereading(&damaged)?;
         }
     }
 
-    /// Keeps embeddings of the next model, `dimensions` long.
+    /// Stores embeddings of the next model. Its vectors have the length `dimensions`.
     ///
     /// # Errors
-    /// [`StoreError::Dimensions`] where a vector is not the model's; otherwise when the catalog cannot be written.
+    /// [`StoreError::Dimensions`] if a vector has the wrong length. Otherwise when the catalog cannot be written.
     pub fn put_next_model_embeddings(
         &self,
         embeddings: &[(ContentHash, Vec<f32>)],
         dimensions: usize,
     ) -> Result<(), StoreError> {
-        let coded = coded(embeddings, dimensions)?;
+        let quantized = quantize_all(embeddings, dimensions)?;
         self.catalog().write(|transaction| {
-            catalog::put_next(transaction, &coded)?;
+            catalog::put_next_embeddings(transaction, &quantized)?;
             if let Some(job) = self.current_job() {
-                catalog::count_embedded(transaction, job, coded.len())?;
+                catalog::add_embedded(transaction, job, quantized.len())?;
             }
             Ok(())
         })
     }
 
-    /// Puts the next model in the place of the one whose vectors are searched: in one transaction, and in one publication. What was
-    /// embedded with the other is kept until vectors are compacted, so that going back is free.
+    /// Makes the next model the serving one, in one transaction and one snapshot. The old embeddings stay until the vectors are
+    /// compacted, so switching back is free.
     ///
     /// # Errors
-    /// When something cannot be written; the other model serves on then, or at the latest from the next opening this one does.
+    /// When the store cannot be written. Then the old model keeps serving, or the new one serves once the store is opened again.
     pub fn promote(&self) -> Result<(), StoreError> {
         self.publish(Publisher::promote)
     }
 }
 
-/// Embeddings as they are kept.
-fn coded(
+fn quantize_all(
     embeddings: &[(ContentHash, Vec<f32>)],
     expected: usize,
-) -> Result<Vec<(ContentHash, Codes)>, StoreError> {
-    let mut coded = Vec::with_capacity(embeddings.len());
+) -> Result<Vec<(ContentHash, QuantizedEmbedding)>, StoreError> {
+    let mut quantized = Vec::with_capacity(embeddings.len());
     for (hash, vector) in embeddings {
         if vector.len() != expected {
             let found = vector.len();
@@ -124,7 +125,7 @@ fn coded(
         }
         let (scale, codes) = quantize(vector);
         let codes = codes.iter().map(|&code| code as u8).collect();
-        coded.push((*hash, Codes { scale, codes }));
+        quantized.push((*hash, QuantizedEmbedding { scale, codes }));
     }
-    Ok(coded)
+    Ok(quantized)
 }

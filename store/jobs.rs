@@ -1,19 +1,20 @@
-//! Jobs: updates of the index that found something to do, with a log of what became of each file.
+//! Jobs: index updates that found work, each with a log of the files it handled.
 
 use std::fmt;
 use std::num::ParseIntError;
+use std::path::Path;
 use std::str::FromStr;
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{self, Catalog};
 use crate::{DocumentKey, Store, StoreError, UnixMs, lock};
 
-/// What is said of a job whose end is not known.
-const LOST: &str = "its end could not be written down; the next job goes on from there";
+/// End reason of a job whose real end could not be written.
+const END_UNRECORDED: &str = "the end of the job could not be recorded; the next job resumes";
 
-/// A job's number. Later jobs have greater ones; numbers are never reused.
+/// Number of a job. Later jobs have greater numbers, and numbers are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JobId(pub u64);
@@ -33,165 +34,177 @@ impl FromStr for JobId {
 }
 
 string_enum! {
-    /// Why there is a job.
+    /// What started a job.
     JobCause "job cause" {
-        /// A command that brings the index up to date and ends.
+        /// A command that updates the index and exits.
         Command = "command",
-        /// A process that keeps the index has started.
+        /// The start of a process that keeps the index up to date.
         Start = "start",
-        /// The watcher has seen a change.
+        /// A change reported by the file watcher.
         Change = "change",
-        /// It was time to look, and there was something, or something was to be tried again.
+        /// A scheduled check, or a file that was due for another attempt.
         Schedule = "schedule",
-        /// Someone asked the process that keeps the index.
+        /// A request to the process that keeps the index up to date.
         Request = "request",
     }
 }
 
 string_enum! {
-    /// Where a job stands.
+    /// State of a job.
     JobState "job state" {
-        /// Under way, or about to be.
+        /// In progress, or about to start.
         Running = "running",
-        /// Held until someone says to go on.
+        /// Paused until it is resumed.
         Paused = "paused",
-        /// At its end. Some of its files may have failed.
+        /// Finished. Some of its files may have failed.
         Completed = "completed",
         /// Ended by an error.
         Failed = "failed",
-        /// Ended because someone said so.
+        /// Cancelled on request.
         Cancelled = "cancelled",
-        /// The process that ran it has ended before it did.
+        /// Its process ended first.
         Interrupted = "interrupted",
     }
 }
 
 string_enum! {
-    /// What became of a file in a job.
+    /// Stage of a running job.
+    JobStage "job stage" {
+        /// Listing files and comparing them with the catalog.
+        Scanning = "scanning",
+        /// Reading and parsing files.
+        Indexing = "indexing",
+        /// Computing embeddings.
+        Embedding = "embedding",
+    }
+}
+
+string_enum! {
+    /// What a job did with a file.
     ItemAction "job item action" {
-        /// New, and searchable now.
+        /// Added a new document.
         Added = "added",
-        /// Searchable in its new form.
+        /// Replaced a document by its new version.
         Changed = "changed",
-        /// No longer there, and no longer found.
+        /// Removed the document of a deleted file.
         Removed = "removed",
-        /// Could not be read or parsed.
+        /// Could not read or parse the file.
         Failed = "failed",
-        /// Left out on purpose.
+        /// Skipped the file.
         Skipped = "skipped",
     }
 }
 
 impl JobState {
-    /// Whether the job is not at its end.
+    /// Whether the job has not ended.
     pub fn is_open(self) -> bool {
         matches!(self, JobState::Running | JobState::Paused)
     }
 }
 
-/// What a job has done. A file is in one of the first six, as it is in the log.
+/// Counts of a job. Each file is counted once, in one of the first six fields.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct JobCounts {
-    /// Files that are new and searchable.
+    /// Documents added.
     pub added: u64,
-    /// Files that are searchable in a new form.
+    /// Documents replaced by a new version.
     pub changed: u64,
-    /// Documents whose file is gone.
+    /// Documents removed.
     pub removed: u64,
     /// Files that could not be read or parsed.
     pub failed: u64,
-    /// Files left out on purpose.
+    /// Files that were skipped.
     pub skipped: u64,
-    /// Files as they were.
+    /// Files that had not changed.
     pub unchanged: u64,
-    /// Passages of the files added and changed.
+    /// Passages of the added and changed documents.
     pub passages: u64,
-    /// Passages that got a vector.
+    /// Passages that were embedded.
     pub embedded: u64,
 }
 
-/// How far a job is. Whoever runs it says so about once a second.
+/// Progress of a job. Its process reports it about once a second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct JobProgress {
-    /// `scanning`, `indexing`, `embedding`, or empty where it is at none of them.
-    pub stage: &'static str,
-    /// Files as they were, so far as known.
+    /// Current stage. None between stages.
+    pub stage: Option<JobStage>,
+    /// Unchanged files found so far.
     pub unchanged: u64,
-    /// Files that are new or have changed.
+    /// New and changed files.
     pub files_to_index: u64,
-    /// Of those, files that have been dealt with.
+    /// How many of `files_to_index` are finished.
     pub files_done: u64,
-    /// Passages that had no vector when embedding began.
+    /// Passages without a vector at the start of embedding.
     pub to_embed: u64,
-    /// Of those, passages that have one now.
+    /// How many of `to_embed` have a vector now.
     pub embedded: u64,
-    /// Seconds until the end of the stage at the rate so far, where there is a rate.
+    /// Estimated seconds until the end of the stage. None before there is a rate.
     pub eta_seconds: Option<u64>,
 }
 
-/// A job as kept.
+/// A recorded job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
-    /// Its number.
+    /// Number of the job.
     pub id: JobId,
-    /// Why there is one.
+    /// What started the job.
     pub cause: JobCause,
-    /// What whoever asked for it calls it.
+    /// Description given by the requester.
     pub description: Option<String>,
-    /// Where it stands.
+    /// State of the job.
     pub state: JobState,
-    /// When it began.
+    /// Start of the job.
     pub started_at: UnixMs,
-    /// When it was last seen at work.
+    /// Last report of its process.
     pub last_seen_at: UnixMs,
-    /// When it ended.
+    /// End of the job.
     pub ended_at: Option<UnixMs>,
-    /// Why it ended, where there is more to say than that it is done.
+    /// Why the job ended, unless it simply completed.
     pub end_reason: Option<String>,
-    /// What it has done.
+    /// Counts so far.
     pub counts: JobCounts,
-    /// How far it is, as last said.
+    /// Progress at the last report.
     pub progress: JobProgress,
 }
 
-/// What became of a file, on its way into the log of the job under way.
+/// A log entry to write under the current job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewJobItem {
-    /// Key of its document.
+    /// Key of the document.
     pub key: DocumentKey,
-    /// What became of it.
+    /// What the job did with the file.
     pub action: ItemAction,
-    /// Why it failed or was left out.
+    /// Why the file failed or was skipped.
     pub reason: Option<String>,
-    /// How many passages it has now.
+    /// Number of passages the document has now.
     pub passages: u64,
-    /// Time spent on reading and parsing it.
+    /// Time spent on reading and parsing the file.
     pub milliseconds: u64,
 }
 
-/// A line of a job's log.
+/// An entry of a job's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobItem {
-    /// Its number; later lines have greater ones.
+    /// Number of the entry. Later entries have greater numbers.
     pub id: u64,
-    /// When it was written.
+    /// Time of writing.
     pub at: UnixMs,
-    /// What became of which file.
+    /// The entry itself.
     pub item: NewJobItem,
 }
 
 impl Store {
-    /// Begins a job; what is applied from now on is logged as its doing. Old jobs make room for it.
+    /// Starts a new job. Changes applied from now on are logged under it. The oldest jobs are deleted if there are too many.
     ///
     /// # Errors
     /// When the catalog cannot be written.
     pub fn begin_job(&self, cause: JobCause, description: Option<&str>) -> Result<JobId, StoreError> {
         let job = self.register_job(cause, description)?;
-        self.set_current_job(Some(job));
+        *self.current_job_slot() = Some(job);
         Ok(job)
     }
 
-    /// Keeps a job that is to run soon, by [`Store::start_job`].
+    /// Records a job to be started soon with [`Store::start_job`].
     ///
     /// # Errors
     /// When the catalog cannot be written.
@@ -203,19 +216,19 @@ impl Store {
         })
     }
 
-    /// Goes on with a job that was held or registered, as [`Store::begin_job`] does with a new one.
+    /// Starts a registered job, or resumes a paused one. Changes applied from now on are logged under it.
     ///
     /// # Errors
     /// When the catalog cannot be written.
     pub fn start_job(&self, job: JobId) -> Result<(), StoreError> {
         self.catalog()
             .write(|transaction| catalog::set_job_state(transaction, job, JobState::Running))?;
-        self.set_current_job(Some(job));
+        *self.current_job_slot() = Some(job);
         Ok(())
     }
 
-    /// Ends what passes for running and cannot be, since a run is about to begin: the catalog could not be told of its end. The job
-    /// `except` is the one of that run.
+    /// Marks jobs still recorded as running as failed, except `except`. To be called when a new run is starting: these jobs are
+    /// leftovers whose end could not be written. `except` is the job of the new run.
     ///
     /// # Errors
     /// When the catalog cannot be read or written.
@@ -223,42 +236,39 @@ impl Store {
         let open = self.catalog().read(catalog::open_jobs)?;
         for job in open {
             if job.state == JobState::Running && Some(job.id) != except {
-                self.stop_job(job.id, JobState::Failed, Some(LOST))?;
+                self.stop_job(job.id, JobState::Failed, Some(END_UNRECORDED))?;
             }
         }
         Ok(())
     }
 
-    /// Says how far the job under way is.
+    /// Records the progress of a running job.
     ///
     /// # Errors
     /// When the catalog cannot be written.
     pub fn report_job(&self, job: JobId, progress: &JobProgress) -> Result<(), StoreError> {
         self.catalog()
-            .write(|transaction| catalog::report_job(transaction, job, progress))
+            .write(|transaction| catalog::set_job_progress(transaction, job, progress))
     }
 
-    /// Holds or ends a job. One that nothing asked for and that has done nothing leaves no trace.
+    /// Pauses or ends a job. A scheduled job that completed without doing anything is deleted.
     ///
     /// # Errors
     /// When the catalog cannot be written.
     pub fn stop_job(&self, job: JobId, state: JobState, reason: Option<&str>) -> Result<(), StoreError> {
-        // From here on nothing is this job's doing, even if the catalog cannot be told.
-        {
-            let mut current = self.job.lock().unwrap_or_else(PoisonError::into_inner);
-            current.take_if(|current| *current == job);
-        }
+        // Changes must not be logged under the job any more, even if writing to the catalog fails below.
+        self.current_job_slot().take_if(|current| *current == job);
         self.catalog().write(|transaction| {
             if state == JobState::Paused {
                 return catalog::set_job_state(transaction, job, state);
             }
             catalog::end_job(transaction, job, state, reason)?;
-            catalog::forget_idle_job(transaction, job)?;
+            catalog::delete_idle_job(transaction, job)?;
             catalog::prune_jobs(transaction)
         })
     }
 
-    /// Jobs before `before`, newest first.
+    /// At most `limit` jobs with numbers below `before`, newest first.
     ///
     /// # Errors
     /// When the catalog cannot be read.
@@ -266,31 +276,33 @@ impl Store {
         let mut jobs = self
             .catalog()
             .read(|connection| catalog::list_jobs(connection, before, limit))?;
-        self.unmask(&mut jobs);
+        self.mark_interrupted(&mut jobs);
         Ok(jobs)
     }
 
-    /// A job.
+    /// The job with number `id`.
     ///
     /// # Errors
     /// When the catalog cannot be read.
     pub fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
-        let mut found = self.catalog().read(|connection| catalog::job(connection, id))?;
-        self.unmask(found.as_mut_slice());
-        Ok(found)
+        let mut job = self
+            .catalog()
+            .read(|connection| catalog::find_job(connection, id))?;
+        self.mark_interrupted(job.as_mut_slice());
+        Ok(job)
     }
 
-    /// The job that is under way or held, if there is one.
+    /// The running or paused job, if there is one.
     ///
     /// # Errors
     /// When the catalog cannot be read.
     pub fn open_job(&self) -> Result<Option<Job>, StoreError> {
         let mut open = self.catalog().read(catalog::open_jobs)?;
-        self.unmask(&mut open);
+        self.mark_interrupted(&mut open);
         Ok(open.into_iter().find(|job| job.state.is_open()))
     }
 
-    /// The log of a job, in the order it was written, after the line `after`.
+    /// At most `limit` entries of a job's log with numbers above `after`, in the order of writing.
     ///
     /// # Errors
     /// When the catalog cannot be read.
@@ -304,7 +316,7 @@ impl Store {
             .read(|connection| catalog::job_items(connection, job, after.unwrap_or(0), limit))
     }
 
-    /// When a file that could not be read is to be tried again.
+    /// The earliest time at which a file that could not be read is due for another attempt.
     ///
     /// # Errors
     /// When the catalog cannot be read.
@@ -312,17 +324,17 @@ impl Store {
         self.catalog().read(catalog::next_retry)
     }
 
-    /// The job that changes are logged under, if one is running.
+    /// The job that changes are logged under.
     pub(crate) fn current_job(&self) -> Option<JobId> {
-        *self.job.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.current_job_slot()
     }
 
-    fn set_current_job(&self, job: Option<JobId>) {
-        *self.job.lock().unwrap_or_else(PoisonError::into_inner) = job;
+    fn current_job_slot(&self) -> MutexGuard<'_, Option<JobId>> {
+        self.current_job.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// To a reader, a job that no process runs any more was interrupted; the next writer will note it down.
-    fn unmask(&self, jobs: &mut [Job]) {
+    /// Shows running jobs as interrupted if no process has the store open for writing. The next writer records the same.
+    fn mark_interrupted(&self, jobs: &mut [Job]) {
         let mut running = jobs
             .iter_mut()
             .filter(|job| job.state == JobState::Running)
@@ -336,12 +348,13 @@ impl Store {
     }
 }
 
-/// Ends a job of the store in `dir` that no process runs, a held one say. `false` where some process has the store: that one is to
-/// be asked, see [`Control`](crate::Control).
+/// Cancels a job of the store in `dir` while no process has the store open for writing, for example a paused job.
+///
+/// Returns `false` if a process has it open. That process can be asked through [`Control`](crate::Control).
 ///
 /// # Errors
 /// When the catalog cannot be opened or written.
-pub fn cancel_paused_job(dir: &std::path::Path, job: JobId) -> Result<bool, StoreError> {
+pub fn cancel_paused_job(dir: &Path, job: JobId) -> Result<bool, StoreError> {
     let _lock = match lock::acquire(dir) {
         Err(StoreError::LockHeld { .. }) => return Ok(false),
         acquired => acquired?,

@@ -1,8 +1,13 @@
-//! The durable corpus: a catalog that is the truth, and a lexical index and vectors that are made from it.
+//! Storage of a corpus: a catalog, which is the source of truth, and two indexes derived from it.
 //!
-//! One process writes, through [`Store::open`]; any number read, through it or [`Store::open_read_only`]. A query takes a
-//! [`Snapshot`] and sees one state of all three to its end. Each transaction of the catalog takes the next [`Seq`]; the two
-//! indexes record how far they have got, and catch up on opening, so that a process may die at any moment.
+//! The catalog is a SQLite database of documents, passages and embeddings. The lexical index answers BM25 queries, the vector
+//! index nearest-neighbour queries. Both can be rebuilt from the catalog.
+//!
+//! One process writes a store, through [`Store::open`]. Any number of processes read it, through [`Store::open_read_only`] or in
+//! the writer itself. A query runs on a [`Snapshot`], which shows the state of one commit.
+//!
+//! Every write transaction of the catalog takes the next sequence number ([`Seq`]). Each index records the sequence number up to
+//! which it has applied the catalog, and catches up when the store is opened. A process may therefore die at any moment.
 
 #[macro_use]
 mod string_enum;
@@ -19,10 +24,10 @@ mod io_cause;
 mod jobs;
 mod kind;
 mod lexical;
+mod lexical_repair;
 mod lock;
 mod publish;
-mod rebuild;
-mod run;
+mod run_state;
 mod salvage;
 mod snapshot;
 mod store;
@@ -37,12 +42,12 @@ pub use documents::{DocumentQuery, DocumentSet};
 pub use error::{ErrorChain, LexicalError, SqliteError, StoreError, StoreErrorKind};
 pub use filter::{DocumentField, Filter, FilterError};
 pub use jobs::{
-    ItemAction, Job, JobCause, JobCounts, JobId, JobItem, JobProgress, JobState, NewJobItem,
+    ItemAction, Job, JobCause, JobCounts, JobId, JobItem, JobProgress, JobStage, JobState, NewJobItem,
     cancel_paused_job,
 };
 pub use kind::Kind;
 pub use lexical::{Highlighter, TermMatch};
-pub use run::RunState;
+pub use run_state::RunState;
 pub use salvage::replace_damaged_catalog;
 pub use snapshot::Snapshot;
 pub use store::{ChangeBatch, Retry, Store, StoreOptions, read_model};

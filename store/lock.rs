@@ -1,17 +1,17 @@
-//! One writer a store: an advisory lock on a file, which the system frees when the process ends, however it ends.
+//! The writer lock of a store: an advisory file lock, which the system releases when the process ends for any reason.
 
 use std::fs::{File, TryLockError};
-use std::io::{ErrorKind, Read, Seek, Write};
+use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::path::Path;
 
 use crate::StoreError;
 
 const FILE: &str = "lock";
 
-/// Held for as long as the value lives.
-pub(crate) struct Lock(#[expect(dead_code, reason = "held for its lock, which ends with it")] File);
+/// The writer lock, held until the value is dropped.
+pub(crate) struct Lock(#[expect(dead_code, reason = "dropping the file releases the lock")] File);
 
-/// Takes the lock of `dir`.
+/// Takes the writer lock of the store in `dir`, and writes the process id into the file.
 pub(crate) fn acquire(dir: &Path) -> Result<Lock, StoreError> {
     let path = dir.join(FILE);
     let opened = fs_err::OpenOptions::new()
@@ -20,13 +20,13 @@ pub(crate) fn acquire(dir: &Path) -> Result<Lock, StoreError> {
         .create(true)
         .truncate(false)
         .open(&path);
-    let mut file = opened.map_err(|error| unwritable(dir, error))?.into_file();
+    let mut file = opened.map_err(|error| write_error(dir, error))?.into_file();
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             return Err(StoreError::LockHeld {
                 dir: dir.to_owned(),
-                pid: holder(&mut file),
+                pid: read_pid(&mut file),
             });
         }
         Err(TryLockError::Error(error)) => return Err(error.into()),
@@ -37,22 +37,22 @@ pub(crate) fn acquire(dir: &Path) -> Result<Lock, StoreError> {
     Ok(Lock(file))
 }
 
-/// Whether some process holds the lock of `dir` now.
+/// Whether a process holds the writer lock of the store in `dir`.
 pub(crate) fn is_held(dir: &Path) -> bool {
     holder_of(dir).is_some()
 }
 
-/// The process that holds the lock of `dir` now, if any does, by its number where it says so.
+/// The process that holds the writer lock of the store in `dir`. The inner option is none if the process did not write its id.
 pub(crate) fn holder_of(dir: &Path) -> Option<Option<u32>> {
     let mut file = fs_err::File::open(dir.join(FILE)).ok()?.into_parts().0;
     match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => Some(holder(&mut file)),
+        Err(TryLockError::WouldBlock) => Some(read_pid(&mut file)),
         _ => None,
     }
 }
 
-/// An error of a write in `dir`, by whether it says that this process may not.
-pub(crate) fn unwritable(dir: &Path, error: std::io::Error) -> StoreError {
+/// The error for a failed write in `dir`: [`StoreError::Unwritable`] if the process lacks permission.
+pub(crate) fn write_error(dir: &Path, error: io::Error) -> StoreError {
     if is_refusal(&error) {
         StoreError::Unwritable {
             dir: dir.to_owned(),
@@ -63,15 +63,15 @@ pub(crate) fn unwritable(dir: &Path, error: std::io::Error) -> StoreError {
     }
 }
 
-/// Whether an error says that this process may not write there, on a disk that is read only for example.
-pub(crate) fn is_refusal(error: &std::io::Error) -> bool {
+/// Whether the process may not write there, for example on a read-only disk.
+pub(crate) fn is_refusal(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied
     )
 }
 
-fn holder(file: &mut File) -> Option<u32> {
+fn read_pid(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
@@ -82,16 +82,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_at_a_time() {
+    fn only_one_process_holds_the_lock() {
         let dir = tempfile::tempdir().unwrap();
         assert!(!is_held(dir.path()));
-        let held = acquire(dir.path()).unwrap();
+        let lock = acquire(dir.path()).unwrap();
         assert!(is_held(dir.path()));
         match acquire(dir.path()) {
             Err(StoreError::LockHeld { pid, .. }) => assert_eq!(pid, Some(std::process::id())),
-            _ => panic!("taken twice"),
+            _ => panic!("acquired twice"),
         }
-        drop(held);
+        drop(lock);
         assert!(!is_held(dir.path()));
         acquire(dir.path()).unwrap();
     }

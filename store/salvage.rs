@@ -1,5 +1,5 @@
-//! A catalog that SQLite finds damaged: it is put aside, and a new one begins with what is intact of it. Documents come from their
-//! files again; what cost most, the embeddings, need not.
+//! Replacing a damaged catalog. The old one is moved aside, and a new one starts with its intact embeddings, which are the costliest
+//! part. Documents are read from their files again.
 
 use std::path::Path;
 
@@ -9,68 +9,68 @@ use crate::catalog::{self, Catalog, SalvagedEmbedding};
 use crate::publish::GENERATION;
 use crate::{StoreError, lock};
 
-/// Where a damaged catalog is put, in place of any that was put there before.
+/// Folder for the damaged catalog. A later damaged catalog replaces it.
 pub(crate) const ASIDE: &str = "damaged";
-/// Says, to whoever opens the store next, that SQLite has met damage.
+/// Marker file: SQLite has reported damage, and the next opening has to check the whole catalog.
 const SUSPECT: &str = "suspect";
-/// What belongs to a catalog.
+/// Files of a catalog.
 const FILES: [&str; 3] = ["catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm"];
-/// Keys of `meta` that a new catalog takes over.
-const KEPT: [&str; 4] = ["sources", "serving_model", "next_model", GENERATION];
-/// Embeddings written in a transaction.
+/// Keys of `meta` to copy into the new catalog.
+const COPIED_KEYS: [&str; 4] = ["sources", "serving_model", "next_model", GENERATION];
+/// Embeddings per transaction.
 const BATCH: usize = 4096;
 
-/// Marks the store in `dir` as one whose catalog is to be looked through when it is opened next.
-pub(crate) fn suspect(dir: &Path) {
-    // Where not even that can be written, the damage will be met again.
+/// Marks the catalog in `dir` for a check at the next opening.
+pub(crate) fn mark_suspect(dir: &Path) {
+    // If the marker cannot be written, the damage will be found again later.
     if let Err(error) = fs_err::write(dir.join(SUSPECT), b"") {
         tracing::warn!("{error}");
     }
 }
 
-/// Has a new catalog take the place of that of `dir`, if there is one and it was found damaged. To be called before anything of it is
-/// asked.
+/// Replaces the catalog of the store in `dir` if it is damaged. Does nothing if there is none. To be called before the catalog is
+/// read.
 ///
 /// # Errors
-/// [`StoreError::LockHeld`] where another process writes the store, and whatever the disk says.
+/// [`StoreError::LockHeld`] if another process has the store open for writing. Otherwise when the disk fails.
 pub fn replace_damaged_catalog(dir: &Path) -> Result<(), StoreError> {
     let damaged = match Catalog::read_model(dir) {
-        Err(error) => error.is_damage(),
+        Err(error @ StoreError::Catalog { .. }) => error.is_damage(),
         _ => dir.join(SUSPECT).exists(),
     };
     if damaged {
-        let _held = lock::acquire(dir)?;
-        drop(open(dir)?);
+        let _lock = lock::acquire(dir)?;
+        drop(open_or_replace(dir)?);
     }
     Ok(())
 }
 
-/// Opens the catalog of `dir` for writing, in place of one that is damaged a new one.
-pub(crate) fn open(dir: &Path) -> Result<Catalog, StoreError> {
-    let mark = dir.join(SUSPECT);
+/// Opens the catalog in `dir` for writing. Replaces it if it is damaged.
+pub(crate) fn open_or_replace(dir: &Path) -> Result<Catalog, StoreError> {
+    let marker = dir.join(SUSPECT);
     let opened = match Catalog::open(dir) {
         Err(error) if error.is_damage() => None,
         opened => Some(opened?),
     };
-    let sound = match &opened {
-        Some(catalog) if mark.exists() => catalog.is_sound()?,
+    let is_intact = match &opened {
+        Some(catalog) if marker.exists() => catalog.is_intact()?,
         opened => opened.is_some(),
     };
     let catalog = match opened {
-        Some(catalog) if sound => catalog,
+        Some(catalog) if is_intact => catalog,
         damaged => {
             drop(damaged);
-            begin_anew(dir)?
+            replace(dir)?
         }
     };
-    if mark.exists() {
-        fs_err::remove_file(mark)?;
+    if marker.exists() {
+        fs_err::remove_file(marker)?;
     }
     Ok(catalog)
 }
 
-/// Puts the catalog aside and begins a new one with its model, sources and embeddings, so far as they can be read.
-pub(crate) fn begin_anew(dir: &Path) -> Result<Catalog, StoreError> {
+/// Moves the catalog aside and creates a new one with the readable part of its models, sources and embeddings.
+pub(crate) fn replace(dir: &Path) -> Result<Catalog, StoreError> {
     let aside = dir.join(ASIDE);
     if aside.exists() {
         fs_err::remove_dir_all(&aside)?;
@@ -79,7 +79,7 @@ pub(crate) fn begin_anew(dir: &Path) -> Result<Catalog, StoreError> {
     for file in FILES.iter().filter(|file| dir.join(file).exists()) {
         fs_err::rename(dir.join(file), aside.join(file))?;
     }
-    // Their numbers are those of the other catalog.
+    // The indexes refer to document and passage numbers of the old catalog.
     for derived in ["lexical", "vectors"].map(|name| dir.join(name)) {
         if derived.exists() {
             fs_err::remove_dir_all(derived)?;
@@ -88,29 +88,29 @@ pub(crate) fn begin_anew(dir: &Path) -> Result<Catalog, StoreError> {
     let catalog = Catalog::open(dir)?;
     let kept = salvage(&aside.join(FILES[0]), &catalog)?;
     tracing::warn!(
-        "the catalog of {} is damaged: it was put into {}, a new one has {kept} of its embeddings, and all files are read again",
+        "the catalog of {} is damaged; moved it to {} and started a new one with {kept} of its embeddings; all files are read again",
         dir.display(),
         aside.display()
     );
     Ok(catalog)
 }
 
-/// Copies what is intact. How many embeddings that is.
+/// Copies what is intact. Returns the number of embeddings.
 fn salvage(from: &Path, to: &Catalog) -> Result<usize, StoreError> {
     let Ok(old) = Connection::open(from) else {
         return Ok(0);
     };
-    let mut kept = Vec::new();
-    for key in KEPT {
-        // Each for itself: one that cannot be read costs only itself.
-        kept.extend(catalog::meta(&old, key).ok().flatten().map(|value| (key, value)));
+    let mut values = Vec::new();
+    for key in COPIED_KEYS {
+        // Read separately, so that an unreadable value does not cost the others.
+        values.extend(catalog::meta(&old, key).ok().flatten().map(|value| (key, value)));
     }
-    let Ok(models) = catalog::models(&old) else {
+    let Ok(models) = catalog::readable_models(&old) else {
         return Ok(0);
     };
     to.write(|transaction| {
-        for (key, value) in &kept {
-            // Followers are to see that the vectors are others.
+        for (key, value) in &values {
+            // The vectors are new, and followers notice that by the generation.
             let value = match (*key, value.parse::<u64>()) {
                 (GENERATION, Ok(generation)) => (generation + 1).to_string(),
                 _ => value.clone(),
@@ -122,26 +122,26 @@ fn salvage(from: &Path, to: &Catalog) -> Result<usize, StoreError> {
     let mut salvaged = 0;
     let mut batch = Vec::new();
     let mut outcome = Ok(());
-    let mut keep = |batch: &mut Vec<SalvagedEmbedding>| {
+    let mut write_batch = |batch: &mut Vec<SalvagedEmbedding>| {
         match to.write(|transaction| catalog::put_salvaged(transaction, batch)) {
             Ok(new) => salvaged += new,
             Err(error) => outcome = Err(error),
         }
         batch.clear();
     };
-    // From both ends, each up to where it cannot be read.
+    // Read from both ends of the table, each time up to the first unreadable page.
     for backwards in [false, true] {
         let read = catalog::salvage_embeddings(&old, backwards, |embedding| {
-            // A model that nobody knows would give its number, and what it embedded, to the next one.
+            // Skip embeddings of unknown models: the next model would reuse the number and inherit them.
             if !models.iter().any(|(number, _)| *number == embedding.model) {
                 return;
             }
             batch.push(embedding);
             if batch.len() == BATCH {
-                keep(&mut batch);
+                write_batch(&mut batch);
             }
         });
-        keep(&mut batch);
+        write_batch(&mut batch);
         if read.is_ok() {
             break;
         }

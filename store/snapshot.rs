@@ -1,4 +1,4 @@
-//! One state of the corpus, as a query sees it from its beginning to its end.
+//! Snapshots: what one query sees.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -13,21 +13,21 @@ use crate::{
     ModelIdentity, Passage, PassageId, Span, StoreError, TermMatch,
 };
 
-/// Documents, lexical index and vectors of one publication. Cheap to keep; the writer never waits for it.
+/// An immutable view of documents, lexical index and vectors as of one commit. Holding one is cheap and never blocks the writer.
 pub struct Snapshot {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) documents: Arc<Documents>,
     pub(crate) lexical: Option<LexicalView>,
-    /// There is a lexical index, and it is damaged.
+    /// Whether `lexical` is none because the index is damaged.
     pub(crate) lexical_damaged: bool,
     pub(crate) vectors: Arc<Vectors>,
-    pub(crate) accelerator: Arc<BackgroundGraph>,
+    pub(crate) graph: Arc<BackgroundGraph>,
     pub(crate) model: Arc<ModelIdentity>,
     pub(crate) embedded: u64,
 }
 
 impl Snapshot {
-    /// What it holds.
+    /// Counts of documents, passages and vectors.
     pub fn counts(&self) -> Counts {
         Counts {
             embedded: self.embedded,
@@ -35,7 +35,7 @@ impl Snapshot {
         }
     }
 
-    /// The same without the lexical index, which was found damaged.
+    /// This snapshot without its lexical index, which was found damaged.
     pub(crate) fn without_lexical(&self) -> Snapshot {
         Snapshot {
             catalog: Arc::clone(&self.catalog),
@@ -43,30 +43,31 @@ impl Snapshot {
             lexical: None,
             lexical_damaged: true,
             vectors: Arc::clone(&self.vectors),
-            accelerator: Arc::clone(&self.accelerator),
+            graph: Arc::clone(&self.graph),
             model: Arc::clone(&self.model),
             embedded: self.embedded,
         }
     }
 
-    /// Whether words cannot be searched because their index is damaged. What asks for words finds nothing then.
+    /// Whether keyword search is unavailable because the lexical index is damaged. Keyword queries find nothing then.
     pub fn is_lexical_damaged(&self) -> bool {
         self.lexical_damaged
     }
 
-    /// The model that its vectors come from.
+    /// The model of the vectors.
     pub fn model(&self) -> &ModelIdentity {
         &self.model
     }
 
-    /// The documents that meet `filter`.
+    /// The documents that match `filter`.
     pub fn select(&self, filter: &Filter) -> DocumentSet {
         self.documents.select(filter)
     }
 
-    /// The best `limit` passages for the words of `text` by BM25, of documents `within`, or of all. Any text may be asked:
-    /// words, `"phrases that must occur"`, `-words` that must not, and both in the title, a heading or the path of the document
-    /// (`title:word`, `heading:"two words"`, `-path:old`).
+    /// The top `limit` passages for the query `text` by BM25, restricted to the documents `within` if given.
+    ///
+    /// Every text is a valid query. It consists of keywords, `"phrases"` that must occur and `-keywords` that must not. Both can
+    /// be restricted to the title, the headings or the path (`title:word`, `heading:"two words"`, `-path:old`).
     ///
     /// # Errors
     /// When the index cannot be read.
@@ -82,11 +83,11 @@ impl Snapshot {
         };
         let documents = self.documents.searchable.len();
         let found = view.guard(|view| view.search(text, matching, within, documents, limit))?;
-        Ok(self.ordered(found, limit))
+        Ok(self.rank(found, limit))
     }
 
-    /// The documents `within`, or of all, that `text` asks for by their fields (`title:`, `heading:`, `path:`, `kind:`), and the
-    /// rest of the text. None where it says nothing of fields.
+    /// The documents that the fields in `text` (`title:`, `heading:`, `path:`, `kind:`) select, and the text without them. Only
+    /// documents `within` are considered if given. None if the text has no fields.
     ///
     /// # Errors
     /// When the index cannot be read.
@@ -103,12 +104,11 @@ impl Snapshot {
         };
         let set = self
             .documents
-            .restricted(within.unwrap_or(&self.documents.searchable), &restriction);
+            .restrict(within.unwrap_or(&self.documents.searchable), &restriction);
         Ok(Some((set, restriction.plain)))
     }
 
-    /// The BM25 score that a passage with all words of `text`, each very often, would have: what makes scores of different
-    /// queries comparable.
+    /// Upper bound of the BM25 score for `text` (every term frequency → ∞). It makes scores of different queries comparable.
     ///
     /// # Errors
     /// When the index cannot be read.
@@ -117,39 +117,41 @@ impl Snapshot {
         view.map_or(Ok(0.0), |view| view.guard(|view| view.max_score(text)))
     }
 
-    /// The `limit` nearest passages to `query`, a vector of length 1, by cosine, of documents `within`, or of all.
+    /// The top `limit` passages by cosine similarity to `query`, restricted to the documents `within` if given. `query` must have
+    /// length 1.
     pub fn nearest(&self, query: &[f32], within: Option<&DocumentSet>, limit: usize) -> Vec<Candidate> {
-        // Vectors may run ahead of the documents or behind them: only what the documents have counts.
+        // Vectors can be older or newer than the documents. Only live documents count.
         let live = &self.documents.searchable;
-        let by_graph = || {
-            let graph = self.accelerator.graph(&self.vectors)?;
+        let search_graph = || {
+            let graph = self.graph.graph(&self.vectors)?;
             vectors::nearest_by_graph(&self.vectors, &graph, query, live, limit)
         };
         let found = match within {
             Some(within) => vectors::nearest(&self.vectors, query, within, limit),
-            None => by_graph().unwrap_or_else(|| vectors::nearest(&self.vectors, query, live, limit)),
+            None => search_graph().unwrap_or_else(|| vectors::nearest(&self.vectors, query, live, limit)),
         };
-        self.ordered(found, limit)
+        self.rank(found, limit)
     }
 
-    /// Best first; equal scores by key and place, so that the order does not hang on how the index came about.
-    fn ordered(&self, mut found: Vec<(Candidate, DocumentId)>, limit: usize) -> Vec<Candidate> {
-        found.retain(|(_, document)| self.documents.by_id(*document).is_some());
-        found.sort_by(|(one, of_one), (other, of_other)| {
+    /// Sorts by descending score and cuts at `limit`. Ties are broken by key and passage, so that the order does not depend on the
+    /// layout of the index.
+    fn rank(&self, mut candidates: Vec<(Candidate, DocumentId)>, limit: usize) -> Vec<Candidate> {
+        candidates.retain(|(_, document)| self.documents.by_id(*document).is_some());
+        candidates.sort_by(|(one, one_document), (other, other_document)| {
             let key = |id: &DocumentId| self.documents.by_id(*id).map(|entry| entry.key.as_str());
             other
                 .score
                 .partial_cmp(&one.score)
                 .unwrap_or(Ordering::Equal)
-                .then_with(|| key(of_one).cmp(&key(of_other)))
+                .then_with(|| key(one_document).cmp(&key(other_document)))
                 .then_with(|| one.passage.cmp(&other.passage))
         });
-        found.truncate(limit);
-        found.into_iter().map(|(candidate, _)| candidate).collect()
+        candidates.truncate(limit);
+        candidates.into_iter().map(|(candidate, _)| candidate).collect()
     }
 
-    /// The passages of `ids` with their texts, in that order. One that was replaced and pruned since the snapshot was taken is
-    /// left out.
+    /// The passages `ids` with their texts, in the given order. A passage that was replaced and pruned after the snapshot was
+    /// taken is missing.
     ///
     /// # Errors
     /// When the catalog cannot be read.
@@ -157,7 +159,7 @@ impl Snapshot {
         self.catalog.read(|connection| catalog::passages(connection, ids))
     }
 
-    /// The documents of passages. One that was replaced and pruned since the snapshot was taken is left out.
+    /// The documents of the passages `ids`. A passage that was replaced and pruned after the snapshot was taken is missing.
     ///
     /// # Errors
     /// When the catalog cannot be read.
@@ -166,8 +168,8 @@ impl Snapshot {
             .read(|connection| catalog::documents_of(connection, ids))
     }
 
-    /// The text of `document` from the beginning of its passage `first` to the end of its passage `last`, counted from 0, with
-    /// its place. None where they were replaced and pruned since the snapshot was taken.
+    /// The text of `document` from the start of passage `first` to the end of passage `last`, with its span. Passages are counted
+    /// from 0. None if the passages were replaced and pruned after the snapshot was taken.
     ///
     /// # Errors
     /// When the catalog cannot be read.
@@ -181,17 +183,17 @@ impl Snapshot {
             .read(|connection| catalog::text_of_passages(connection, document, first, last))
     }
 
-    /// The document of a number.
+    /// The document with the number `id`.
     pub fn document_by_id(&self, id: DocumentId) -> Option<Arc<DocumentEntry>> {
         self.documents.by_id(id).cloned()
     }
 
-    /// The document called `key`.
+    /// The document with the key `key`.
     pub fn document(&self, key: &str) -> Option<Arc<DocumentEntry>> {
         self.documents.by_key(key).cloned()
     }
 
-    /// The extracted text of the document called `key`.
+    /// The extracted text of the document with the key `key`.
     ///
     /// # Errors
     /// When the catalog cannot be read.
@@ -200,15 +202,15 @@ impl Snapshot {
             return Ok(None);
         };
         self.catalog
-            .read(|connection| catalog::text_of(connection, entry.id))
+            .read(|connection| catalog::document_text(connection, entry.id))
     }
 
-    /// Documents in the order of their keys.
+    /// Documents selected by `query`, ordered by key.
     pub fn documents(&self, query: &DocumentQuery) -> Vec<Arc<DocumentEntry>> {
         self.documents.list(query)
     }
 
-    /// The words of the question `query`, in their order, with what each is worth and where `passage` of `entry` has it.
+    /// The terms of `query` in their order, each with its weight and its matches in `passage` of the document `entry`.
     ///
     /// # Errors
     /// When the index cannot be read.
@@ -224,7 +226,7 @@ impl Snapshot {
         view.guard(|view| view.terms(query, passage, entry))
     }
 
-    /// What marks the words of a question in texts, by the rules of the lexical index; nothing where there is none.
+    /// A highlighter for the terms of `question`, with the analyzers of the lexical index. Highlights nothing without an index.
     pub fn highlighter(&self, question: &str) -> Highlighter {
         self.lexical
             .as_ref()

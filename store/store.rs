@@ -9,10 +9,10 @@ use std::time::Instant;
 use crate::catalog::{self, Catalog};
 use crate::lexical::LexicalIndex;
 use crate::lock::{self, Lock};
-use crate::publish::{Published, Publisher};
+use crate::publish::{CurrentSnapshot, Publisher};
 use crate::{
     DocumentKey, ErrorChain, FileStat, FileState, JobId, ModelIdentity, NewDocument, NewJobItem, RunState,
-    Seq, Snapshot, SourceRoot, StoreError, UnixMs, VectorIndex, run, salvage,
+    Seq, Snapshot, SourceRoot, StoreError, UnixMs, VectorIndex, run_state, salvage,
 };
 
 /// Keys of the table `meta`.
@@ -21,117 +21,162 @@ const RECIPE: &str = "recipe";
 /// Folder of the lexical index.
 pub(crate) const LEXICAL: &str = "lexical";
 
-/// What a store is opened with.
+/// Options of [`Store::open`].
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// Where vectors are to come from. Those of another model serve until every passage has one of this, see [`Store::promote`].
+    /// The model to embed with. Vectors of a previous model keep serving until every passage is re-embedded, see
+    /// [`Store::promote`].
     pub model: ModelIdentity,
     /// Where documents come from.
     pub sources: Vec<SourceRoot>,
 }
 
-/// Changes that are kept all together or not at all.
+/// Changes to apply in one transaction.
 #[derive(Debug, Clone, Default)]
 pub struct ChangeBatch {
-    /// Documents that are new, or replace the one of their key.
+    /// Documents to add, or to replace by key.
     pub upserts: Vec<NewDocument>,
-    /// Keys of documents that are gone.
+    /// Keys of documents to remove.
     pub removals: Vec<DocumentKey>,
-    /// Files whose bytes did not change, with what the file system says of them now.
+    /// New stats of files whose bytes did not change.
     pub touched: Vec<(DocumentKey, FileStat)>,
-    /// Of the documents above, those that are to be tried again though they may not change.
+    /// Attempts at files that could not be read. Their documents are in `upserts`.
     pub retries: Vec<Retry>,
-    /// What to say of all this in the log of the job under way.
+    /// Log entries for the current job.
     pub log: Vec<NewJobItem>,
 }
 
-/// A file that could not be read, for a reason that may pass.
+/// When to try a file again that could not be read, for a reason that may pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retry {
-    /// Key of its document.
+    /// Key of the document.
     pub key: DocumentKey,
-    /// How often it was tried as it is.
+    /// Number of failed attempts at this version of the file.
     pub attempts: u32,
-    /// When it is tried again, milliseconds since the Unix epoch; only when it has changed where there is no time.
+    /// Time of the next attempt. None if only a change of the file causes one.
     pub at: Option<UnixMs>,
 }
 
 impl ChangeBatch {
-    /// Whether there is nothing in it.
+    /// Whether the batch changes no document.
     pub fn is_empty(&self) -> bool {
         self.upserts.is_empty() && self.removals.is_empty() && self.touched.is_empty()
     }
 }
 
-/// A corpus on disk.
+/// A corpus on disk: catalog, lexical index and vectors.
+///
+/// ```
+/// use autorag_store::{
+///     ChangeBatch, ContentHash, FileStat, ItemStatus, Kind, Matching, Metadata, ModelIdentity, NewDocument,
+///     NewPassage, Span, Store, StoreOptions,
+/// };
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let dir = tempfile::tempdir()?;
+/// let model = ModelIdentity { id: "toy".into(), dimensions: 2, ..ModelIdentity::default() };
+/// let store = Store::open(dir.path(), StoreOptions { model, sources: Vec::new() })?;
+///
+/// // A document of one passage.
+/// let text = "Penguins live in the south.";
+/// let hash = ContentHash::of(text.as_bytes());
+/// let span = Span { start_byte: 0, end_byte: text.len(), start_line: 1, end_line: 1, page: None };
+/// let document = NewDocument {
+///     key: "birds/penguins.txt".into(),
+///     stat: FileStat { size: text.len() as u64, modified_ns: 0, inode: 0 },
+///     source_hash: hash,
+///     status: ItemStatus::Completed,
+///     reason: None,
+///     kind: Kind::TEXT,
+///     language: None,
+///     title: None,
+///     metadata: Metadata::new(),
+///     text: text.into(),
+///     passages: vec![NewPassage { span, heading_path: Vec::new(), embed_hash: hash }],
+/// };
+/// store.apply(&ChangeBatch { upserts: vec![document], ..ChangeBatch::default() })?;
+/// store.put_embeddings(&[(hash, vec![0.6, 0.8])])?;
+/// store.finish_run(1)?;
+///
+/// // Both indexes find the passage in the same snapshot.
+/// let snapshot = store.snapshot()?;
+/// let by_keyword = snapshot.lexical("penguins", Matching::Any, None, 10)?;
+/// let by_vector = snapshot.nearest(&[0.6, 0.8], None, 10);
+/// assert_eq!(by_keyword[0].passage, by_vector[0].passage);
+/// assert_eq!(snapshot.passages(&[by_keyword[0].passage])?[0].text, text);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Store {
     dir: PathBuf,
     sources: Vec<SourceRoot>,
-    /// Another one for a reader, once the one that it has opened is put aside.
+    /// A reader exchanges it after the writer has replaced a damaged catalog.
     catalog: RwLock<Arc<Catalog>>,
-    /// The job that changes are logged under, if one is running.
-    pub(crate) job: Mutex<Option<JobId>>,
+    /// The job that changes are logged under.
+    pub(crate) current_job: Mutex<Option<JobId>>,
     publisher: Mutex<Publisher>,
-    pub(crate) published: Published,
-    /// Whether a thread is making the lexical index anew.
+    pub(crate) current: CurrentSnapshot,
+    /// Whether a background thread is rebuilding the lexical index.
     pub(crate) rebuilding: AtomicBool,
-    /// When it is worth to look for damage in the lexical index again.
+    /// Earliest time of the next integrity check of the lexical index.
     pub(crate) lexical_check_due: Mutex<Option<Instant>>,
+    /// Held by a writer; none in a reader.
     lock: Option<Lock>,
 }
 
 impl Store {
-    /// Opens the store in `dir` for writing, made where there is none. Indexes that are behind the catalog catch up; ones that
-    /// are damaged are rebuilt from it. A damaged catalog is put aside, and a new one begins with what is intact of it.
+    /// Opens the store in `dir` for writing, and creates it if there is none.
+    ///
+    /// Indexes behind the catalog catch up. Damaged indexes are rebuilt from the catalog. A damaged catalog is moved aside; a new
+    /// one starts with the intact parts of the old one.
     ///
     /// # Errors
-    /// [`StoreError::LockHeld`] where another process writes it, [`StoreError::NewerFormat`] where a newer version did, and
-    /// whatever the disk says.
+    /// [`StoreError::LockHeld`] if another process has the store open for writing. [`StoreError::NewerFormat`] if a newer version
+    /// wrote it. [`StoreError::InvalidSource`] for a source whose path is not UTF-8. Otherwise when the disk fails.
     pub fn open(dir: &Path, options: StoreOptions) -> Result<Store, StoreError> {
-        fs_err::create_dir_all(dir).map_err(|error| lock::unwritable(dir, error))?;
+        fs_err::create_dir_all(dir).map_err(|error| lock::write_error(dir, error))?;
         let lock = lock::acquire(dir)?;
-        let catalog = Arc::new(salvage::open(dir)?);
-        pin(&catalog, &options)?;
+        let catalog = Arc::new(salvage::open_or_replace(dir)?);
+        record_options(&catalog, &options)?;
         if catalog.read(catalog::has_running_jobs)? {
-            catalog.write(|transaction| catalog::interrupt_jobs(transaction))?;
+            catalog.write(|transaction| catalog::interrupt_running_jobs(transaction))?;
         }
-        let model = catalog.read(catalog::serving)?.unwrap_or(options.model);
+        let model = catalog.read(catalog::serving_model)?.unwrap_or(options.model);
         let lexical = LexicalIndex::open(&dir.join(LEXICAL))?;
         let mut publisher = Publisher::new(dir, Arc::clone(&catalog), Some(lexical), model);
         publisher.recover()?;
-        let published = Published::new(publisher.snapshot()?);
-        let sources = options.sources;
-        Ok(Store {
-            dir: dir.to_owned(),
-            sources,
-            catalog: catalog.into(),
-            job: Mutex::default(),
-            publisher: publisher.into(),
-            published,
-            rebuilding: AtomicBool::default(),
-            lexical_check_due: Mutex::default(),
-            lock: Some(lock),
-        })
+        Ok(Store::new(dir, options.sources, catalog, publisher, Some(lock)))
     }
 
-    /// Opens the store in `dir` for reading. It follows whatever process writes it.
+    /// Opens the store in `dir` for reading. It follows the process that writes the store.
     ///
     /// # Errors
-    /// [`StoreError::NoStore`] where there is none, [`StoreError::NewerFormat`] where a newer version made it.
+    /// [`StoreError::NoStore`] if there is none. [`StoreError::NewerFormat`] or [`StoreError::OlderFormat`] if another version
+    /// wrote it. Otherwise when the disk fails.
     pub fn open_read_only(dir: &Path) -> Result<Store, StoreError> {
-        let (catalog, publisher, sources) = followed(dir)?;
-        let published = Published::new(publisher.snapshot()?);
-        Ok(Store {
+        let (catalog, publisher, sources) = open_follower(dir)?;
+        Ok(Store::new(dir, sources, catalog, publisher, None))
+    }
+
+    fn new(
+        dir: &Path,
+        sources: Vec<SourceRoot>,
+        catalog: Arc<Catalog>,
+        publisher: Publisher,
+        lock: Option<Lock>,
+    ) -> Store {
+        let current = CurrentSnapshot::new(publisher.snapshot());
+        Store {
             dir: dir.to_owned(),
             sources,
             catalog: catalog.into(),
-            job: Mutex::default(),
+            current_job: Mutex::default(),
             publisher: publisher.into(),
-            published,
+            current,
             rebuilding: AtomicBool::default(),
             lexical_check_due: Mutex::default(),
-            lock: None,
-        })
+            lock,
+        }
     }
 
     /// The folders that documents come from.
@@ -147,52 +192,51 @@ impl Store {
         })
     }
 
-    /// Where the store lives.
+    /// Folder of the store.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Whether some process, perhaps this one, has the store open for writing.
+    /// Whether any process, including this one, has the store open for writing.
     pub fn has_writer(&self) -> bool {
         self.lock.is_some() || lock::is_held(&self.dir)
     }
 
-    /// The state that a query is to see: the last published one. A store opened for reading looks whether the writer has
-    /// moved on.
+    /// The current snapshot. A reader first checks whether the writer has committed since.
     ///
     /// # Errors
-    /// When the writer has, and what it wrote cannot be read.
+    /// When the writer has committed and a reader cannot read the new state.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
         if self.lock.is_none() {
             let mut publisher = self.publisher();
             if self.catalog().is_replaced() {
-                match followed(&self.dir) {
+                match open_follower(&self.dir) {
                     Ok((catalog, other, _)) => {
                         tracing::info!(
-                            "the catalog of {} is another one; following that",
+                            "the catalog of {} was replaced; reading the new one",
                             self.dir.display()
                         );
-                        self.published.replace(other.snapshot()?);
+                        self.current.replace(other.snapshot());
                         *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = catalog;
                         *publisher = other;
                     }
-                    // It is just being begun. Until it is there, the other one answers.
+                    // The writer is still creating it. Until then the old snapshot answers.
                     Err(error) => {
-                        tracing::debug!("the new catalog cannot be followed yet: {}", ErrorChain(&error))
+                        tracing::debug!("the new catalog cannot be read yet: {}", ErrorChain(&error));
                     }
                 }
             } else if publisher.follow()? {
-                self.published.replace(publisher.snapshot()?);
+                self.current.replace(publisher.snapshot());
             }
         }
-        Ok(self.published.current())
+        Ok(self.current.get())
     }
 
-    /// Sets how vectors are searched, which is flat until then. A graph is read or built in the background, and again after a run
-    /// once many vectors have come since.
+    /// Sets how vectors are searched. The default is a flat scan. A graph is read or built in the background, and rebuilt after
+    /// runs that added many vectors.
     ///
     /// # Errors
-    /// [`StoreError::ReadOnly`] where the store was opened for reading: its searches stay flat.
+    /// [`StoreError::ReadOnly`] in a reader, which always scans.
     pub fn use_vector_index(&self, index: VectorIndex) -> Result<(), StoreError> {
         if self.lock.is_none() {
             let dir = self.dir.clone();
@@ -204,7 +248,7 @@ impl Store {
         })
     }
 
-    /// What is remembered of every file, by key: those that gave no text too.
+    /// The state of every file by key, including files without text.
     ///
     /// # Errors
     /// When the catalog cannot be read.
@@ -212,10 +256,11 @@ impl Store {
         self.catalog().read(catalog::known_files)
     }
 
-    /// Makes changes durable, in one transaction. They are found once the indexes are refreshed.
+    /// Commits a batch to the catalog in one transaction, and returns its sequence number. Searches see the changes after
+    /// [`Store::refresh_lexical`] and [`Store::refresh_vectors`].
     ///
     /// # Errors
-    /// When the catalog cannot be written; nothing of the batch is kept then.
+    /// When the catalog cannot be written. The whole batch is rolled back then.
     pub fn apply(&self, batch: &ChangeBatch) -> Result<Seq, StoreError> {
         self.catalog().write(|transaction| {
             let seq = catalog::next_seq(transaction)?;
@@ -232,13 +277,13 @@ impl Store {
                 catalog::set_retry(transaction, key, *attempts, *at)?;
             }
             if let Some(job) = self.current_job() {
-                catalog::log_items(transaction, job, &batch.log)?;
+                catalog::insert_job_items(transaction, job, &batch.log)?;
             }
             Ok(seq)
         })
     }
 
-    /// Brings the lexical index up to the catalog and publishes the state.
+    /// Applies the catalog's changes to the lexical index and publishes a snapshot.
     ///
     /// # Errors
     /// When the index cannot be written.
@@ -246,33 +291,33 @@ impl Store {
         self.publish(Publisher::refresh_lexical)
     }
 
-    /// Marks that a run is under way: until [`Store::finish_run`], the index is not known to be complete.
+    /// Records the start of a run. Until [`Store::finish_run`] the index counts as incomplete.
     ///
     /// # Errors
     /// When the catalog cannot be written.
     pub fn begin_run(&self) -> Result<(), StoreError> {
-        self.catalog().write(|transaction| run::begin(transaction))
+        self.catalog().write(|transaction| run_state::begin(transaction))
     }
 
-    /// Ends a run that saw every file: both indexes are brought up to the catalog, what was retired is deleted for good, and
-    /// the run is marked as finished.
+    /// Finishes a run that saw every file. Applies all changes to both indexes, deletes retired rows, publishes a snapshot and
+    /// records the end of the run.
     ///
     /// # Errors
-    /// When something cannot be written.
+    /// When the store cannot be written.
     pub fn finish_run(&self, files_seen: u64) -> Result<(), StoreError> {
         let mut publisher = self.publisher();
         publisher.refresh_lexical()?;
         publisher.refresh_vectors()?;
         publisher.prune()?;
-        publisher.accelerate();
-        self.published.replace(publisher.snapshot()?);
+        publisher.refresh_graph();
+        self.current.replace(publisher.snapshot());
         self.catalog()
-            .write(|transaction| run::finish(transaction, files_seen))?;
-        publisher.rest()?;
+            .write(|transaction| run_state::finish(transaction, files_seen))?;
+        publisher.close_lexical_writer()?;
         self.catalog().checkpoint()
     }
 
-    /// How documents were parsed and cut, in the words of whoever did.
+    /// The recorded recipe: a description of how documents were parsed and chunked, in a format of the caller's.
     ///
     /// # Errors
     /// When the catalog cannot be read.
@@ -281,7 +326,7 @@ impl Store {
             .read(|connection| catalog::meta(connection, RECIPE))
     }
 
-    /// Records how documents are parsed and cut.
+    /// Records the recipe.
     ///
     /// # Errors
     /// When the catalog cannot be written.
@@ -290,46 +335,49 @@ impl Store {
             .write(|transaction| catalog::set_meta(transaction, RECIPE, recipe))
     }
 
-    /// What is known of the last run.
+    /// State of the last run.
     ///
     /// # Errors
     /// When the catalog cannot be read.
     pub fn run_state(&self) -> Result<RunState, StoreError> {
-        self.catalog().read(run::state)
+        self.catalog().read(run_state::read)
     }
 
-    /// The truth.
     pub(crate) fn catalog(&self) -> Arc<Catalog> {
         Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether this process is the one that writes.
+    /// Whether this process has the store open for writing.
     pub fn is_writer(&self) -> bool {
         self.lock.is_some()
     }
 
-    /// Publishes the state that `change` leaves.
+    /// Makes a change to the indexes, then publishes a snapshot.
     pub(crate) fn publish(
         &self,
         change: impl FnOnce(&mut Publisher) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let mut publisher = self.publisher();
         change(&mut publisher)?;
-        self.published.replace(publisher.snapshot()?);
+        self.current.replace(publisher.snapshot());
         Ok(())
     }
 
     pub(crate) fn publisher(&self) -> MutexGuard<'_, Publisher> {
-        // Whatever a panicking thread left half done, the indexes say themselves how far they have got.
+        // A thread that panicked may have left work half done. Each index records how far it is, so the work resumes.
         self.publisher.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What follows the writer of the store in `dir`, and the sources that it says.
-fn followed(dir: &Path) -> Result<(Arc<Catalog>, Publisher, Vec<SourceRoot>), StoreError> {
+/// Opens the store in `dir` as a follower of its writer. Also returns the recorded sources.
+fn open_follower(dir: &Path) -> Result<(Arc<Catalog>, Publisher, Vec<SourceRoot>), StoreError> {
     let catalog = Arc::new(Catalog::open_read_only(dir)?);
-    let (model, sources) = catalog
-        .read(|connection| Ok((catalog::serving(connection)?, catalog::meta(connection, SOURCES)?)))?;
+    let (model, sources) = catalog.read(|connection| {
+        Ok((
+            catalog::serving_model(connection)?,
+            catalog::meta(connection, SOURCES)?,
+        ))
+    })?;
     let sources = sources.and_then(|json| serde_json::from_str::<Vec<SourceRoot>>(&json).ok());
     let (Some(model), Some(sources)) = (model, sources) else {
         return Err(StoreError::NoStore { dir: dir.to_owned() });
@@ -339,10 +387,10 @@ fn followed(dir: &Path) -> Result<(Arc<Catalog>, Publisher, Vec<SourceRoot>), St
     Ok((catalog, publisher, sources))
 }
 
-/// The model of the store in `dir`, if there is a store. It may be one of an older version that opening for writing brings up.
+/// The model of the store in `dir`, or none if there is no store. Reads older formats, too.
 ///
 /// # Errors
-/// [`StoreError::NewerFormat`] where a newer version made it, and whatever the disk says.
+/// [`StoreError::NewerFormat`] if a newer version wrote the store. Otherwise when the disk fails.
 pub fn read_model(dir: &Path) -> Result<Option<ModelIdentity>, StoreError> {
     Catalog::read_model(dir)
 }
@@ -359,11 +407,14 @@ fn encode_sources(sources: &[SourceRoot]) -> Result<String, StoreError> {
     Ok(serde_json::Value::from(sources).to_string())
 }
 
-/// Records sources, and the model that vectors are to come from.
-fn pin(catalog: &Catalog, options: &StoreOptions) -> Result<(), StoreError> {
+/// Records the sources and the wanted model, unless both are recorded already.
+fn record_options(catalog: &Catalog, options: &StoreOptions) -> Result<(), StoreError> {
     let sources = encode_sources(&options.sources)?;
     let (serving, next, known) = catalog.read(|connection| {
-        let (serving, next) = (catalog::serving(connection)?, catalog::next(connection)?);
+        let (serving, next) = (
+            catalog::serving_model(connection)?,
+            catalog::next_model(connection)?,
+        );
         Ok((serving, next, catalog::meta(connection, SOURCES)?))
     })?;
     let wanted = next.or(serving.clone());
@@ -372,10 +423,36 @@ fn pin(catalog: &Catalog, options: &StoreOptions) -> Result<(), StoreError> {
     }
     if let Some(serving) = serving.filter(|serving| !serving.is_same_model(&options.model)) {
         let (old, new) = (&serving.id, &options.model.id);
-        tracing::info!("the embedding model changes from {old} to {new}: passages are embedded anew");
+        tracing::info!("the embedding model changes from {old} to {new}; passages are re-embedded");
     }
     catalog.write(|transaction| {
-        catalog::want(transaction, &options.model)?;
+        catalog::set_wanted_model(transaction, &options.model)?;
         catalog::set_meta(transaction, SOURCES, &sources)
     })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+    use crate::StoreErrorKind;
+
+    #[test]
+    fn a_source_whose_path_is_not_utf8_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = PathBuf::from(OsStr::from_bytes(b"/caf\xe9"));
+        let source = SourceRoot {
+            name: None,
+            path: path.clone(),
+        };
+        let options = StoreOptions {
+            model: ModelIdentity::default(),
+            sources: vec![source],
+        };
+        let error = Store::open(dir.path(), options).err().unwrap();
+        assert_eq!(error.kind(), StoreErrorKind::InvalidInput);
+        assert!(matches!(error, StoreError::InvalidSource { path: named, .. } if named == path));
+    }
 }

@@ -1,4 +1,4 @@
-//! The nouns of a corpus: documents, passages, their spans and their states.
+//! Documents, passages, models and counts.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,23 +8,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DocumentKey, Kind, UnixMs};
 
-/// Position in the catalog's history. Every writing transaction takes the next one.
+/// Sequence number of the catalog. Every write transaction takes the next one.
 pub type Seq = u64;
 
-/// A document's number. Never reused, so that a bitmap of them stays valid across replacements.
+/// Number of a document. A document that is replaced gets a new number, and numbers are never reused. Bitmaps of numbers therefore
+/// stay valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DocumentId(pub u32);
 
-/// A passage's number. Passages are immutable and their numbers are never reused.
+/// Number of a passage. Passages are immutable, and numbers are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PassageId(pub u64);
 
-/// BLAKE3 of some bytes.
+/// BLAKE3 hash.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContentHash(pub [u8; 32]);
 
 impl ContentHash {
-    /// Hashes `bytes`.
+    /// The hash of `bytes`.
     pub fn of(bytes: &[u8]) -> ContentHash {
         ContentHash(*blake3::hash(bytes).as_bytes())
     }
@@ -42,34 +43,34 @@ impl fmt::Debug for ContentHash {
     }
 }
 
-/// Where a passage lies in its document's extracted text.
+/// Position of a passage in the extracted text of its document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Span {
-    /// First byte, counted from 0.
+    /// Offset of the first byte, from 0.
     pub start_byte: usize,
-    /// One past the last byte.
+    /// Offset behind the last byte.
     pub end_byte: usize,
-    /// Line of the first byte, counted from 1.
+    /// Line of the first byte, from 1.
     pub start_line: u32,
-    /// Line of the last byte, counted from 1.
+    /// Line of the last byte, from 1.
     pub end_line: u32,
-    /// Page of the first byte, counted from 1, in formats that have pages.
+    /// Page of the first byte, from 1. Only in formats with pages, slides, sheets or cells.
     pub page: Option<u32>,
 }
 
-/// What the file system says of a file; cheap to compare before any hash is taken.
+/// File metadata that reveals most changes without reading the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileStat {
     /// Length in bytes.
     pub size: u64,
-    /// Last modification, nanoseconds since the Unix epoch (negative before it).
+    /// Time of the last modification in nanoseconds since the Unix epoch, negative before it.
     pub modified_ns: i64,
-    /// Inode number, 0 where the platform has none.
+    /// Inode number; 0 on platforms without inodes.
     pub inode: u64,
 }
 
 impl FileStat {
-    /// What `meta` says.
+    /// The stat of a file with the metadata `meta`.
     pub fn of(meta: &std::fs::Metadata) -> FileStat {
         let modified_ns = meta
             .modified()
@@ -90,125 +91,125 @@ impl FileStat {
 }
 
 string_enum! {
-    /// What became of a file.
+    /// Outcome of indexing a file.
     #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
     ItemStatus "status" {
         /// Parsed and searchable.
         Completed = "completed",
-        /// Could not be read or parsed; the reason says why.
+        /// Could not be read or parsed, for a recorded reason.
         Error = "error",
-        /// Left out on purpose (binary, too large, unsupported …); the reason says why.
+        /// Skipped (binary, too large, unsupported …), for a recorded reason.
         Skipped = "skipped",
     }
 }
 
-/// Values that a document brings along (front matter, meta tags), by name.
+/// Metadata of a document (front matter, meta tags, document properties), by name.
 pub type Metadata = serde_json::Map<String, serde_json::Value>;
 
-/// A document on its way into the store. An item that gave no text has no passages, and a reason.
+/// A document to store. A file whose text could not be extracted is stored, too: with a reason and without passages.
 #[derive(Debug, Clone)]
 pub struct NewDocument {
-    /// Path within the source, with `/` between components.
+    /// Key of the document. It replaces a document with the same key.
     pub key: DocumentKey,
-    /// What the file system said when the bytes were read.
+    /// Stat of the file at the time of reading.
     pub stat: FileStat,
-    /// Hash of the file's bytes; of nothing where it could not be read.
+    /// Hash of the file's bytes. A file that could not be read has a substitute chosen by the caller.
     pub source_hash: ContentHash,
-    /// Whether there is text, and if not, of what kind the obstacle is.
+    /// Outcome of indexing the file.
     pub status: ItemStatus,
-    /// Why there is no text, for `Error` and `Skipped`.
-    pub reason: Option<String>,
-    /// Kind of document: `markdown`, `html`, `text`, `code` …
-    pub kind: Kind,
-    /// Programming language of code.
-    pub language: Option<String>,
-    /// Title, where the format or its first heading has one.
-    pub title: Option<String>,
-    /// Front matter and the like.
-    pub metadata: Metadata,
-    /// Extracted text: what spans count in.
-    pub text: String,
-    /// Passages in the order of the text.
-    pub passages: Vec<NewPassage>,
-}
-
-/// A passage on its way into the store. Its text is `document.text[span]`.
-#[derive(Debug, Clone)]
-pub struct NewPassage {
-    /// Where it lies in the document's text.
-    pub span: Span,
-    /// Headings above it, outermost first.
-    pub heading_path: Vec<String>,
-    /// Hash of exactly the text the model is to see for it.
-    pub embed_hash: ContentHash,
-}
-
-/// A passage as stored.
-#[derive(Debug, Clone)]
-pub struct Passage {
-    /// Its number.
-    pub id: PassageId,
-    /// Its document's number.
-    pub document: DocumentId,
-    /// Place among the document's passages, from 0.
-    pub ordinal: u32,
-    /// Where it lies in the document's text.
-    pub span: Span,
-    /// Headings above it, outermost first.
-    pub heading_path: Vec<String>,
-    /// Its text, equal to the document's text in `span`.
-    pub text: String,
-}
-
-/// A document as listed: everything but its text.
-#[derive(Debug, Clone)]
-pub struct DocumentEntry {
-    /// Its number.
-    pub id: DocumentId,
-    /// Path within the source.
-    pub key: DocumentKey,
-    /// What the file system said when it was read.
-    pub stat: FileStat,
-    /// Hash of the file's bytes.
-    pub source_hash: ContentHash,
-    /// What became of it.
-    pub status: ItemStatus,
-    /// Why it has no text.
+    /// Why there is no text. Set for `Error` and `Skipped`.
     pub reason: Option<String>,
     /// Kind of document.
     pub kind: Kind,
-    /// Programming language of code.
+    /// Programming language of source code.
+    pub language: Option<String>,
+    /// Title, from the format's metadata or the first heading.
+    pub title: Option<String>,
+    /// Metadata of the document.
+    pub metadata: Metadata,
+    /// Extracted text, which the spans of passages refer to.
+    pub text: String,
+    /// Passages, in text order.
+    pub passages: Vec<NewPassage>,
+}
+
+/// A passage to store. Its text is `document.text[span]`.
+#[derive(Debug, Clone)]
+pub struct NewPassage {
+    /// Position in the document's text.
+    pub span: Span,
+    /// Headings above the passage, outermost first.
+    pub heading_path: Vec<String>,
+    /// Hash of the model's input for this passage. Passages with equal inputs share one embedding.
+    pub embed_hash: ContentHash,
+}
+
+/// A stored passage.
+#[derive(Debug, Clone)]
+pub struct Passage {
+    /// Number of the passage.
+    pub id: PassageId,
+    /// Number of its document.
+    pub document: DocumentId,
+    /// Index among the passages of the document, from 0.
+    pub ordinal: u32,
+    /// Position in the document's text.
+    pub span: Span,
+    /// Headings above the passage, outermost first.
+    pub heading_path: Vec<String>,
+    /// Text of the passage: the document's text within `span`.
+    pub text: String,
+}
+
+/// A stored document without its text.
+#[derive(Debug, Clone)]
+pub struct DocumentEntry {
+    /// Number of the document.
+    pub id: DocumentId,
+    /// Key of the document.
+    pub key: DocumentKey,
+    /// Stat of the file at the time of reading.
+    pub stat: FileStat,
+    /// Hash of the file's bytes.
+    pub source_hash: ContentHash,
+    /// Outcome of indexing the file.
+    pub status: ItemStatus,
+    /// Why there is no text.
+    pub reason: Option<String>,
+    /// Kind of document.
+    pub kind: Kind,
+    /// Programming language of source code.
     pub language: Option<String>,
     /// Title.
     pub title: Option<String>,
-    /// Front matter and the like.
+    /// Metadata of the document.
     pub metadata: Metadata,
-    /// How many passages it was cut into.
+    /// Number of passages.
     pub passages: u32,
 }
 
-/// What the catalog remembers of a file, to compare a walk with.
+/// State of a file in the catalog, to compare with a new listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileState {
-    /// What the file system said.
+    /// Stat of the file at the time of reading.
     pub stat: FileStat,
-    /// Hash of the bytes.
+    /// Hash of the file's bytes, or a substitute; see [`NewDocument::source_hash`].
     pub source_hash: ContentHash,
-    /// What became of it.
+    /// Outcome of indexing the file.
     pub status: ItemStatus,
-    /// Why it has no text.
+    /// Why there is no text.
     pub reason: Option<String>,
-    /// How often it could not be read as it is, for a reason that may pass.
+    /// Number of failed attempts to read this version of the file, for a reason that may pass.
     pub attempts: u32,
-    /// When it is to be tried again though it has not changed, milliseconds since the Unix epoch.
+    /// Time of the next attempt. None if only a change of the file causes one.
     pub retry_at: Option<UnixMs>,
 }
 
-/// A folder that documents come from.
+/// A source of documents: a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRoot {
-    /// First component of its keys, where a store has several sources.
+    /// First component of the keys, set if the store has several sources.
     pub name: Option<String>,
     /// Absolute path of the folder.
     pub path: PathBuf,
@@ -232,25 +233,25 @@ impl SourceRoot {
     }
 }
 
-/// Which model the vectors come from.
+/// The embedding model that vectors come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelIdentity {
     /// Name, such as `all-MiniLM-L6-v2`.
     pub id: String,
-    /// Hash of all that its vectors depend on.
+    /// Hash of everything that determines the vectors.
     pub version: String,
     /// Length of a vector.
     pub dimensions: usize,
-    /// How the vectors of tokens become one, where that is known.
+    /// Pooling of token vectors into one, if known.
     #[serde(default)]
     pub pooling: Option<String>,
-    /// What is put before a question.
+    /// Prefix of a query.
     #[serde(default)]
     pub query_prefix: String,
-    /// What is put before a passage.
+    /// Prefix of a passage.
     #[serde(default)]
     pub passage_prefix: String,
-    /// Where it can be opened, in the words of whoever opens it; empty where it is part of the program.
+    /// Where the model can be opened, in a format of the caller's. Empty for the built-in model.
     #[serde(default)]
     pub source: String,
 }
@@ -267,76 +268,76 @@ impl ModelIdentity {
     }
 }
 
-/// How far the embeddings of a model are that is to take another's place.
+/// Progress of re-embedding the passages with a new model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reembedding {
-    /// The model that is to serve.
+    /// The new model.
     pub model: ModelIdentity,
-    /// Passages that have their embedding of it.
+    /// Number of passages with an embedding of the new model.
     pub done: u64,
 }
 
-/// A passage that has no embedding yet, with what its embedding is made of.
+/// A passage without an embedding, and the parts of the model's input.
 #[derive(Debug, Clone)]
 pub struct PendingPassage {
-    /// Its number.
+    /// Number of the passage.
     pub id: PassageId,
-    /// Hash of the text the model is to see.
+    /// Hash of the model's input.
     pub embed_hash: ContentHash,
-    /// Its document's title.
+    /// Title of the document.
     pub title: Option<String>,
-    /// Headings above it.
+    /// Headings above the passage, outermost first.
     pub heading_path: Vec<String>,
-    /// Its text.
+    /// Text of the passage.
     pub text: String,
 }
 
-/// A passage that a retriever proposes. The score's scale is the retriever's own.
+/// A passage found by a retriever. Scores of different retrievers are not comparable.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
-    /// Which passage.
+    /// Number of the passage.
     pub passage: PassageId,
-    /// BM25 for the lexical index, cosine for the vectors.
+    /// BM25 score of the lexical index, or cosine similarity of the vector index.
     pub score: f32,
 }
 
-/// Which passages words propose.
+/// Which passages match a keyword query.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Matching {
-    /// Those with any of the words.
+    /// Passages with at least one of the keywords.
     #[default]
     Any,
-    /// Those with all of them, wherever in a passage, its title, headings or path.
+    /// Passages with every keyword. Each may occur in the text, the title, the headings or the path.
     All,
 }
 
-/// What a snapshot holds.
+/// Counts of a snapshot.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Documents with text.
     pub documents: u64,
-    /// Their passages.
+    /// Passages of these documents.
     pub passages: u64,
     /// Passages that have a vector.
     pub embedded: u64,
     /// Files that could not be read or parsed.
     pub errors: u64,
-    /// Files left out on purpose.
+    /// Files that were skipped.
     pub skipped: u64,
-    /// Catalog position of the snapshot.
+    /// Sequence number of the snapshot.
     pub seq: Seq,
 }
 
-/// How the nearest vectors are found. Filters and deletions are exact either way.
+/// How the nearest vectors are found. Filters and deletions are exact in every case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VectorIndex {
-    /// By a graph from two million vectors on, flat below.
+    /// A graph from two million vectors on, a flat scan below.
     #[default]
     Auto,
-    /// By looking at every vector.
+    /// A flat scan of all vectors.
     Flat,
-    /// By a graph at any size. Until it is built, and under a filter, flat.
+    /// A graph at any size. Searches with a filter, and searches before the graph is built, scan flat.
     #[serde(alias = "hnsw")]
     Graph,
 }

@@ -1,6 +1,6 @@
 //! JSON of jobs.
 
-use autorag_store::{Job, JobCause, JobItem, JobState, UnixMs};
+use autorag_store::{Job, JobCause, JobItem, JobStage, JobState, UnixMs};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -172,7 +172,7 @@ impl From<&Job> for JobWire {
                 embedded: counts.embedded,
             },
             progress: job.state.is_open().then_some(JobProgressWire {
-                stage: progress.stage,
+                stage: progress.stage.map_or("", JobStage::as_str),
                 files_to_index: progress.files_to_index,
                 files_done: progress.files_done,
                 to_embed: progress.to_embed,

@@ -1,53 +1,53 @@
-//! Checksums of what the catalog keeps, since SQLite has none of its own: a bit that a disk turns is to be seen, not answered with.
+//! Checksums of catalog rows. SQLite has none of its own, so a bit flipped on disk would go into answers unnoticed.
 
 use std::ops::Range;
 
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
-/// The checksum of a passage's text.
-pub(crate) fn of_text(text: &str) -> i64 {
+/// Checksum of a passage's text.
+pub(crate) fn text_checksum(text: &str) -> i64 {
     i64::from(crc32fast::hash(text.as_bytes()))
 }
 
-/// The checksum of an embedding.
-pub(crate) fn of_codes(scale: f32, codes: &[u8]) -> i64 {
+/// Checksum of an embedding.
+pub(crate) fn embedding_checksum(scale: f32, codes: &[u8]) -> i64 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&scale.to_le_bytes());
     hasher.update(codes);
     i64::from(hasher.finalize())
 }
 
-/// The checksum of values side by side in a row.
-pub(crate) fn of_values<'a>(values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
+/// Checksum of the values of several columns.
+pub(crate) fn values_checksum<'a>(values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
     let mut hasher = crc32fast::Hasher::new();
-    // Kinds and lengths as well, so that no value runs into the next.
-    let mut bytes = |kind: u8, bytes: &[u8]| {
+    // Type and length are hashed, too, so that moving bytes from one value to the next changes the checksum.
+    let mut update = |kind: u8, bytes: &[u8]| {
         hasher.update(&[kind]);
         hasher.update(&(bytes.len() as u64).to_le_bytes());
         hasher.update(bytes);
     };
     for value in values {
         match value {
-            ValueRef::Null => bytes(0, &[]),
-            ValueRef::Integer(number) => bytes(1, &number.to_le_bytes()),
-            ValueRef::Real(number) => bytes(2, &number.to_le_bytes()),
-            ValueRef::Text(text) => bytes(3, text),
-            ValueRef::Blob(blob) => bytes(4, blob),
+            ValueRef::Null => update(0, &[]),
+            ValueRef::Integer(number) => update(1, &number.to_le_bytes()),
+            ValueRef::Real(number) => update(2, &number.to_le_bytes()),
+            ValueRef::Text(text) => update(3, text),
+            ValueRef::Blob(blob) => update(4, blob),
         }
     }
     i64::from(hasher.finalize())
 }
 
-/// The same of `columns` of a row that was read.
-pub(crate) fn of_columns(row: &Row<'_>, columns: Range<usize>) -> rusqlite::Result<i64> {
+/// [`values_checksum`] of `columns` of a row.
+pub(crate) fn columns_checksum(row: &Row<'_>, columns: Range<usize>) -> rusqlite::Result<i64> {
     let values: Vec<ValueRef<'_>> = columns
         .map(|column| row.get_ref(column))
         .collect::<Result<_, _>>()?;
-    Ok(of_values(values))
+    Ok(values_checksum(values))
 }
 
-/// Whether what was read is what was written. Rows of older versions that have no checksum yet are believed.
-pub(crate) fn holds(kept: Option<i64>, found: i64) -> bool {
-    kept.is_none_or(|kept| kept == found)
+/// Verifies a checksum. Rows from older versions without one pass.
+pub(crate) fn is_checksum_valid(stored: Option<i64>, computed: i64) -> bool {
+    stored.is_none_or(|stored| stored == computed)
 }

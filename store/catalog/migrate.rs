@@ -1,12 +1,12 @@
-//! Bringing the tables of an older version up to this one.
+//! Upgrading the tables of older formats.
 
 use rusqlite::Connection;
 
 use super::schema::{EMBEDDINGS, FORMAT, JOBS};
-use super::{meta, unchecked};
+use super::{backfill, meta};
 use crate::ModelIdentity;
 
-/// Version 1 had the embeddings of one model only, and kept that model in `meta`.
+/// Format 1 had embeddings of one model only, and kept the model in `meta`.
 const FROM_1: &str = "
 INSERT INTO models (number, identity) SELECT 1, value FROM meta WHERE key = 'model';
 INSERT OR REPLACE INTO meta SELECT 'serving_model', '1' FROM meta WHERE key = 'model';
@@ -15,27 +15,27 @@ DROP TABLE embeddings_of_one_model;
 DELETE FROM meta WHERE key = 'model';
 ";
 
-/// Version 2 knew no jobs and no checksums, and did not count how often a file could not be read.
+/// Format 2 had no jobs, no checksums and no counts of failed attempts.
 const FROM_2: &str = "
 ALTER TABLE passages ADD COLUMN checksum INTEGER;
 ALTER TABLE documents ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE documents ADD COLUMN retry_at INTEGER;
 ";
 
-/// Version 3 had checksums of texts and embeddings only.
+/// Format 3 had checksums of texts and embeddings only.
 const FROM_3: &str = "
 ALTER TABLE documents ADD COLUMN checksum INTEGER;
 ALTER TABLE passages ADD COLUMN place_checksum INTEGER;
 ";
 
-/// The model of a catalog of version 1.
-pub(super) fn model_of_1(connection: &Connection) -> rusqlite::Result<Option<ModelIdentity>> {
-    let kept = meta(connection, "model")?;
-    Ok(kept.and_then(|json| serde_json::from_str(&json).ok()))
+/// The model of a catalog of format 1.
+pub(super) fn read_model_of_format_1(connection: &Connection) -> rusqlite::Result<Option<ModelIdentity>> {
+    let model = meta(connection, "model")?;
+    Ok(model.and_then(|json| serde_json::from_str(&json).ok()))
 }
 
-/// All of it or nothing.
-pub(super) fn from(connection: &mut Connection, found: u32) -> rusqlite::Result<()> {
+/// Upgrades a catalog of the older format `found`, in one transaction.
+pub(super) fn upgrade(connection: &mut Connection, found: u32) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     match found {
         1 => {
@@ -51,7 +51,7 @@ pub(super) fn from(connection: &mut Connection, found: u32) -> rusqlite::Result<
         transaction.execute_batch(JOBS)?;
     }
     transaction.execute_batch(FROM_3)?;
-    unchecked::some_left(&transaction)?;
+    backfill::mark_incomplete(&transaction)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
 }
@@ -60,10 +60,10 @@ pub(super) fn from(connection: &mut Connection, found: u32) -> rusqlite::Result<
 mod tests {
     use std::path::Path;
 
-    use super::super::{Catalog, serving};
+    use super::super::{Catalog, serving_model};
     use super::*;
 
-    /// The catalog of `dir` as version 2 would have made it.
+    /// Downgrades the catalog of `dir` to format 2.
     fn back_to_2(dir: &Path) -> Connection {
         let catalog = Connection::open(dir.join("catalog.sqlite")).unwrap();
         for back in [include_str!("back_to_3.sql"), include_str!("back_to_2.sql")] {
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_catalog_of_version_1_keeps_its_embeddings() {
+    fn a_catalog_of_format_1_keeps_its_embeddings() {
         let dir = tempfile::tempdir().unwrap();
         drop(Catalog::open(dir.path()).unwrap());
         back_to_2(dir.path())
@@ -95,7 +95,7 @@ mod tests {
                         Ok((row.get(0)?, row.get(1)?, row.get(2)?))
                     })?;
                 assert_eq!(meta(connection, "model")?, None);
-                Ok((serving(connection)?.unwrap(), kept))
+                Ok((serving_model(connection)?.unwrap(), kept))
             })
             .unwrap();
         assert_eq!(
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_catalog_of_version_2_keeps_its_documents_and_has_jobs() {
+    fn a_catalog_of_format_2_keeps_its_documents_and_gets_job_tables() {
         let dir = tempfile::tempdir().unwrap();
         drop(Catalog::open(dir.path()).unwrap());
         back_to_2(dir.path()).execute_batch(

@@ -1,17 +1,18 @@
-//! The catalog: documents, texts, passages and embeddings in SQLite. The truth that every index is made from.
+//! The catalog: documents, texts, passages, embeddings and jobs in SQLite. It is the source of truth, from which both indexes can be
+//! rebuilt.
 
+mod backfill;
 mod checksum;
-mod documents;
-mod history;
-mod identity;
-mod jobs;
+mod document_rows;
+mod file_id;
+mod job_rows;
 mod migrate;
-mod models;
-mod passages;
-mod salvage;
+mod model_rows;
+mod passage_rows;
+mod salvage_rows;
 mod schema;
-mod texts;
-mod unchecked;
+mod seq_repair;
+mod text_reader;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -19,57 +20,62 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-pub(crate) use checksum::{holds, of_codes};
-pub(crate) use documents::{damaged_documents, entries, known_files, retired, text_of, touched};
-pub(crate) use jobs::{
-    count_embedded, damaged_jobs, end_job, forget_damaged_jobs, forget_idle_job, has_running_jobs,
-    insert_job, interrupt_jobs, job, job_items, jobs as list_jobs, log_items, next_retry, open_jobs,
-    prune_jobs, report_job, set_job_state, set_retry,
+pub(crate) use checksum::{embedding_checksum, is_checksum_valid};
+pub(crate) use document_rows::{
+    added_documents, damaged_documents, document_text, known_files, retired_documents, touched_documents,
 };
-pub(crate) use models::{
-    forget_others, next, pending_next, promote, put_next, ready_for_next, serving, want,
+pub(crate) use job_rows::{
+    add_embedded, corrupt_jobs, delete_corrupt_jobs, delete_idle_job, end_job, find_job, has_running_jobs,
+    insert_job, insert_job_items, interrupt_running_jobs, job_items, list_jobs, next_retry, open_jobs,
+    prune_jobs, set_job_progress, set_job_state, set_retry,
 };
-pub(crate) use passages::{
-    LexicalRow, PASSAGE, Pending, VectorRow, documents_of, intact_part, lexical_rows, passages, pending,
-    text_of_passages, vectors,
+pub(crate) use model_rows::{
+    count_embedded_by_next, delete_unused_models, next_model, pending_next, promote, put_next_embeddings,
+    serving_model, set_wanted_model,
 };
-pub(crate) use salvage::{SalvagedEmbedding, models, put_models, put_salvaged, salvage_embeddings};
+pub(crate) use passage_rows::{
+    COLUMNS as PASSAGE_COLUMNS, LexicalRow, Pending, VectorRow, documents_of, lexical_rows, passages,
+    pending, text_of_passages, vector_rows, verified_text,
+};
+pub(crate) use salvage_rows::{
+    SalvagedEmbedding, put_models, put_salvaged, readable_models, salvage_embeddings,
+};
 pub(crate) use schema::FORMAT;
 pub(crate) use write::{
-    Codes, doubt_documents, forget_embeddings, prune, put_embeddings, retire, touch, upsert,
+    QuantizedEmbedding, delete_embeddings, mark_for_rereading, prune, put_embeddings, retire, touch, upsert,
 };
 
-use identity::Identity;
+use file_id::FileId;
 
 use crate::error::SqliteError;
 use crate::io_cause::lack_of_descriptors;
-use crate::salvage::suspect;
-use crate::{DocumentId, Seq, StoreError};
+use crate::salvage::mark_suspect;
+use crate::{DocumentId, ModelIdentity, Seq, StoreError};
 
 const FILE: &str = "catalog.sqlite";
-/// Reading connections kept open. More are made when more threads read at once, and closed after.
-const KEPT_READERS: usize = 4;
+/// Reading connections to keep open. If more threads read at once, more are opened and closed afterwards.
+const IDLE_READERS: usize = 4;
 
-/// The database. Any thread may use it; one writes at a time.
+/// The catalog of a store. Any thread may use it; one writes at a time.
 pub(crate) struct Catalog {
     path: PathBuf,
-    /// The file that was opened.
-    identity: Option<Identity>,
+    /// The file that was opened, to detect its replacement.
+    file_id: Option<FileId>,
     writer: Option<Mutex<Connection>>,
     readers: Mutex<Vec<Connection>>,
 }
 
 impl Catalog {
-    /// Opens the catalog of `dir` for writing, made where there is none.
+    /// Opens the catalog in `dir` for writing, and creates it if there is none. An older format is upgraded.
     pub(crate) fn open(dir: &Path) -> Result<Catalog, StoreError> {
         let path = dir.join(FILE);
-        let named = |source| error_of(&path, source);
-        let mut connection = Connection::open(&path).map_err(named)?;
-        schema::configure_writer(&connection).map_err(named)?;
-        match format(&connection).map_err(named)? {
-            0 => schema::create(&mut connection).map_err(named)?,
+        let wrap = |source| error_of(&path, source);
+        let mut connection = Connection::open(&path).map_err(wrap)?;
+        schema::configure_writer(&connection).map_err(wrap)?;
+        match format(&connection).map_err(wrap)? {
+            0 => schema::create(&mut connection).map_err(wrap)?,
             FORMAT => {}
-            found if found < FORMAT => migrate::from(&mut connection, found).map_err(named)?,
+            found if found < FORMAT => migrate::upgrade(&mut connection, found).map_err(wrap)?,
             found => {
                 return Err(StoreError::NewerFormat {
                     dir: dir.to_owned(),
@@ -78,27 +84,27 @@ impl Catalog {
                 });
             }
         }
-        history::catch_up(&connection).map_err(named)?;
-        match unchecked::fill(&mut connection) {
-            Err(error) if is_damage(&error) => return Err(named(error)),
-            // A disk that is full, say, keeps no one from reading. The next opening goes on.
+        seq_repair::repair_seq(&connection).map_err(wrap)?;
+        match backfill::backfill(&mut connection) {
+            Err(error) if is_damage(&error) => return Err(wrap(error)),
+            // For example, the disk is full. The catalog is usable, and the next opening continues.
             Err(error) => tracing::warn!(
-                "rows of {} that an older version wrote have no checksums yet: {error}",
+                "cannot add checksums to the rows of {} that an older version wrote: {error}",
                 path.display()
             ),
             Ok(()) => {}
         }
         Ok(Catalog {
-            identity: Identity::at(&path),
+            file_id: FileId::at(&path),
             path,
             writer: Some(Mutex::new(connection)),
             readers: Mutex::default(),
         })
     }
 
-    /// Opens the catalog of `dir` for reading.
+    /// Opens the catalog in `dir` for reading.
     pub(crate) fn open_read_only(dir: &Path) -> Result<Catalog, StoreError> {
-        let (catalog, found) = Catalog::open_any(dir)?;
+        let (catalog, found) = Catalog::open_any_format(dir)?;
         match found {
             FORMAT => Ok(catalog),
             0 => Err(StoreError::NoStore { dir: dir.to_owned() }),
@@ -115,52 +121,52 @@ impl Catalog {
         }
     }
 
-    /// The catalog of `dir`, for reading, and its format, whichever that is.
-    fn open_any(dir: &Path) -> Result<(Catalog, u32), StoreError> {
+    /// Opens the catalog in `dir` for reading, in any format. Also returns the format; 0 for an unfinished catalog.
+    fn open_any_format(dir: &Path) -> Result<(Catalog, u32), StoreError> {
         let path = dir.join(FILE);
         if !path.is_file() {
             return Err(StoreError::NoStore { dir: dir.to_owned() });
         }
         let catalog = Catalog {
-            identity: Identity::at(&path),
+            file_id: FileId::at(&path),
             path,
             writer: None,
             readers: Mutex::default(),
         };
         let found = match catalog.read(format) {
-            // It was being made when the process died. Who writes it next begins again.
-            Err(StoreError::Catalog { source, .. }) if is_half_made(&source.0) => 0,
+            // The process died while creating it. The next writer starts over.
+            Err(StoreError::Catalog { source, .. }) if is_unfinished(&source.0) => 0,
             found => found?,
         };
         Ok((catalog, found))
     }
 
-    /// The model whose vectors the store in `dir` has, in any format that can be brought up.
-    pub(crate) fn read_model(dir: &Path) -> Result<Option<crate::ModelIdentity>, StoreError> {
-        match Catalog::open_any(dir) {
+    /// The serving model of the store in `dir`, in any format that can be upgraded.
+    pub(crate) fn read_model(dir: &Path) -> Result<Option<ModelIdentity>, StoreError> {
+        match Catalog::open_any_format(dir) {
             Err(StoreError::NoStore { .. }) | Ok((_, 0)) => Ok(None),
-            Ok((catalog, 1)) => catalog.read(migrate::model_of_1),
-            Ok((catalog, found)) if found < FORMAT => catalog.read(serving),
-            _ => Catalog::open_read_only(dir)?.read(serving),
+            Ok((catalog, 1)) => catalog.read(migrate::read_model_of_format_1),
+            Ok((catalog, found)) if found < FORMAT => catalog.read(serving_model),
+            _ => Catalog::open_read_only(dir)?.read(serving_model),
         }
     }
 
-    /// Whether the file at its path is no longer the one that was opened, since that was put aside.
+    /// Whether another file is at the catalog's path now, because the damaged one was moved aside.
     pub(crate) fn is_replaced(&self) -> bool {
-        self.identity.is_some() && Identity::at(&self.path) != self.identity
+        self.file_id.is_some() && FileId::at(&self.path) != self.file_id
     }
 
-    /// Runs `work` on a reading connection.
+    /// Runs `work` on a connection for reading.
     pub(crate) fn read<T>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = match kept {
+        let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match idle {
             Some(connection) => connection,
             None => {
-                let connection = self.connect().map_err(|source| self.failed(source))?;
-                // Its numbers are not those of the one that was opened.
+                let connection = self.connect().map_err(|source| self.error(source))?;
+                // Numbers in the new catalog differ from those that the caller knows.
                 if self.is_replaced() {
                     let path = self.path.clone();
                     return Err(StoreError::Replaced { path });
@@ -168,15 +174,15 @@ impl Catalog {
                 connection
             }
         };
-        let result = work(&connection).map_err(|source| self.failed(source));
+        let result = work(&connection).map_err(|source| self.error(source));
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if readers.len() < KEPT_READERS {
+        if readers.len() < IDLE_READERS {
             readers.push(connection);
         }
         result
     }
 
-    /// Runs `work` in a transaction, which is kept whole or not at all.
+    /// Runs `work` in a transaction, and commits if it succeeds.
     pub(crate) fn write<T>(
         &self,
         work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
@@ -193,25 +199,25 @@ impl Catalog {
             transaction.commit()?;
             Ok(value)
         };
-        run(&mut connection).map_err(|source| self.failed(source))
+        run(&mut connection).map_err(|source| self.error(source))
     }
 
-    /// Folds the write-ahead log into the database, so that it does not grow for ever.
+    /// Copies the write-ahead log into the database and truncates it, so that it does not grow forever.
     pub(crate) fn checkpoint(&self) -> Result<(), StoreError> {
         let Some(writer) = &self.writer else { return Ok(()) };
         let connection = writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let folded = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        folded.map_err(|source| self.failed(source))
+        let copied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        copied.map_err(|source| self.error(source))
     }
 
-    /// Has the next run read the files of documents again of which something here is damaged.
-    pub(crate) fn doubt(&self, damaged: &[DocumentId]) -> Result<(), StoreError> {
+    /// Makes the next run read the files of damaged documents again.
+    pub(crate) fn mark_for_rereading(&self, damaged: &[DocumentId]) -> Result<(), StoreError> {
         if damaged.is_empty() {
             return Ok(());
         }
         let (count, path) = (damaged.len(), self.path.display());
-        tracing::warn!("what {path} has of {count} documents is damaged; their files are read again");
-        self.write(|transaction| doubt_documents(transaction, damaged))
+        tracing::warn!("{count} documents in {path} are damaged; the next run reads their files again");
+        self.write(|transaction| mark_for_rereading(transaction, damaged))
     }
 
     fn connect(&self) -> rusqlite::Result<Connection> {
@@ -221,19 +227,20 @@ impl Catalog {
         Ok(connection)
     }
 
-    /// Whether SQLite finds nothing wrong with the whole of it, and every document reads back.
-    pub(crate) fn is_sound(&self) -> Result<bool, StoreError> {
-        match self.read(|connection| Ok(complaint(connection)?.is_none())) {
+    /// Whether [`find_damage`] finds nothing.
+    pub(crate) fn is_intact(&self) -> Result<bool, StoreError> {
+        match self.read(|connection| Ok(find_damage(connection)?.is_none())) {
             Err(error) if error.is_damage() => Ok(false),
-            sound => sound,
+            intact => intact,
         }
     }
 
-    fn failed(&self, source: rusqlite::Error) -> StoreError {
+    /// The error of a failed operation. Damage also marks the catalog for a check.
+    fn error(&self, source: rusqlite::Error) -> StoreError {
         if is_damage(&source)
             && let Some(dir) = self.path.parent()
         {
-            suspect(dir);
+            mark_suspect(dir);
         }
         error_of(&self.path, source)
     }
@@ -241,7 +248,7 @@ impl Catalog {
 
 /// The error of a failed operation on the catalog at `path`.
 fn error_of(path: &Path, source: rusqlite::Error) -> StoreError {
-    // SQLite does not say why the system refused to open a file.
+    // SQLite does not report why the system refused to open a file.
     if source.sqlite_error_code() == Some(rusqlite::ErrorCode::CannotOpen)
         && let Some(source) = lack_of_descriptors()
     {
@@ -253,21 +260,21 @@ fn error_of(path: &Path, source: rusqlite::Error) -> StoreError {
     }
 }
 
-/// What is wrong with the database so that it cannot be gone on with, if anything.
+/// Describes damage that makes the catalog unusable, if there is any.
 ///
 /// # Errors
-/// When it cannot be looked through, or something does not read back.
-pub(crate) fn complaint(connection: &Connection) -> rusqlite::Result<Option<String>> {
+/// When the catalog cannot be read, or a row cannot be decoded.
+pub(crate) fn find_damage(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     if found != "ok" {
         return Ok(Some(found));
     }
-    // Names in the schema are but text to SQLite.
-    if let Some(table) = schema::altered(connection)? {
-        return Ok(Some(format!("the table {table} is not as it was made")));
+    // The integrity check does not compare column names.
+    if let Some(table) = schema::find_altered_table(connection)? {
+        return Ok(Some(format!("the definition of table {table} is damaged")));
     }
-    entries(connection, 0, i64::MAX as Seq)?;
-    models::all(connection)?;
+    added_documents(connection, 0, i64::MAX as Seq)?;
+    model_rows::all_models(connection)?;
     let mut statement = connection.prepare("SELECT value FROM meta")?;
     let mut values = statement.query([])?;
     while let Some(row) = values.next()? {
@@ -276,7 +283,7 @@ pub(crate) fn complaint(connection: &Connection) -> rusqlite::Result<Option<Stri
     Ok(None)
 }
 
-/// Whether an error says that the catalog itself is damaged, and not that it cannot be reached.
+/// True for a damaged catalog, false for an unreachable one.
 pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{
         FromSqlConversionFailure, InvalidColumnType, SqlInputError, SqliteFailure, Utf8Error,
@@ -284,15 +291,15 @@ pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
     match error {
         FromSqlConversionFailure(..) | InvalidColumnType(..) | Utf8Error(..) => true,
-        // Every statement is ours: one that is not understood says that the tables are not those that were made.
+        // The statements of this crate are valid, so one that does not compile means that the tables are damaged.
         SqlInputError { .. } => true,
         SqliteFailure(_, Some(said)) if said.starts_with("no such ") => true,
         error => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
     }
 }
 
-/// Whether there is a journal to be rolled back, which only the making of a catalog leaves: it logs ahead from then on.
-fn is_half_made(error: &rusqlite::Error) -> bool {
+/// Whether a rollback journal is left. Only a catalog being created has one; later it uses a write-ahead log.
+fn is_unfinished(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error().map(|error| error.extended_code);
     code == Some(rusqlite::ffi::SQLITE_READONLY_ROLLBACK)
 }
@@ -313,19 +320,19 @@ pub(crate) fn set_meta(connection: &Connection, key: &str, value: &str) -> rusql
     statement.execute(params![key, value]).map(drop)
 }
 
-/// A position in the history, kept under `key`; 0 where there is none.
+/// A number of the table `meta`, such as a sequence number; 0 if there is none.
 pub(crate) fn seq_at(connection: &Connection, key: &str) -> rusqlite::Result<Seq> {
     Ok(meta(connection, key)?
         .and_then(|text| text.parse().ok())
         .unwrap_or(0))
 }
 
-/// Where the history of the catalog stands.
+/// Key of `meta`: sequence number of the last transaction.
 pub(crate) const SEQ: &str = "seq";
-/// Up to where retired rows are gone for good.
-pub(crate) const PRUNED: &str = "pruned_seq";
+/// Key of `meta`: sequence number up to which retired rows are deleted.
+pub(crate) const PRUNED_SEQ: &str = "pruned_seq";
 
-/// Takes the next position in the history.
+/// Takes the next sequence number.
 pub(crate) fn next_seq(transaction: &Connection) -> rusqlite::Result<Seq> {
     let seq = seq_at(transaction, SEQ)? + 1;
     set_meta(transaction, SEQ, &seq.to_string())?;

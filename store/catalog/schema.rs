@@ -1,17 +1,17 @@
-//! The catalog's tables, and the settings every connection needs.
+//! Tables of the catalog, and settings of its connections.
 
 use rusqlite::Connection;
 
-use super::checksum::of_columns;
-use super::unchecked;
+use super::backfill;
+use super::checksum::columns_checksum;
 
-/// Version of the tables below and of the files beside them. A store of an older version is brought up, see `migrate`.
+/// Format of the tables below and of the index files. The module `migrate` upgrades older formats.
 pub(crate) const FORMAT: u32 = 4;
 
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 
--- A replaced document keeps its row, retired, until no index and no reader needs it: numbers are never reused.
+-- A replaced document keeps its row, with retired_seq set, until both indexes have applied that. Numbers are never reused.
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     key TEXT NOT NULL,
@@ -31,14 +31,14 @@ CREATE TABLE documents (
     retired_seq INTEGER,
     attempts INTEGER NOT NULL DEFAULT 0,
     retry_at INTEGER,
-    checksum INTEGER -- of what is written once; none where an older version wrote it, until the next opening
+    checksum INTEGER -- of the columns that never change; NULL in rows of an older version until the next opening
 ) STRICT;
 CREATE UNIQUE INDEX live_documents ON documents (key) WHERE retired_seq IS NULL;
 CREATE INDEX added_documents ON documents (added_seq);
 CREATE INDEX touched_documents ON documents (touched_seq) WHERE touched_seq IS NOT NULL;
 CREATE INDEX retired_documents ON documents (retired_seq) WHERE retired_seq IS NOT NULL;
 
--- Apart from the documents, so that listing those does not page through text. A blob: spans count bytes.
+-- Separate from documents, so that listing documents does not read texts. A blob, because spans count bytes.
 CREATE TABLE texts (document INTEGER PRIMARY KEY, text BLOB NOT NULL) STRICT;
 
 CREATE TABLE passages (
@@ -53,8 +53,8 @@ CREATE TABLE passages (
     heading_path TEXT NOT NULL,
     embed_hash BLOB NOT NULL,
     vector_seq INTEGER,
-    checksum INTEGER, -- of its text; none where an older version wrote it, until the next opening
-    place_checksum INTEGER -- of the columns from its document to the hash, likewise
+    checksum INTEGER, -- of the text; NULL in rows of an older version until the next opening
+    place_checksum INTEGER -- of the columns from document to embed_hash; NULL likewise
 ) STRICT;
 CREATE INDEX passages_of_document ON passages (document, ordinal);
 CREATE INDEX passages_without_vector ON passages (id) WHERE vector_seq IS NULL;
@@ -62,7 +62,7 @@ CREATE INDEX passages_by_vector ON passages (vector_seq) WHERE vector_seq IS NOT
 CREATE INDEX passages_by_hash ON passages (embed_hash);
 ";
 
-/// Embeddings by text and model, and the models.
+/// Models, and embeddings by input and model.
 pub(super) const EMBEDDINGS: &str = "
 CREATE TABLE models (number INTEGER PRIMARY KEY, identity TEXT NOT NULL) STRICT;
 CREATE TABLE embeddings (
@@ -116,47 +116,47 @@ CREATE INDEX items_of_job ON job_items (job);
 CREATE INDEX documents_to_retry ON documents (retry_at) WHERE retry_at IS NOT NULL;
 ";
 
-/// Makes the tables, all or none.
+/// Creates the tables, in one transaction.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(TABLES)?;
     transaction.execute_batch(EMBEDDINGS)?;
     transaction.execute_batch(JOBS)?;
-    unchecked::none_left(&transaction)?;
+    backfill::mark_complete(&transaction)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
 }
 
-/// A table whose columns are not those that it is made with, if there is one.
-pub(super) fn altered(connection: &Connection) -> rusqlite::Result<Option<String>> {
+/// The name of a table whose columns differ from the definition, if there is one.
+pub(super) fn find_altered_table(connection: &Connection) -> rusqlite::Result<Option<String>> {
     const COLUMNS: &str =
         "SELECT name, type, \"notnull\", dflt_value, pk FROM pragma_table_info(?1) ORDER BY name";
     let columns = |connection: &Connection, table: &str| {
         let mut statement = connection.prepare(COLUMNS)?;
-        let columns = statement.query_map([table], |row| of_columns(row, 0..5))?;
+        let columns = statement.query_map([table], |row| columns_checksum(row, 0..5))?;
         columns.collect::<rusqlite::Result<Vec<i64>>>()
     };
-    let mut made = Connection::open_in_memory()?;
-    create(&mut made)?;
-    let mut statement = made.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+    let mut reference = Connection::open_in_memory()?;
+    create(&mut reference)?;
+    let mut statement = reference.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
     let mut tables = statement.query([])?;
     while let Some(row) = tables.next()? {
         let table: String = row.get(0)?;
-        if columns(connection, &table)? != columns(&made, &table)? {
+        if columns(connection, &table)? != columns(&reference, &table)? {
             return Ok(Some(table));
         }
     }
     Ok(None)
 }
 
-/// Settings of a connection that writes. Full sync: what a transaction wrote is on disk when it returns.
+/// Configures a connection for writing. With full sync, a transaction is on disk when it returns.
 pub(super) fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     configure_reader(connection)
 }
 
-/// Settings of any connection.
+/// Configures any connection.
 pub(super) fn configure_reader(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "cache_size", -4096)?;

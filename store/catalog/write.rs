@@ -1,22 +1,23 @@
-//! Changing the catalog. Each function runs inside a transaction that its caller holds.
+//! Changing documents, passages and embeddings. The caller provides the transaction.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
+use serde::Serialize;
 
-use super::checksum::{of_codes, of_text, of_values};
-use super::{PRUNED, next_seq, seq_at, set_meta};
+use super::checksum::{embedding_checksum, text_checksum, values_checksum};
+use super::{PRUNED_SEQ, next_seq, seq_at, set_meta};
 use crate::{ContentHash, DocumentId, DocumentKey, FileStat, ItemStatus, NewDocument, NewPassage, Seq, Span};
 
-/// An embedding as stored: 8 bits a value and one scale.
-pub(crate) struct Codes {
+/// A quantized embedding: 8 bits a value, and one scale.
+pub(crate) struct QuantizedEmbedding {
     pub scale: f32,
     pub codes: Vec<u8>,
 }
 
-/// Adds a document in place of whatever had its key. Passages whose embedding is known have their vector at once.
+/// Adds a document, and retires the previous one with its key. Passages whose embedding is already stored get it at once.
 pub(crate) fn upsert(connection: &Connection, seq: Seq, new: &NewDocument) -> rusqlite::Result<()> {
     retire(connection, seq, &new.key)?;
-    let metadata = serde_json::to_string(&new.metadata).unwrap_or_else(|_| "{}".into());
+    let metadata = encode_json(&new.metadata)?;
     let mut insert = connection.prepare_cached(
         "INSERT INTO documents (key, size, modified_ns, inode, source_hash, status, reason, kind, language, title,
                                 metadata, passages, added_seq, checksum)
@@ -52,7 +53,7 @@ pub(crate) fn upsert(connection: &Connection, seq: Seq, new: &NewDocument) -> ru
     )?;
     for (ordinal, passage) in new.passages.iter().enumerate() {
         let span = passage.span;
-        let headings = serde_json::to_string(&passage.heading_path).unwrap_or_else(|_| "[]".into());
+        let headings = encode_json(&passage.heading_path)?;
         insert.execute(params![
             document,
             ordinal as i64,
@@ -64,16 +65,16 @@ pub(crate) fn upsert(connection: &Connection, seq: Seq, new: &NewDocument) -> ru
             headings,
             passage.embed_hash.0,
             seq as i64,
-            new.text.get(span.start_byte..span.end_byte).map(of_text),
+            new.text.get(span.start_byte..span.end_byte).map(text_checksum),
             place_checksum(document, ordinal, passage, &headings),
         ])?;
     }
     Ok(())
 }
 
-/// The checksum of a document's row, of the columns that `documents::checksum` reads.
+/// Checksum of a document row. It must cover the same columns as `document_rows::checksum`.
 fn document_checksum(new: &NewDocument, metadata: &str) -> i64 {
-    of_values([
+    values_checksum([
         new.key.as_str().into(),
         ValueRef::Blob(&new.source_hash.0),
         new.status.as_str().into(),
@@ -86,7 +87,7 @@ fn document_checksum(new: &NewDocument, metadata: &str) -> i64 {
     ])
 }
 
-/// The checksum of a passage's row but for its text, of the columns that `passages::is_intact` reads.
+/// Checksum of a passage row without its text. It must cover the same columns as `passage_rows::place_checksum`.
 fn place_checksum(document: i64, ordinal: usize, passage: &NewPassage, headings: &str) -> i64 {
     let Span {
         start_byte,
@@ -95,7 +96,7 @@ fn place_checksum(document: i64, ordinal: usize, passage: &NewPassage, headings:
         end_line,
         page,
     } = passage.span;
-    of_values([
+    values_checksum([
         ValueRef::Integer(document),
         ValueRef::Integer(ordinal as i64),
         ValueRef::Integer(start_byte as i64),
@@ -108,7 +109,12 @@ fn place_checksum(document: i64, ordinal: usize, passage: &NewPassage, headings:
     ])
 }
 
-/// Retires the document called `key`, if there is one.
+/// `value` as JSON, for a column of the catalog.
+pub(super) fn encode_json(value: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+/// Retires the live document with the key `key`, if there is one.
 pub(crate) fn retire(connection: &Connection, seq: Seq, key: &DocumentKey) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE documents SET retired_seq = ?2 WHERE key = ?1 AND retired_seq IS NULL")?
@@ -116,7 +122,7 @@ pub(crate) fn retire(connection: &Connection, seq: Seq, key: &DocumentKey) -> ru
         .map(drop)
 }
 
-/// Remembers what the file system says now of a file whose bytes did not change.
+/// Updates the stat of a file whose bytes did not change.
 pub(crate) fn touch(
     connection: &Connection,
     seq: Seq,
@@ -138,10 +144,10 @@ pub(crate) fn touch(
         .map(drop)
 }
 
-/// Keeps embeddings and gives them to every passage that waits for them. The number of those.
+/// Stores embeddings, and assigns them to every passage with the same hash and no vector. Returns the number of passages.
 pub(crate) fn put_embeddings(
     connection: &Connection,
-    embeddings: &[(ContentHash, Codes)],
+    embeddings: &[(ContentHash, QuantizedEmbedding)],
 ) -> rusqlite::Result<usize> {
     let seq = next_seq(connection)?;
     let mut insert = connection.prepare_cached(
@@ -150,21 +156,27 @@ pub(crate) fn put_embeddings(
     )?;
     let mut mark = connection
         .prepare_cached("UPDATE passages SET vector_seq = ?2 WHERE embed_hash = ?1 AND vector_seq IS NULL")?;
-    let mut marked = 0;
-    for (hash, Codes { scale, codes }) in embeddings {
-        insert.execute(params![hash.0, f64::from(*scale), codes, of_codes(*scale, codes)])?;
-        marked += mark.execute(params![hash.0, seq as i64])?;
+    let mut passages = 0;
+    for (hash, QuantizedEmbedding { scale, codes }) in embeddings {
+        insert.execute(params![
+            hash.0,
+            f64::from(*scale),
+            codes,
+            embedding_checksum(*scale, codes)
+        ])?;
+        passages += mark.execute(params![hash.0, seq as i64])?;
     }
-    Ok(marked)
+    Ok(passages)
 }
 
-/// Deletes what was retired at or before `up_to`, and embeddings that no passage uses. The number of documents.
+/// Deletes documents retired up to and including `up_to`, and embeddings that no passage uses any more. Returns the number of
+/// documents.
 pub(crate) fn prune(connection: &Connection, up_to: Seq) -> rusqlite::Result<usize> {
     let mut statement = connection.prepare_cached("SELECT id FROM documents WHERE retired_seq <= ?1")?;
-    let gone: Vec<DocumentId> = statement
+    let retired: Vec<DocumentId> = statement
         .query_map([up_to as i64], |row| row.get(0).map(DocumentId))?
         .collect::<Result<_, _>>()?;
-    if gone.is_empty() {
+    if retired.is_empty() {
         return Ok(0);
     }
     for table in [
@@ -172,7 +184,7 @@ pub(crate) fn prune(connection: &Connection, up_to: Seq) -> rusqlite::Result<usi
         "DELETE FROM documents WHERE id = ?1",
     ] {
         let mut delete = connection.prepare_cached(table)?;
-        for id in &gone {
+        for id in &retired {
             delete.execute([id.0])?;
         }
     }
@@ -182,7 +194,7 @@ pub(crate) fn prune(connection: &Connection, up_to: Seq) -> rusqlite::Result<usi
     let mut unused = connection.prepare_cached(
         "DELETE FROM embeddings WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM passages WHERE embed_hash = ?1)",
     )?;
-    for id in &gone {
+    for id in &retired {
         let used: Vec<[u8; 32]> = hashes
             .query_map([id.0], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
@@ -191,30 +203,30 @@ pub(crate) fn prune(connection: &Connection, up_to: Seq) -> rusqlite::Result<usi
             unused.execute([hash])?;
         }
     }
-    let pruned = seq_at(connection, PRUNED)?.max(up_to);
-    set_meta(connection, PRUNED, &pruned.to_string())?;
-    Ok(gone.len())
+    let pruned = seq_at(connection, PRUNED_SEQ)?.max(up_to);
+    set_meta(connection, PRUNED_SEQ, &pruned.to_string())?;
+    Ok(retired.len())
 }
 
-/// Has the next walk read documents again: they are remembered as files that they are not. What is known of them stays until then.
-pub(crate) fn doubt_documents(connection: &Connection, documents: &[DocumentId]) -> rusqlite::Result<()> {
-    let mut doubt = connection.prepare_cached(
+/// Forces a re-read of documents by storing a stat and hash that match no file. The documents stay searchable until then.
+pub(crate) fn mark_for_rereading(connection: &Connection, documents: &[DocumentId]) -> rusqlite::Result<()> {
+    let mut mark = connection.prepare_cached(
         "UPDATE documents SET source_hash = zeroblob(32), size = -1, modified_ns = 0, inode = 0 WHERE id = ?1",
     )?;
     for document in documents {
-        doubt.execute([document.0])?;
+        mark.execute([document.0])?;
     }
     Ok(())
 }
 
-/// Deletes embeddings, whatever model they are of, and has their passages wait for new ones.
-pub(crate) fn forget_embeddings(connection: &Connection, hashes: &[ContentHash]) -> rusqlite::Result<()> {
+/// Deletes embeddings of every model, and marks their passages for embedding.
+pub(crate) fn delete_embeddings(connection: &Connection, hashes: &[ContentHash]) -> rusqlite::Result<()> {
     let mut delete = connection.prepare_cached("DELETE FROM embeddings WHERE hash = ?1")?;
-    let mut wait =
+    let mut unmark =
         connection.prepare_cached("UPDATE passages SET vector_seq = NULL WHERE embed_hash = ?1")?;
     for hash in hashes {
         delete.execute([hash.0])?;
-        wait.execute([hash.0])?;
+        unmark.execute([hash.0])?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! Checks of a store as it lies on disk, which change nothing, and repairs of what they find.
+//! Integrity checks of a store on disk, which change nothing, and repairs.
 
-mod catalog;
-mod derived;
+mod check_catalog;
+mod check_indexes;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -13,32 +13,32 @@ use std::path::Path;
 use crate::catalog::Catalog;
 use crate::{ErrorChain, StoreError, lock, salvage};
 
-/// What a check came to.
+/// Result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// As it should be.
+    /// Intact.
     Ok,
-    /// Not what was written.
+    /// Corrupt or missing.
     Damaged,
-    /// It could not be looked at, so that nothing is known of it.
+    /// The check failed, so the state is unknown.
     Unchecked,
 }
 
 /// A part of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StorePart {
-    /// The database's pages.
+    /// Database file of the catalog.
     Catalog,
-    /// What its rows say of one another.
+    /// Rows of the catalog: checksums and references.
     Contents,
-    /// The lexical index, derived.
+    /// Lexical index. Can be rebuilt from the catalog.
     Lexical,
-    /// The vectors, derived.
+    /// Vector file. Can be rebuilt from the catalog.
     Vectors,
 }
 
 impl StorePart {
-    /// A word for it.
+    /// A short name for programs.
     pub fn as_str(self) -> &'static str {
         match self {
             StorePart::Catalog => "catalog",
@@ -49,69 +49,78 @@ impl StorePart {
     }
 }
 
-/// One part, checked.
+/// The check of one part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// Which.
+    /// The part.
     pub part: StorePart,
-    /// What it came to.
+    /// Result of the check.
     pub verdict: Verdict,
-    /// What was found.
+    /// What was checked, or what is wrong.
     pub detail: String,
 }
 
-/// What a look at a part found: what is right with it, or what is not.
-type Found = Result<Result<String, String>, StoreError>;
+/// `Ok(Ok(detail))` for an intact part, `Ok(Err(detail))` for a damaged one.
+type Finding = Result<Result<String, String>, StoreError>;
 
-/// Checks the store in `dir`. Reads all of it.
+/// Checks the store in `dir`. Reads all of its files.
 ///
 /// # Errors
-/// [`StoreError::NoStore`] where there is none, and where its format is another.
+/// [`StoreError::NoStore`] if there is no store. [`StoreError::NewerFormat`] or [`StoreError::OlderFormat`] if another version wrote
+/// it.
 pub fn examine(dir: &Path) -> Result<Vec<Check>, StoreError> {
     let catalog = match Catalog::open_read_only(dir) {
-        Err(error) if error.is_damage() => return Ok(vec![judged(StorePart::Catalog, Err(error))]),
+        Err(error) if error.is_damage() => return Ok(vec![to_check(StorePart::Catalog, Err(error))]),
         opened => opened?,
     };
-    let pages = judged(StorePart::Catalog, catalog::pages(&catalog));
-    let whole = pages.verdict == Verdict::Ok;
-    let mut checks = vec![pages];
-    // What a damaged database says of the other parts is worth nothing.
-    if whole {
-        checks.push(judged(StorePart::Contents, catalog::contents(&catalog)));
-        checks.push(judged(StorePart::Lexical, derived::lexical(dir, &catalog)));
-        checks.push(judged(StorePart::Vectors, derived::vectors(dir, &catalog)));
+    let database = to_check(StorePart::Catalog, check_catalog::database(&catalog));
+    let is_readable = database.verdict == Verdict::Ok;
+    let mut checks = vec![database];
+    // The other parts are compared with the catalog, so their checks mean nothing if its database is damaged.
+    if is_readable {
+        checks.push(to_check(StorePart::Contents, check_catalog::contents(&catalog)));
+        checks.push(to_check(
+            StorePart::Lexical,
+            check_indexes::lexical(dir, &catalog),
+        ));
+        checks.push(to_check(
+            StorePart::Vectors,
+            check_indexes::vectors(dir, &catalog),
+        ));
     }
     Ok(checks)
 }
 
-/// Repairs parts of the store in `dir`, so far as it can be done without the documents: derived indexes are deleted, for the next
-/// writer to make anew; what is damaged in the catalog is taken out, and its files are read, or its passages embedded, by the next
-/// run; a catalog that SQLite cannot read is put aside, and a new one begins with what is intact of it.
+/// Repairs parts of the store in `dir` as far as possible without the documents' files.
+///
+/// - `Catalog`: the database is moved aside, and a new one starts with the intact embeddings. The next run reads all files.
+/// - `Contents`: damaged rows are removed or marked. The next run reads their files, or embeds their passages again.
+/// - `Lexical`, `Vectors`: the index is deleted. The next writer rebuilds it.
 ///
 /// # Errors
-/// [`StoreError::LockHeld`] where a process writes the store.
+/// [`StoreError::LockHeld`] if a process has the store open for writing. Otherwise when the disk fails.
 pub fn repair(dir: &Path, parts: &[StorePart]) -> Result<(), StoreError> {
-    let _held = lock::acquire(dir)?;
+    let _lock = lock::acquire(dir)?;
     for part in parts {
         match part {
-            StorePart::Catalog => drop(salvage::begin_anew(dir)?),
-            StorePart::Contents => catalog::repair(&Catalog::open(dir)?)?,
-            StorePart::Lexical => discard(&dir.join(crate::store::LEXICAL))?,
-            StorePart::Vectors => discard(&dir.join("vectors"))?,
+            StorePart::Catalog => drop(salvage::replace(dir)?),
+            StorePart::Contents => check_catalog::repair(&Catalog::open(dir)?)?,
+            StorePart::Lexical => remove_folder(&dir.join(crate::store::LEXICAL))?,
+            StorePart::Vectors => remove_folder(&dir.join("vectors"))?,
         }
     }
     Ok(())
 }
 
-fn discard(folder: &Path) -> Result<(), StoreError> {
-    match folder.exists() {
-        true => Ok(fs_err::remove_dir_all(folder)?),
-        false => Ok(()),
+fn remove_folder(folder: &Path) -> Result<(), StoreError> {
+    if folder.exists() {
+        fs_err::remove_dir_all(folder)?;
     }
+    Ok(())
 }
 
-fn judged(part: StorePart, found: Found) -> Check {
-    let (verdict, detail) = match found {
+fn to_check(part: StorePart, finding: Finding) -> Check {
+    let (verdict, detail) = match finding {
         Ok(Ok(detail)) => (Verdict::Ok, detail),
         Ok(Err(detail)) => (Verdict::Damaged, detail),
         Err(error) if error.is_damage() => (Verdict::Damaged, ErrorChain(&error).to_string()),

@@ -1,35 +1,35 @@
-//! What a store has around it: room to be made anew in, who writes it, and what was left behind.
+//! Free disk space, the writing process and leftover files of a store.
 
 use std::path::{Path, PathBuf};
 
 use crate::{StoreError, lock, salvage};
 
-/// What is around the store in a folder.
+/// Disk space, writer and leftover files of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StorageReport {
-    /// Bytes free on its disk.
+    /// Free bytes on the disk.
     pub free: u64,
-    /// Bytes that making it anew takes at most: a catalog that is put aside stays beside the new one.
+    /// Upper bound of the bytes needed to rebuild the whole store. A damaged catalog that is moved aside stays beside the new one.
     pub needed: u64,
-    /// Who writes it.
+    /// The process that has the store open for writing.
     pub writer: Writer,
-    /// What no one needs any more, with its bytes.
+    /// Paths that are no longer needed, with their sizes in bytes.
     pub leftovers: Vec<(PathBuf, u64)>,
 }
 
-/// Who writes a store.
+/// The process that has a store open for writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writer {
-    /// No one.
+    /// There is none.
     None,
-    /// A process, of this number where it says so.
+    /// A process, with its id if it left one.
     Process(Option<u32>),
 }
 
-/// Looks around the store in `dir`.
+/// Reports on the folder of the store in `dir`.
 ///
 /// # Errors
-/// Where its files or its disk cannot be asked.
+/// When the folder cannot be listed, or the disk does not report its free space.
 pub fn storage_report(dir: &Path) -> Result<StorageReport, StoreError> {
     let writer = match lock::holder_of(dir) {
         Some(pid) => Writer::Process(pid),
@@ -42,7 +42,7 @@ pub fn storage_report(dir: &Path) -> Result<StorageReport, StoreError> {
         if path.starts_with(&aside) {
             continue;
         }
-        // Who writes may be about to give it its name.
+        // A temporary file of a running writer is in use.
         if writer == Writer::None && is_temporary(&path) {
             leftovers.push((path, bytes));
         } else {
@@ -62,14 +62,14 @@ pub fn storage_report(dir: &Path) -> Result<StorageReport, StoreError> {
     })
 }
 
-/// Whether a file was to be renamed when it was whole.
+/// Whether the file was to be renamed after it was written.
 fn is_temporary(path: &Path) -> bool {
-    let begins = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(".tmp");
-    let ends = path.extension().is_some_and(|ending| ending == "new");
-    ends || path.file_name().is_some_and(begins)
+    let has_prefix = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(".tmp");
+    let has_suffix = path.extension().is_some_and(|ending| ending == "new");
+    has_suffix || path.file_name().is_some_and(has_prefix)
 }
 
-/// All files below a folder with their sizes. What goes meanwhile is not there.
+/// All files below a folder, with their sizes. Files removed meanwhile are left out.
 fn files(folder: &Path) -> Result<Vec<(PathBuf, u64)>, StoreError> {
     let mut found = Vec::new();
     for entry in fs_err::read_dir(folder)? {
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_left_behind_is_told_with_its_size_and_needs_no_room() {
+    fn leftovers_are_listed_with_their_sizes_and_not_counted_as_needed() {
         let dir = tempfile::tempdir().unwrap();
         for folder in ["lexical", "damaged"] {
             fs_err::create_dir(dir.path().join(folder)).unwrap();

@@ -1,4 +1,4 @@
-//! Damage done to a small store, found and repaired.
+//! Damage to a small store is found and repaired.
 
 mod unreadable;
 
@@ -24,14 +24,14 @@ fn open(dir: &Path) -> Store {
     Store::open(dir, options).unwrap()
 }
 
-/// Adds a document of one passage, and its embedding.
+/// Adds a document of one passage with its embedding, and finishes a run.
 fn add(store: &Store, key: &str, text: &str) {
     let hash = put(store, key, text);
     store.put_embeddings(&[(hash, vec![0.6, 0.8, 0.0])]).unwrap();
     store.finish_run(1).unwrap();
 }
 
-/// The document alone. The hash of its text.
+/// Adds a document of one passage. Returns the hash of its text.
 fn put(store: &Store, key: &str, text: &str) -> ContentHash {
     let hash = ContentHash::of(text.as_bytes());
     let span = Span {
@@ -70,7 +70,7 @@ fn put(store: &Store, key: &str, text: &str) -> ContentHash {
     hash
 }
 
-/// Parts that are not as they should be.
+/// The parts that are damaged or could not be checked.
 fn damaged(dir: &Path) -> Vec<StorePart> {
     let checks = examine(dir).unwrap().into_iter();
     let wrong = checks.filter(|check| check.verdict != Verdict::Ok);
@@ -90,20 +90,20 @@ fn a_flipped_bit_in_a_derived_index_is_found_and_repaired() {
     for part in [StorePart::Lexical, StorePart::Vectors] {
         let holds_data = |path: &std::path::PathBuf| {
             let name = path.file_name().unwrap().to_string_lossy();
-            // Names of what is not part of a commit.
+            // Hidden files are not part of a commit.
             !name.starts_with('.') && fs_err::metadata(path).unwrap().len() > 0
         };
         let folder = dir.path().join(part.as_str());
         for path in files(&folder).into_iter().filter(holds_data) {
             let whole = fs_err::read(&path).unwrap();
             let mut flipped = whole.clone();
-            // The footers of tantivy, which may be longer than what is before them, are not under their own checksum.
+            // The footer of a tantivy file has no checksum, and can be longer than the data before it.
             let at = match part {
                 StorePart::Lexical => 0,
                 _ => whole.len() / 2,
             };
             flipped[at] ^= 1;
-            // The file of the schema and the commit is JSON without a checksum, where not every bit says something.
+            // meta.json has no checksum, and not every bit of it matters.
             if path.extension().is_some_and(|ending| ending == "json") {
                 continue;
             }
@@ -119,9 +119,9 @@ fn a_flipped_bit_in_a_derived_index_is_found_and_repaired() {
     }
 }
 
-/// What is not on the list is not looked at by tantivy, so that damage of it would go unseen.
+/// tantivy verifies only files on this list, so damage to a missing one would go unnoticed.
 #[test]
-fn a_list_of_files_that_has_lost_one_is_damage() {
+fn a_file_list_without_one_of_the_files_is_damage() {
     let dir = tempfile::tempdir().unwrap();
     add(&open(dir.path()), "a", "penguins");
     let path = dir.path().join("lexical/.managed.json");
@@ -134,7 +134,7 @@ fn a_list_of_files_that_has_lost_one_is_damage() {
 }
 
 #[test]
-fn a_damaged_catalog_is_told_from_one_that_is_missing() {
+fn a_damaged_catalog_is_distinguished_from_a_missing_one() {
     let dir = tempfile::tempdir().unwrap();
     assert!(matches!(examine(dir.path()), Err(StoreError::NoStore { .. })));
     add(&open(dir.path()), "a", "penguins");
@@ -146,7 +146,7 @@ fn a_damaged_catalog_is_told_from_one_that_is_missing() {
 }
 
 #[test]
-fn vectors_ahead_of_a_catalog_that_was_put_back_are_made_anew() {
+fn indexes_ahead_of_a_catalog_restored_from_backup_are_rebuilt() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("catalog.sqlite");
     add(&open(dir.path()), "a", "one");
@@ -156,7 +156,7 @@ fn vectors_ahead_of_a_catalog_that_was_put_back_are_made_anew() {
     assert_eq!(damaged(dir.path()), [StorePart::Lexical, StorePart::Vectors]);
     let store = open(dir.path());
     assert_eq!(damaged(dir.path()), []);
-    // Its passage has the number that the lost one had, and must have a vector of its own.
+    // The new passage has the number of the lost one, and must get its own vector.
     add(&store, "c", "three");
     assert_eq!(store.snapshot().unwrap().counts().embedded, 2);
     drop(store);
@@ -178,7 +178,7 @@ fn sql(dir: &Path, batch: &str) {
     catalog.execute_batch(batch).unwrap();
 }
 
-/// Damage of each column that is written once, as a disk might do it: what SQLite itself does not notice.
+/// Damage to each column that never changes, which SQLite itself does not detect.
 const DAMAGES: [&str; 16] = [
     "UPDATE texts SET text = CAST('penguins live in the north' AS BLOB) WHERE document = 1",
     "UPDATE documents SET key = 'c' WHERE id = 1",
@@ -199,7 +199,7 @@ const DAMAGES: [&str; 16] = [
 ];
 
 #[test]
-fn whatever_a_row_says_is_seen_to_be_damaged_and_read_again() {
+fn damage_to_any_column_is_found_and_the_file_is_read_again() {
     for damage in DAMAGES {
         let dir = two_documents();
         sql(dir.path(), damage);
@@ -208,22 +208,22 @@ fn whatever_a_row_says_is_seen_to_be_damaged_and_read_again() {
         repair(dir.path(), &found).unwrap();
         let store = open(dir.path());
         let known = store.known_files().unwrap();
-        let doubted = |key: &str| known.get(key).is_none_or(|state| state.stat.size == u64::MAX);
-        assert!(doubted("a") && !doubted("b"), "{damage}: {known:?}");
+        let is_marked = |key: &str| known.get(key).is_none_or(|state| state.stat.size == u64::MAX);
+        assert!(is_marked("a") && !is_marked("b"), "{damage}: {known:?}");
         add(&store, "a", "penguins live in the south");
         assert!(!damaged(dir.path()).contains(&StorePart::Contents), "{damage}");
     }
 }
 
 #[test]
-fn nothing_is_answered_with_that_is_not_what_was_written() {
+fn corrupt_rows_are_left_out_of_answers() {
     for damage in DAMAGES {
         let dir = two_documents();
         sql(dir.path(), damage);
         let store = open(dir.path());
         let snapshot = store.snapshot().unwrap();
         if damage.starts_with("UPDATE documents") {
-            // Its file is said to have changed, and the next run reads it.
+            // The stat and hash match no file, so the next run reads it.
             let key = if damage.contains("key =") { "c" } else { "a" };
             let entry = snapshot.document(key).unwrap();
             assert_eq!(entry.source_hash, ContentHash([0; 32]), "{damage}");
@@ -248,9 +248,9 @@ fn nothing_is_answered_with_that_is_not_what_was_written() {
     }
 }
 
-/// It would be the embedding of another text, under the hash of this one.
+/// Otherwise the embedding of the corrupt text would be stored under the hash of the original.
 #[test]
-fn a_damaged_passage_is_not_embedded_but_read_again() {
+fn a_corrupt_passage_is_read_again_instead_of_embedded() {
     let dir = two_documents();
     sql(
         dir.path(),
@@ -266,7 +266,7 @@ fn a_damaged_passage_is_not_embedded_but_read_again() {
     assert_eq!(store.known_files().unwrap()["b"].stat.size, u64::MAX);
 }
 
-/// Its vector is in the file already, and must not be there twice when it has been embedded again.
+/// The vector file contains the vector. After re-embedding it must not contain two.
 #[test]
 fn a_damaged_embedding_leaves_no_vector_behind() {
     let lost = [
@@ -290,9 +290,9 @@ fn a_damaged_embedding_leaves_no_vector_behind() {
     }
 }
 
-/// The same where a run meets it: another document has the text that the embedding is of.
+/// As above, but a run finds the damage, because another document has the same text.
 #[test]
-fn an_embedding_found_damaged_is_forgotten_of_every_passage() {
+fn a_damaged_embedding_is_removed_from_every_passage() {
     let dir = two_documents();
     let store = open(dir.path());
     sql(dir.path(), "UPDATE embeddings SET codes = zeroblob(3)");
@@ -309,8 +309,8 @@ fn an_embedding_found_damaged_is_forgotten_of_every_passage() {
 }
 
 #[test]
-fn rows_of_an_older_version_are_checked_from_the_first_opening_on() {
-    let back = [
+fn rows_of_an_older_version_get_checksums_at_the_first_opening() {
+    let downgrades = [
         include_str!("../catalog/back_to_3.sql"),
         include_str!("../catalog/back_to_2.sql"),
     ];
@@ -322,7 +322,7 @@ fn rows_of_an_older_version_are_checked_from_the_first_opening_on() {
             .map(move |damage| (steps, damage))
     }) {
         let dir = two_documents();
-        sql(dir.path(), &back[..steps].concat());
+        sql(dir.path(), &downgrades[..steps].concat());
         drop(open(dir.path()));
         assert_eq!(damaged(dir.path()), []);
         let without = |column: &str, table: &str| {
@@ -339,9 +339,9 @@ fn rows_of_an_older_version_are_checked_from_the_first_opening_on() {
     }
 }
 
-/// Bringing it up must not make what is damaged look as it should.
+/// The upgrade must not give a corrupt row a matching checksum.
 #[test]
-fn damage_of_an_older_version_is_not_given_a_checksum_that_holds() {
+fn an_upgrade_does_not_hide_damage() {
     let dir = tempfile::tempdir().unwrap();
     add(&open(dir.path()), "a", "penguins live in the south");
     sql(dir.path(), include_str!("../catalog/back_to_3.sql"));

@@ -1,38 +1,48 @@
-//! Filters: which documents may answer. Compiled once, and applied before either retriever looks at anything.
+//! Filters: conditions that select documents. A filter is parsed once, and applied before either retriever runs.
 
 mod evaluate;
 #[cfg(test)]
-mod exact;
+mod oracle_tests;
 mod parse;
 
 use globset::GlobMatcher;
 use serde_json::Value;
 
-use crate::DocumentEntry;
+use crate::{DocumentEntry, UnixMs};
 
-/// A filter that cannot be understood.
+/// An invalid filter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct FilterError {
-    /// What is wrong, with an example of what is right.
+    /// What is wrong, with an example of a valid filter.
     pub message: String,
 }
 
 /// A condition on documents.
 ///
-/// In JSON, `{"field": value}` asks for equality and `{"field": {"$op": value}}` for more; several fields, and several
-/// operators on one, must all hold. Operators: `$eq $ne $in $nin $lt $lte $gt $gte $prefix $contains $glob`, and
-/// `$and $or $not` around whole filters.
+/// In JSON, `{"field": value}` tests for equality, and `{"field": {"$op": value}}` applies an operator: `$eq`, `$ne`, `$in`,
+/// `$nin`, `$lt`, `$lte`, `$gt`, `$gte`, `$prefix`, `$contains` or `$glob`. Several fields, and several operators on one field, must
+/// all hold. `$and`, `$or` and `$not` combine whole filters.
 ///
-/// Fields: `path`, `folder` (with a slash at its end, empty at the root), `filename`, `extension`, `type`, `language`,
-/// `title`, `size` (bytes), `timestamp` (last modification: milliseconds since 1970, RFC 3339 or a date), and any other name
-/// for metadata (`metadata.NAME` where a built-in field has the name). Where a document lacks the field, `$ne` and `$nin`
-/// hold and all else does not; where its value is a list, a condition holds if it does for one element.
+/// Fields are `path`, `folder` (with a slash at its end, empty at the root), `filename`, `extension`, `type`, `language`, `title`,
+/// `size` (bytes) and `timestamp` (last modification: milliseconds since 1970, RFC 3339 or a date). Any other name is a metadata
+/// field, and so is `metadata.NAME`, for names that a built-in field has.
+///
+/// If a document lacks the field, only `$ne`, `$nin` and a test for null hold. A test of a list holds if it holds for one element.
+///
+/// ```
+/// use autorag_store::Filter;
+///
+/// let filter = serde_json::json!({"folder": {"$prefix": "guide/"}, "size": {"$lt": 10000}});
+/// assert!(Filter::parse(&filter).is_ok());
+/// let error = Filter::parse(&serde_json::json!({"size": {"$near": 10000}})).unwrap_err();
+/// assert!(error.message.contains("$near"));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Filter {
     condition: Condition,
-    /// As it was given, to tell whether two are the same.
-    text: String,
+    /// The JSON that the filter was parsed from. It identifies the filter in caches.
+    json: String,
 }
 
 #[derive(Debug, Clone)]
@@ -43,31 +53,31 @@ enum Condition {
     Field(Field, Test),
 }
 
-/// Something that documents have a value of, by the names that filters use.
+/// A field of documents, with the same names as in filters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentField(Field);
 
 impl DocumentField {
-    /// The field called `name`: a built-in one, or one of the metadata.
+    /// The built-in or metadata field `name`.
     pub fn new(name: &str) -> DocumentField {
-        DocumentField(Field::named(name))
+        DocumentField(Field::from_name(name))
     }
 
-    /// Its value in `entry`.
+    /// The value of the field in `entry`.
     pub fn value(&self, entry: &DocumentEntry) -> Option<Value> {
-        evaluate::value_of(&self.0, entry)
+        evaluate::field_value(&self.0, entry).map(evaluate::FieldValue::into_json)
     }
 
-    /// Its value as a time, in milliseconds since 1970: a number, RFC 3339 or a date.
-    pub fn time_ms(&self, entry: &DocumentEntry) -> Option<i64> {
+    /// The value of the field as a time: a number of milliseconds since 1970, RFC 3339 or a date.
+    pub fn time(&self, entry: &DocumentEntry) -> Option<UnixMs> {
         match self.value(entry)? {
-            Value::String(text) => parse::milliseconds(&text),
-            value => value.as_i64(),
+            Value::String(text) => parse::time(&text),
+            value => value.as_i64().map(UnixMs),
         }
     }
 }
 
-/// What a condition looks at.
+/// A tested field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Field {
     Path,
@@ -82,7 +92,7 @@ enum Field {
     Metadata(String),
 }
 
-/// What it asks of it.
+/// A test of a field's value.
 #[derive(Debug, Clone)]
 enum Test {
     Equal(Value),

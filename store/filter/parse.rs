@@ -1,4 +1,4 @@
-//! From JSON to conditions.
+//! Parsing filters from JSON.
 
 use globset::GlobBuilder;
 use serde_json::{Map, Value};
@@ -7,27 +7,28 @@ use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
 use super::{Condition, Field, Filter, FilterError, Test};
+use crate::UnixMs;
 
-/// How deep `$and`, `$or` and `$not` may nest, so that a hostile filter cannot use up the stack.
+/// Maximum nesting of `$and`, `$or` and `$not`, so that a hostile filter cannot overflow the stack.
 const MAX_DEPTH: usize = 32;
 const OPERATORS: &str = "$eq, $ne, $in, $nin, $lt, $lte, $gt, $gte, $prefix, $contains, $glob";
 
 impl Filter {
-    /// Reads a filter.
+    /// Parses a filter.
     ///
     /// # Errors
-    /// [`FilterError`], naming the field or operator that is wrong.
+    /// [`FilterError`], which names the invalid field or operator.
     pub fn parse(json: &Value) -> Result<Filter, FilterError> {
         Ok(Filter {
             condition: condition(json, 0)?,
-            text: json.to_string(),
+            json: json.to_string(),
         })
     }
 }
 
 fn condition(json: &Value, depth: usize) -> Result<Condition, FilterError> {
     if depth > MAX_DEPTH {
-        return refuse(format!("nests deeper than {MAX_DEPTH} levels"));
+        return refuse(format!("is nested deeper than {MAX_DEPTH} levels"));
     }
     let Value::Object(fields) = json else {
         return refuse("must be an object, such as {\"folder\": {\"$prefix\": \"guide/\"}}");
@@ -55,16 +56,16 @@ fn entry(name: &str, value: &Value, depth: usize) -> Result<Condition, FilterErr
         "$or" => Ok(Condition::Any(list()?)),
         "$not" => Ok(Condition::Not(Box::new(condition(value, depth + 1)?))),
         name if name.starts_with('$') => refuse(format!(
-            "{name} is not known here; filters are joined by $and, $or and $not"
+            "{name} is not an operator here; combine filters with $and, $or or $not"
         )),
-        name => on_field(name, value),
+        name => field_condition(name, value),
     }
 }
 
-fn on_field(name: &str, value: &Value) -> Result<Condition, FilterError> {
-    let field = Field::named(name);
+fn field_condition(name: &str, value: &Value) -> Result<Condition, FilterError> {
+    let field = Field::from_name(name);
     let tests = match value {
-        Value::Object(operators) => operators_of(name, &field, operators)?,
+        Value::Object(operators) => parse_operators(name, &field, operators)?,
         value => vec![Test::Equal(operand(name, &field, value)?)],
     };
     let conditions = tests
@@ -74,17 +75,21 @@ fn on_field(name: &str, value: &Value) -> Result<Condition, FilterError> {
     Ok(Condition::All(conditions))
 }
 
-fn operators_of(name: &str, field: &Field, operators: &Map<String, Value>) -> Result<Vec<Test>, FilterError> {
+fn parse_operators(
+    name: &str,
+    field: &Field,
+    operators: &Map<String, Value>,
+) -> Result<Vec<Test>, FilterError> {
     if operators.is_empty() {
-        return refuse(format!("{name} has no operator; there are {OPERATORS}"));
+        return refuse(format!("{name} has no operator; use one of {OPERATORS}"));
     }
     operators
         .iter()
-        .map(|(operator, value)| test(name, field, operator, value))
+        .map(|(operator, value)| parse_test(name, field, operator, value))
         .collect()
 }
 
-fn test(name: &str, field: &Field, operator: &str, value: &Value) -> Result<Test, FilterError> {
+fn parse_test(name: &str, field: &Field, operator: &str, value: &Value) -> Result<Test, FilterError> {
     let one = || operand(name, field, value);
     let list = || match value {
         Value::Array(values) => values.iter().map(|value| operand(name, field, value)).collect(),
@@ -94,7 +99,7 @@ fn test(name: &str, field: &Field, operator: &str, value: &Value) -> Result<Test
     };
     let ordered = || match one()? {
         value @ (Value::Number(_) | Value::String(_)) => Ok(value),
-        _ => refuse(format!("{name}: {operator} takes a number or a text")),
+        _ => refuse(format!("{name}: {operator} takes a number or a string")),
     };
     Ok(match operator {
         "$eq" => Test::Equal(one()?),
@@ -105,61 +110,64 @@ fn test(name: &str, field: &Field, operator: &str, value: &Value) -> Result<Test
         "$lte" => Test::LessOrEqual(ordered()?),
         "$gt" => Test::Greater(ordered()?),
         "$gte" => Test::GreaterOrEqual(ordered()?),
-        "$prefix" => Test::Prefix(text(name, operator, value)?),
+        "$prefix" => Test::Prefix(string(name, operator, value)?),
         "$contains" => Test::Contains(one()?),
         "$glob" => {
-            let pattern = text(name, operator, value)?;
+            let pattern = string(name, operator, value)?;
             let glob = GlobBuilder::new(&pattern).literal_separator(true).build();
             let glob = glob.or_else(|error| refuse(format!("{name}: $glob {pattern:?}: {}", error.kind())));
             Test::Glob(glob?.compile_matcher())
         }
         _ => {
             return refuse(format!(
-                "{name}: there is no operator {operator}; there are {OPERATORS}"
+                "{name}: unknown operator {operator}; use one of {OPERATORS}"
             ));
         }
     })
 }
 
-fn text(name: &str, operator: &str, value: &Value) -> Result<String, FilterError> {
+fn string(name: &str, operator: &str, value: &Value) -> Result<String, FilterError> {
     match value {
         Value::String(text) => Ok(text.clone()),
         _ => refuse(format!(
-            "{name}: {operator} takes a text, such as {{\"{operator}\": \"guide/\"}}"
+            "{name}: {operator} takes a string, such as {{\"{operator}\": \"guide/\"}}"
         )),
     }
 }
 
-/// A value that `field` can be compared with. Times become milliseconds since 1970.
+/// A value to compare `field` with. Times become milliseconds since 1970.
 fn operand(name: &str, field: &Field, value: &Value) -> Result<Value, FilterError> {
     match (field, value) {
-        (_, Value::Object(_) | Value::Array(_)) => refuse(format!(
-            "{name} is compared with one value at a time; use $in for several"
-        )),
-        (Field::Timestamp, Value::String(text)) => match milliseconds(text) {
-            Some(ms) => Ok(Value::from(ms)),
+        (_, Value::Object(_) | Value::Array(_)) => {
+            refuse(format!("{name} takes one value; use $in for several"))
+        }
+        (Field::Timestamp, Value::String(text)) => match time(text) {
+            Some(UnixMs(ms)) => Ok(Value::from(ms)),
             None => refuse(format!(
                 "{name}: {text:?} is not a time; write 2026-01-31, 2026-01-31T12:00:00Z or milliseconds since 1970"
             )),
         },
         (Field::Timestamp | Field::Size, Value::Number(_)) => Ok(value.clone()),
-        (Field::Timestamp | Field::Size, _) => refuse(format!("{name} is compared with a number")),
+        (Field::Timestamp | Field::Size, _) => refuse(format!("{name} takes a number")),
         (Field::Metadata(_), _) => Ok(value.clone()),
         (_, Value::String(_) | Value::Null) => Ok(value.clone()),
-        _ => refuse(format!("{name} is compared with a text, such as \"guide/\"")),
+        _ => refuse(format!("{name} takes a string, such as \"guide/\"")),
     }
 }
 
-pub(super) fn milliseconds(text: &str) -> Option<i64> {
+/// Parses a date, or a time in RFC 3339.
+pub(super) fn time(text: &str) -> Option<UnixMs> {
     let date = || Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
     let time = OffsetDateTime::parse(text, &Rfc3339)
         .ok()
         .or_else(|| Some(date()?.midnight().assume_utc()))?;
-    i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()
+    i64::try_from(time.unix_timestamp_nanos() / 1_000_000)
+        .ok()
+        .map(UnixMs)
 }
 
 impl Field {
-    pub(super) fn named(name: &str) -> Field {
+    pub(super) fn from_name(name: &str) -> Field {
         match name {
             "path" | "key" => Field::Path,
             "folder" => Field::Folder,
@@ -186,38 +194,38 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn refused(filter: Value) -> String {
+    fn error_of(filter: Value) -> String {
         Filter::parse(&filter).unwrap_err().message
     }
 
     #[test]
     fn errors_name_the_field_and_the_operator() {
-        assert!(refused(json!({"size": {"$near": 3}})).contains("$near"));
-        assert!(refused(json!({"size": "large"})).starts_with("size "));
-        assert!(refused(json!({"folder": {"$in": "a/"}})).contains("$in takes a list"));
-        assert!(refused(json!({"timestamp": "yesterday"})).contains("yesterday"));
-        assert!(refused(json!({"path": {"$glob": "a[b"}})).contains("$glob"));
-        assert!(refused(json!({"$xor": []})).contains("$xor"));
-        assert!(refused(json!({"$and": []})).contains("$and"));
-        assert!(refused(json!([1])).contains("object"));
-        assert!(refused(json!({"title": {}})).contains("$eq"));
-        assert!(refused(json!({"path": 3})).contains("text"));
+        assert!(error_of(json!({"size": {"$near": 3}})).contains("$near"));
+        assert!(error_of(json!({"size": "large"})).starts_with("size "));
+        assert!(error_of(json!({"folder": {"$in": "a/"}})).contains("$in takes a list"));
+        assert!(error_of(json!({"timestamp": "yesterday"})).contains("yesterday"));
+        assert!(error_of(json!({"path": {"$glob": "a[b"}})).contains("$glob"));
+        assert!(error_of(json!({"$xor": []})).contains("$xor"));
+        assert!(error_of(json!({"$and": []})).contains("$and"));
+        assert!(error_of(json!([1])).contains("object"));
+        assert!(error_of(json!({"title": {}})).contains("$eq"));
+        assert!(error_of(json!({"path": 3})).contains("string"));
     }
 
     #[test]
-    fn nesting_is_bounded() {
+    fn deep_nesting_is_refused() {
         let mut filter = json!({"type": "html"});
         for _ in 0..100 {
             filter = json!({ "$not": filter });
         }
-        assert!(refused(filter).contains("deeper"));
+        assert!(error_of(filter).contains("deeper"));
     }
 
     #[test]
-    fn times_in_every_spelling() {
-        assert_eq!(milliseconds("1970-01-02"), Some(86_400_000));
-        assert_eq!(milliseconds("1970-01-01T00:00:01Z"), Some(1000));
-        assert_eq!(milliseconds("1970-01-01T01:00:00+01:00"), Some(0));
-        assert_eq!(milliseconds("noon"), None);
+    fn dates_and_rfc_3339_times_are_parsed() {
+        assert_eq!(time("1970-01-02"), Some(UnixMs(86_400_000)));
+        assert_eq!(time("1970-01-01T00:00:01Z"), Some(UnixMs(1000)));
+        assert_eq!(time("1970-01-01T01:00:00+01:00"), Some(UnixMs(0)));
+        assert_eq!(time("noon"), None);
     }
 }

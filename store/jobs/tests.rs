@@ -34,7 +34,7 @@ fn log(store: &Store, items: Vec<NewJobItem>) {
 }
 
 #[test]
-fn a_job_counts_what_its_log_says() {
+fn the_counts_of_a_job_are_those_of_its_log() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     log(&store, vec![item("before.md", ItemAction::Added)]);
@@ -45,7 +45,7 @@ fn a_job_counts_what_its_log_says() {
     );
     log(&store, vec![item("c.md", ItemAction::Removed)]);
     let progress = JobProgress {
-        stage: "embedding",
+        stage: Some(JobStage::Embedding),
         unchanged: 5,
         to_embed: 3,
         embedded: 1,
@@ -67,9 +67,9 @@ fn a_job_counts_what_its_log_says() {
     assert_eq!(kept.counts, counts);
     let first = store.job_items(job, None, 2).unwrap();
     assert_eq!(first[1].item, item("b.pdf", ItemAction::Failed));
-    let rest = store.job_items(job, Some(first[1].id), 2).unwrap();
-    assert_eq!(rest.len(), 1);
-    assert_eq!(rest[0].item.key, "c.md");
+    let remaining = store.job_items(job, Some(first[1].id), 2).unwrap();
+    assert_eq!(remaining.len(), 1);
+    assert_eq!(remaining[0].item.key, "c.md");
 
     store.stop_job(job, JobState::Completed, None).unwrap();
     log(&store, vec![item("after.md", ItemAction::Added)]);
@@ -80,7 +80,7 @@ fn a_job_counts_what_its_log_says() {
 }
 
 #[test]
-fn a_job_whose_process_is_gone_was_interrupted_and_a_held_one_stays_held() {
+fn a_job_whose_process_died_is_interrupted_and_a_paused_one_stays_paused() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let killed = store.begin_job(JobCause::Start, None).unwrap();
@@ -93,23 +93,23 @@ fn a_job_whose_process_is_gone_was_interrupted_and_a_held_one_stays_held() {
     assert_eq!(ended.state, JobState::Interrupted);
     assert!(ended.end_reason.is_some() && ended.ended_at == Some(ended.last_seen_at));
 
-    let held = store.begin_job(JobCause::Start, None).unwrap();
-    store.stop_job(held, JobState::Paused, None).unwrap();
+    let paused = store.begin_job(JobCause::Start, None).unwrap();
+    store.stop_job(paused, JobState::Paused, None).unwrap();
     drop(store);
     let store = open(dir.path());
-    assert_eq!(store.open_job().unwrap().unwrap().id, held);
+    assert_eq!(store.open_job().unwrap().unwrap().id, paused);
     assert!(
-        !cancel_paused_job(dir.path(), held).unwrap(),
-        "a process has the store"
+        !cancel_paused_job(dir.path(), paused).unwrap(),
+        "a process has the store open"
     );
     drop(store);
-    assert!(cancel_paused_job(dir.path(), held).unwrap());
+    assert!(cancel_paused_job(dir.path(), paused).unwrap());
     let store = Store::open_read_only(dir.path()).unwrap();
-    assert_eq!(store.job(held).unwrap().unwrap().state, JobState::Cancelled);
+    assert_eq!(store.job(paused).unwrap().unwrap().state, JobState::Cancelled);
 }
 
 #[test]
-fn a_job_whose_end_could_not_be_written_is_not_taken_for_running_for_ever() {
+fn a_job_whose_end_was_not_recorded_fails_at_the_next_run() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let lost = store.begin_job(JobCause::Change, None).unwrap();
@@ -120,7 +120,7 @@ fn a_job_whose_end_could_not_be_written_is_not_taken_for_running_for_ever() {
 }
 
 #[test]
-fn a_look_that_came_to_nothing_leaves_no_trace() {
+fn a_scheduled_job_without_work_is_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     for (cause, kept) in [(JobCause::Schedule, 0), (JobCause::Request, 1)] {
@@ -131,13 +131,13 @@ fn a_look_that_came_to_nothing_leaves_no_trace() {
 }
 
 #[test]
-fn old_jobs_go_whole_and_never_one_that_is_open() {
+fn old_jobs_are_deleted_with_their_logs_but_open_ones_stay() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let held = store.begin_job(JobCause::Start, None).unwrap();
-    log(&store, vec![item("held.md", ItemAction::Added)]);
-    store.stop_job(held, JobState::Paused, None).unwrap();
-    let mut last = held;
+    let paused = store.begin_job(JobCause::Start, None).unwrap();
+    log(&store, vec![item("paused.md", ItemAction::Added)]);
+    store.stop_job(paused, JobState::Paused, None).unwrap();
+    let mut last = paused;
     for _ in 0..110 {
         last = store.begin_job(JobCause::Change, None).unwrap();
         log(&store, vec![item("a.md", ItemAction::Changed)]);
@@ -145,9 +145,9 @@ fn old_jobs_go_whole_and_never_one_that_is_open() {
     }
     let kept = store.jobs(None, 1000).unwrap();
     assert_eq!(kept.len(), 101);
-    assert_eq!((kept[0].id, kept[100].id), (last, held));
-    assert!(store.job_items(JobId(held.0 + 1), None, 9).unwrap().is_empty());
-    assert_eq!(store.job_items(held, None, 9).unwrap().len(), 1);
+    assert_eq!((kept[0].id, kept[100].id), (last, paused));
+    assert!(store.job_items(JobId(paused.0 + 1), None, 9).unwrap().is_empty());
+    assert_eq!(store.job_items(paused, None, 9).unwrap().len(), 1);
     let page = store.jobs(Some(kept[1].id), 2).unwrap();
     assert_eq!(page[0].id, kept[2].id);
 
@@ -156,11 +156,11 @@ fn old_jobs_go_whole_and_never_one_that_is_open() {
     log(&store, many);
     store.stop_job(large, JobState::Completed, None).unwrap();
     let kept: Vec<JobId> = store.jobs(None, 1000).unwrap().iter().map(|job| job.id).collect();
-    assert_eq!(kept, [large, held]);
+    assert_eq!(kept, [large, paused]);
 }
 
 #[test]
-fn attempts_at_a_file_are_kept_until_it_is_replaced() {
+fn attempts_at_a_file_are_counted_until_it_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let document = NewDocument {

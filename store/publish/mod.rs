@@ -1,6 +1,6 @@
-//! Bringing the indexes up to the catalog, and joining the three into the state that queries see.
+//! Keeping both indexes in step with the catalog, and publishing snapshots.
 
-mod lexical;
+mod sync_lexical;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -8,28 +8,28 @@ use std::sync::{Arc, PoisonError, RwLock};
 use rusqlite::{Connection, Transaction};
 use tantivy::index::SegmentId;
 
-use crate::catalog::{self, Catalog, PRUNED, SEQ, VectorRow};
+use crate::catalog::{self, Catalog, PRUNED_SEQ, SEQ, VectorRow};
 use crate::documents::Documents;
 use crate::lexical::{LexicalIndex, LexicalView};
 use crate::vectors::{self, BackgroundGraph, FRAME_VECTORS, QuantizedVector, VectorFile, Vectors};
-use crate::{DocumentId, ModelIdentity, Seq, Snapshot, StoreError, VectorIndex};
+use crate::{DocumentEntry, DocumentId, ModelIdentity, Seq, Snapshot, StoreError, VectorIndex};
 
-/// Which file of vectors counts; a new number is a file made anew.
+/// Key of `meta`: number of the current vector file. Each rebuilt file has a new number.
 pub(crate) const GENERATION: &str = "vectors_generation";
-/// The file of vectors is made anew when fewer than this share of its vectors are live …
-const LIVE_SHARE: f64 = 0.7;
-/// … and it has at least so many.
-const WORTH_COMPACTING: usize = 10_000;
+/// The vector file is rebuilt if less than this share of its vectors is live …
+const MIN_LIVE_SHARE: f64 = 0.7;
+/// … and it has at least this many vectors.
+const MIN_VECTORS_TO_COMPACT: usize = 10_000;
 
-/// The state that queries see, swapped whole.
-pub(crate) struct Published(RwLock<Arc<Snapshot>>);
+/// The snapshot that queries get, replaced as a whole.
+pub(crate) struct CurrentSnapshot(RwLock<Arc<Snapshot>>);
 
-impl Published {
-    pub(crate) fn new(snapshot: Snapshot) -> Published {
-        Published(RwLock::new(Arc::new(snapshot)))
+impl CurrentSnapshot {
+    pub(crate) fn new(snapshot: Snapshot) -> CurrentSnapshot {
+        CurrentSnapshot(RwLock::new(Arc::new(snapshot)))
     }
 
-    pub(crate) fn current(&self) -> Arc<Snapshot> {
+    pub(crate) fn get(&self) -> Arc<Snapshot> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -37,35 +37,37 @@ impl Published {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
     }
 
-    /// Takes the lexical index out of the state, if one of these segments is still in it.
-    pub(crate) fn take_out_lexical(&self, damaged: &[SegmentId]) {
+    /// Removes the lexical index from the snapshot if it still contains one of these segments.
+    pub(crate) fn remove_lexical(&self, damaged: &[SegmentId]) {
         let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let has_them =
+        let is_damaged =
             |view: &LexicalView| view.segment_ids().iter().any(|segment| damaged.contains(segment));
-        if current.lexical.as_ref().is_some_and(has_them) {
+        if current.lexical.as_ref().is_some_and(is_damaged) {
             *current = Arc::new(current.without_lexical());
         }
     }
 }
 
-/// Holds the two indexes and the documents, and moves them along the catalog's history.
+/// The two indexes and the documents in memory, each with the sequence number it has applied.
 pub(crate) struct Publisher {
     dir: PathBuf,
     catalog: Arc<Catalog>,
     lexical: Option<LexicalIndex>,
     view: Option<LexicalView>,
-    /// The segments of a lexical index that was found damaged and is not made anew yet.
-    damaged: Option<Vec<SegmentId>>,
+    /// Segments of a damaged lexical index. Some until the index is rebuilt.
+    damaged_segments: Option<Vec<SegmentId>>,
     documents: Arc<Documents>,
     vectors: Arc<Vectors>,
-    /// Up to where the vectors are in the history, in which file, and where that ends.
+    /// Sequence number that the vectors have applied.
     vectors_seq: Seq,
+    /// Number of the current vector file; 0 if there is none yet.
     generation: u64,
+    /// Offset in bytes up to which the vector file was read; 0 if it was not opened yet.
     vectors_end: u64,
     file: Option<VectorFile>,
-    /// Where the history stood when a follower last looked.
-    followed: Option<Seq>,
-    accelerator: Arc<BackgroundGraph>,
+    /// Sequence number at the last time a follower caught up.
+    followed_seq: Option<Seq>,
+    graph: Arc<BackgroundGraph>,
     model: Arc<ModelIdentity>,
 }
 
@@ -81,52 +83,56 @@ impl Publisher {
             catalog,
             lexical,
             view: None,
-            damaged: None,
+            damaged_segments: None,
             documents: Arc::default(),
             vectors: vectors::empty(model.dimensions),
             vectors_seq: 0,
             generation: 0,
             vectors_end: 0,
             file: None,
-            followed: None,
-            accelerator: Arc::new(BackgroundGraph::new(VectorIndex::Flat)),
+            followed_seq: None,
+            graph: Arc::new(BackgroundGraph::new(VectorIndex::Flat)),
             model: Arc::new(model),
         }
     }
 
-    /// The state as it is now.
-    pub(crate) fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let searchable = &self.documents.searchable;
-        let embedded = self
-            .vectors
-            .documents()
-            .filter(|&document| searchable.contains(document))
-            .count() as u64;
-        Ok(Snapshot {
+    /// A snapshot of the present state.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
             catalog: Arc::clone(&self.catalog),
             documents: Arc::clone(&self.documents),
             lexical: self.view.clone(),
-            lexical_damaged: self.damaged.is_some(),
+            lexical_damaged: self.damaged_segments.is_some(),
             vectors: Arc::clone(&self.vectors),
-            accelerator: Arc::clone(&self.accelerator),
+            graph: Arc::clone(&self.graph),
             model: Arc::clone(&self.model),
-            embedded,
-        })
+            embedded: self.live_vectors() as u64,
+        }
     }
 
-    /// A writer's start: reads both indexes and has them catch up with the catalog.
+    /// Number of vectors that belong to live documents.
+    fn live_vectors(&self) -> usize {
+        let searchable = &self.documents.searchable;
+        let live = self
+            .vectors
+            .documents()
+            .filter(|&document| searchable.contains(document));
+        live.count()
+    }
+
+    /// Reads both indexes when a writer opens the store, and applies what they lack of the catalog.
     pub(crate) fn recover(&mut self) -> Result<(), StoreError> {
         let (generation, seq) = self.catalog.read(|connection| {
             let generation = catalog::seq_at(connection, GENERATION)?;
             Ok((generation, catalog::seq_at(connection, SEQ)?))
         })?;
         self.generation = generation;
-        let whole = self.read_vectors()?;
+        let is_readable = self.read_vectors()?;
         if self.vectors_seq > seq {
-            // Vectors ahead of the truth belong to a catalog that was put back: its next passages would get their numbers.
-            tracing::warn!(dir = %self.dir.display(), "the vectors are rebuilt: they are ahead of the catalog");
+            // The catalog was restored from a backup. Its next passages will get numbers that these vectors already use.
+            tracing::warn!(dir = %self.dir.display(), "rebuilding the vectors: they are ahead of the catalog");
         }
-        if !whole || self.vectors_seq > seq {
+        if !is_readable || self.vectors_seq > seq {
             self.rebuild_vectors()?;
         }
         self.refresh_lexical()?;
@@ -135,54 +141,54 @@ impl Publisher {
         Ok(())
     }
 
-    /// A reader's look at whether the writer has moved on. Whether it has.
+    /// Catches up with the writer, in a follower. Returns whether anything changed.
     pub(crate) fn follow(&mut self) -> Result<bool, StoreError> {
         let (seq, generation, pruned) = self.catalog.read(|connection| {
             let at = |key| catalog::seq_at(connection, key);
-            Ok((at(SEQ)?, at(GENERATION)?, at(PRUNED)?))
+            Ok((at(SEQ)?, at(GENERATION)?, at(PRUNED_SEQ)?))
         })?;
         let lexical_seq = self.follow_lexical(seq)?;
-        let vectors_done = self.vectors_seq >= seq && self.generation == generation;
-        if self.followed == Some(seq) && self.documents.seq >= lexical_seq && vectors_done {
+        let are_vectors_current = self.vectors_seq >= seq && self.generation == generation;
+        if self.followed_seq == Some(seq) && self.documents.seq >= lexical_seq && are_vectors_current {
             return Ok(false);
         }
         if generation != self.generation {
             self.generation = generation;
-            self.follow_model()?;
-            self.forget_vectors();
+            self.reload_model()?;
+            self.reset_vectors();
         }
         self.read_vectors()?;
-        self.view_lexical()?;
+        self.refresh_view()?;
         if pruned > self.documents.seq {
-            // What went in between is no longer written down.
+            // Rows retired since then are already deleted, so a list of changes would lack them.
             self.documents = Arc::default();
         }
-        self.move_documents(lexical_seq)?;
-        self.followed = Some(seq);
+        self.advance_documents(lexical_seq)?;
+        self.followed_seq = Some(seq);
         Ok(true)
     }
 
-    /// Brings the vectors up to the catalog.
+    /// Applies the catalog's changes to the vectors.
     pub(crate) fn refresh_vectors(&mut self) -> Result<(), StoreError> {
         let seq = self.catalog.read(|connection| catalog::seq_at(connection, SEQ))?;
         if self.vectors_seq >= seq {
             return Ok(());
         }
         let mut fresh = Vec::new();
-        let unsound = self
-            .catalog
-            .read(|connection| catalog::vectors(connection, self.vectors_seq, seq, |row| fresh.push(row)))?;
-        if !unsound.is_empty() {
-            // Other passages of the same text have been given that embedding before, and are to wait for its next one too.
+        let damaged = self.catalog.read(|connection| {
+            catalog::vector_rows(connection, self.vectors_seq, seq, |row| fresh.push(row))
+        })?;
+        if !damaged.is_empty() {
+            // Earlier passages with the same text have this embedding, too. They have to be re-embedded as well.
             self.rebuild_vectors()?;
             self.remove_old_files();
             return Ok(());
         }
         if !fresh.is_empty() {
-            let fresh: Vec<QuantizedVector<'_>> = fresh.iter().map(coded).collect();
-            let places = self.file()?.append(seq, &fresh)?;
+            let fresh: Vec<QuantizedVector<'_>> = fresh.iter().map(quantized).collect();
+            let offsets = self.file()?.append(seq, &fresh)?;
             let vectors = Arc::make_mut(&mut self.vectors);
-            for (vector, at) in fresh.iter().zip(places) {
+            for (vector, at) in fresh.iter().zip(offsets) {
                 vectors.push(vector, at);
             }
         }
@@ -190,27 +196,23 @@ impl Publisher {
         Ok(())
     }
 
-    /// Deletes what was retired, now that both indexes are past it, and makes the file of vectors anew where much of it is dead.
+    /// Deletes retired rows that both indexes have applied, and compacts the vector file if many of its vectors are dead.
     pub(crate) fn prune(&mut self) -> Result<(), StoreError> {
-        let reached = self.documents.seq.min(self.vectors_seq);
+        // An index that is behind still has to read the retired rows.
+        let applied = self.documents.seq.min(self.vectors_seq);
         if self
             .catalog
-            .read(|connection| catalog::retired(connection, 0, reached))?
+            .read(|connection| catalog::retired_documents(connection, 0, applied))?
             .is_empty()
         {
             return Ok(());
         }
         self.catalog
-            .write(|transaction| catalog::prune(transaction, reached))?;
-        let searchable = &self.documents.searchable;
-        let live = self
-            .vectors
-            .documents()
-            .filter(|&document| searchable.contains(document))
-            .count();
-        if self.vectors.len >= WORTH_COMPACTING && (live as f64) < LIVE_SHARE * self.vectors.len as f64 {
+            .write(|transaction| catalog::prune(transaction, applied))?;
+        let all = self.vectors.len;
+        if all >= MIN_VECTORS_TO_COMPACT && (self.live_vectors() as f64) < MIN_LIVE_SHARE * all as f64 {
             self.catalog
-                .write(|transaction| catalog::forget_others(transaction))?;
+                .write(|transaction| catalog::delete_unused_models(transaction))?;
             self.rebuild_vectors()?;
             self.remove_old_files();
         }
@@ -219,38 +221,37 @@ impl Publisher {
 
     /// Sets how vectors are searched.
     pub(crate) fn use_vector_index(&mut self, index: VectorIndex) {
-        self.accelerator = Arc::new(BackgroundGraph::new(index));
-        self.accelerate();
+        self.graph = Arc::new(BackgroundGraph::new(index));
+        self.refresh_graph();
     }
 
-    /// Has the graph of the vectors made where they are worth one and it has fallen behind.
-    pub(crate) fn accelerate(&self) {
-        self.accelerator
-            .refresh(&self.dir, self.generation, &self.vectors);
+    /// Starts building a graph in the background if the vectors warrant one and the present one is behind.
+    pub(crate) fn refresh_graph(&self) {
+        self.graph.refresh(&self.dir, self.generation, &self.vectors);
     }
 
-    /// Puts the next model in the place of the one that serves.
+    /// Makes the next model the serving one.
     pub(crate) fn promote(&mut self) -> Result<(), StoreError> {
         self.begin_generation(|transaction| catalog::promote(transaction).map(drop))?;
-        self.follow_model()?;
-        self.forget_vectors();
+        self.reload_model()?;
+        self.reset_vectors();
         self.rebuild_vectors()?;
         self.refresh_lexical()?;
         self.remove_old_files();
-        self.accelerate();
+        self.refresh_graph();
         Ok(())
     }
 
-    /// The vectors may be another model's from here on.
-    fn follow_model(&mut self) -> Result<(), StoreError> {
-        if let Some(model) = self.catalog.read(catalog::serving)? {
+    /// Reads the serving model. A new vector file may belong to another one.
+    fn reload_model(&mut self) -> Result<(), StoreError> {
+        if let Some(model) = self.catalog.read(catalog::serving_model)? {
             self.model = Arc::new(model);
         }
         Ok(())
     }
 
-    /// Makes the file of vectors anew from the catalog: written whole, then made the one that counts. Passages whose embeddings are
-    /// damaged are not in it, and wait for new ones.
+    /// Rebuilds the vector file from the catalog as a new generation, then switches to it. Damaged embeddings are left out, and their
+    /// passages are re-embedded.
     fn rebuild_vectors(&mut self) -> Result<(), StoreError> {
         let (generation, seq) = self.catalog.read(|connection| {
             let at = |key| catalog::seq_at(connection, key);
@@ -261,18 +262,19 @@ impl Publisher {
         let mut rows = Vec::new();
         let mut written = Ok(());
         let mut write = |rows: &[VectorRow], last: bool| -> Result<(), StoreError> {
-            let part: Vec<QuantizedVector<'_>> = rows.iter().map(coded).collect();
-            let places = match last {
-                true => file.append(seq.max(1), &part)?,
-                false => file.append_part(&part)?,
+            let part: Vec<QuantizedVector<'_>> = rows.iter().map(quantized).collect();
+            let offsets = if last {
+                file.append(seq.max(1), &part)?
+            } else {
+                file.append_part(&part)?
             };
-            for (vector, at) in part.iter().zip(places) {
+            for (vector, at) in part.iter().zip(offsets) {
                 all.push(vector, at);
             }
             Ok(())
         };
-        let unsound = self.catalog.read(|connection| {
-            catalog::vectors(connection, 0, seq, |row| {
+        let damaged = self.catalog.read(|connection| {
+            catalog::vector_rows(connection, 0, seq, |row| {
                 rows.push(row);
                 if rows.len() == FRAME_VECTORS {
                     if written.is_ok() {
@@ -283,36 +285,36 @@ impl Publisher {
             })
         })?;
         written.and_then(|()| write(&rows, true))?;
-        if !unsound.is_empty() {
-            let (count, dir) = (unsound.len(), self.dir.display());
+        if !damaged.is_empty() {
+            let (count, dir) = (damaged.len(), self.dir.display());
             tracing::warn!(
-                "{count} embeddings in the catalog of {dir} are damaged; their passages are embedded again"
+                "{count} embeddings in the catalog of {dir} are damaged; their passages are re-embedded"
             );
         }
-        self.begin_generation(|transaction| catalog::forget_embeddings(transaction, &unsound))?;
+        self.begin_generation(|transaction| catalog::delete_embeddings(transaction, &damaged))?;
         self.vectors_seq = seq;
         (self.vectors, self.file) = (Arc::new(all), Some(file));
         Ok(())
     }
 
-    /// Changes the catalog in a way that the file of vectors cannot follow, and has the next file count from the same commit on.
+    /// Makes a change that cannot be appended to the vector file, and starts a new generation in the same transaction.
     fn begin_generation(
         &mut self,
         change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), StoreError> {
         self.generation = self.catalog.write(|transaction| {
             change(transaction)?;
-            new_generation(transaction)
+            increment_generation(transaction)
         })?;
         Ok(())
     }
 
-    fn forget_vectors(&mut self) {
+    fn reset_vectors(&mut self) {
         self.vectors = vectors::empty(self.model.dimensions);
         (self.vectors_seq, self.vectors_end, self.file) = (0, 0, None);
     }
 
-    /// Reads on in the file of vectors. False where it is missing or is none.
+    /// Reads the vector file from where the last call ended. Returns false if there is no valid file.
     fn read_vectors(&mut self) -> Result<bool, StoreError> {
         let path = vectors::path_of(&self.dir, self.generation);
         if self.generation == 0 || !path.is_file() {
@@ -323,13 +325,13 @@ impl Publisher {
             self.vectors = Arc::new(Vectors::new(self.model.dimensions, Some(file)));
         }
         let vectors = Arc::make_mut(&mut self.vectors);
-        let mut reached = self.vectors_seq;
+        let mut applied = self.vectors_seq;
         let end = vectors::read_frames(&path, self.model.dimensions, self.vectors_end, |frame| {
             frame.vectors().for_each(|(vector, at)| vectors.push(&vector, at));
-            reached = frame.seq.unwrap_or(reached);
+            applied = frame.seq.unwrap_or(applied);
         })?;
         let Some(end) = end else { return Ok(false) };
-        (self.vectors_seq, self.vectors_end) = (reached, end);
+        (self.vectors_seq, self.vectors_end) = (applied, end);
         Ok(true)
     }
 
@@ -344,7 +346,7 @@ impl Publisher {
         Ok(self.file.insert(file))
     }
 
-    /// Files of earlier generations, and of one that was being made when the process died.
+    /// Removes files of earlier generations, and the unfinished file of a process that died.
     fn remove_old_files(&self) {
         let current = vectors::path_of(&self.dir, self.generation);
         let graph = vectors::graph_path_of(&self.dir, self.generation);
@@ -355,37 +357,38 @@ impl Publisher {
             .flatten()
             .filter(|entry| entry.path() != current && entry.path() != graph);
         for entry in old {
-            let removed = match entry.path().is_dir() {
-                true => fs_err::remove_dir_all(entry.path()),
-                false => fs_err::remove_file(entry.path()),
+            let removed = if entry.path().is_dir() {
+                fs_err::remove_dir_all(entry.path())
+            } else {
+                fs_err::remove_file(entry.path())
             };
             if let Err(error) = removed {
-                tracing::warn!("an old file stays: {error}");
+                tracing::warn!("cannot remove an old vector file: {error}");
             }
         }
     }
 }
 
-/// Documents that went and came between two points of the history.
-fn changes(
+/// Documents retired and documents added after `after`, up to and including `seq`.
+fn read_changes(
     connection: &Connection,
     after: Seq,
     seq: Seq,
-) -> rusqlite::Result<(Vec<DocumentId>, Vec<crate::DocumentEntry>)> {
+) -> rusqlite::Result<(Vec<DocumentId>, Vec<DocumentEntry>)> {
     Ok((
-        catalog::retired(connection, after, seq)?,
-        catalog::entries(connection, after, seq)?,
+        catalog::retired_documents(connection, after, seq)?,
+        catalog::added_documents(connection, after, seq)?,
     ))
 }
 
-/// Has the file of vectors made anew at the next opening, if there is none of the new number, which is given back.
-pub(crate) fn new_generation(connection: &Connection) -> rusqlite::Result<u64> {
+/// Increments the generation and returns it. The vector file is rebuilt at the next opening unless a file of that generation exists.
+pub(crate) fn increment_generation(connection: &Connection) -> rusqlite::Result<u64> {
     let generation = catalog::seq_at(connection, GENERATION)? + 1;
     catalog::set_meta(connection, GENERATION, &generation.to_string())?;
     Ok(generation)
 }
 
-fn coded(row: &VectorRow) -> QuantizedVector<'_> {
+fn quantized(row: &VectorRow) -> QuantizedVector<'_> {
     QuantizedVector {
         passage: row.passage,
         document: row.document,

@@ -1,12 +1,12 @@
-//! Damage that leaves a catalog which SQLite finds nothing wrong with and nobody can read.
+//! Damage that SQLite does not detect, but that makes the catalog unreadable.
 
 use super::{add, damaged, open, put, sql, two_documents};
 use crate::doctor::{StorePart, repair};
 use crate::{JobCause, JobId};
 
-/// SQLite finds nothing wrong with any of these, and each is met by everything that opens the store.
+/// SQLite's integrity check passes with each of these, but opening the store fails.
 #[test]
-fn a_catalog_that_cannot_be_gone_on_with_is_begun_anew_with_its_embeddings() {
+fn an_unreadable_catalog_is_replaced_and_its_embeddings_are_kept() {
     let schema = |from: &str, to: &str| {
         format!(
             "PRAGMA writable_schema = on; UPDATE sqlite_schema SET sql = replace(sql, '{from}', '{to}') WHERE type = 'table'"
@@ -43,25 +43,25 @@ fn a_catalog_that_cannot_be_gone_on_with_is_begun_anew_with_its_embeddings() {
 }
 
 #[test]
-fn a_history_that_lost_where_it_stands_goes_on_behind_its_rows() {
-    for said in ["0", "1", "x", ""] {
+fn a_lost_sequence_number_is_restored_from_the_rows() {
+    for value in ["0", "1", "x", ""] {
         let dir = two_documents();
         sql(
             dir.path(),
-            &format!("UPDATE meta SET value = '{said}' WHERE key = 'seq'"),
+            &format!("UPDATE meta SET value = '{value}' WHERE key = 'seq'"),
         );
         let store = open(dir.path());
-        assert_eq!(store.snapshot().unwrap().counts().embedded, 2, "{said}");
+        assert_eq!(store.snapshot().unwrap().counts().embedded, 2, "{value}");
         add(&store, "c", "gulls live on the shore");
         let counts = store.snapshot().unwrap().counts();
-        assert_eq!((counts.documents, counts.embedded), (3, 3), "{said}");
+        assert_eq!((counts.documents, counts.embedded), (3, 3), "{value}");
         drop(store);
-        assert_eq!(damaged(dir.path()), [], "{said}");
+        assert_eq!(damaged(dir.path()), [], "{value}");
     }
 }
 
 #[test]
-fn a_log_of_jobs_that_does_not_read_back_loses_those_lines_only() {
+fn repair_deletes_only_the_corrupt_entries_of_the_job_log() {
     for damage in [
         "UPDATE jobs SET state = 'donf' WHERE id = 1",
         "UPDATE jobs SET description = CAST(x'80' AS TEXT) WHERE id = 1",

@@ -1,46 +1,47 @@
-//! Rows that older versions wrote without a checksum get theirs when the catalog is first opened for writing, so that damage that
-//! comes after is seen. What they are by then is believed.
+//! Adding checksums to rows that older versions wrote without. This happens when the catalog is first opened for writing. Damage
+//! before that cannot be detected.
 
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::checksum::{of_codes, of_text};
-use super::{documents, meta, passages, set_meta};
+use super::checksum::{embedding_checksum, text_checksum};
+use super::{document_rows, meta, passage_rows, set_meta};
 
-/// Key of `meta` that says that no row is without.
-const CHECKED: &str = "checksums";
-/// Texts in a transaction, bytes, or as many documents, …
+/// Key of `meta`. It exists if every row has a checksum.
+const COMPLETE: &str = "checksums";
+/// Texts per transaction: bytes, …
 const BATCH_BYTES: usize = 8 << 20;
+/// … or documents.
 const BATCH_DOCUMENTS: usize = 4096;
-/// … and embeddings.
+/// Embeddings per transaction.
 const BATCH_EMBEDDINGS: usize = 4096;
-/// How often it is told how far it is.
-const TELL_EVERY: Duration = Duration::from_secs(5);
+/// Interval between progress log lines.
+const LOG_EVERY: Duration = Duration::from_secs(5);
 
-/// Says that all rows have one, as those of a new catalog will.
-pub(super) fn none_left(connection: &Connection) -> rusqlite::Result<()> {
-    set_meta(connection, CHECKED, "all")
+/// Records that every row has a checksum. True for a new catalog, too.
+pub(super) fn mark_complete(connection: &Connection) -> rusqlite::Result<()> {
+    set_meta(connection, COMPLETE, "all")
 }
 
-/// Says that there are rows without.
-pub(super) fn some_left(connection: &Connection) -> rusqlite::Result<()> {
+/// Records that some rows have no checksum.
+pub(super) fn mark_incomplete(connection: &Connection) -> rusqlite::Result<()> {
     connection
-        .execute("DELETE FROM meta WHERE key = ?1", [CHECKED])
+        .execute("DELETE FROM meta WHERE key = ?1", [COMPLETE])
         .map(drop)
 }
 
-/// Fills in what is missing. Each batch is kept by itself: after a kill only the rest is left.
-pub(super) fn fill(connection: &mut Connection) -> rusqlite::Result<()> {
-    if meta(connection, CHECKED)?.is_some() {
+/// Adds the missing checksums. Each batch is a transaction, so a process that was killed resumes where it stopped.
+pub(super) fn backfill(connection: &mut Connection) -> rusqlite::Result<()> {
+    if meta(connection, COMPLETE)?.is_some() {
         return Ok(());
     }
     let count = |table: &str| -> rusqlite::Result<u64> {
         let count = format!("SELECT count(*) FROM {table}");
         connection.query_row(&count, [], |row| row.get::<_, i64>(0).map(|count| count as u64))
     };
-    let mut told = Told {
-        last: Instant::now(),
+    let mut progress = BackfillProgress {
+        logged: Instant::now(),
         total: count("documents")? + count("texts")? + count("embeddings")?,
         done: 0,
     };
@@ -48,40 +49,40 @@ pub(super) fn fill(connection: &mut Connection) -> rusqlite::Result<()> {
     while let Some((document, filled)) = batch(connection, |transaction| fill_documents(transaction, after))?
     {
         after = document;
-        told.of(filled);
+        progress.add(filled);
     }
     let mut after = -1;
     while let Some((document, filled)) = batch(connection, |transaction| fill_texts(transaction, after))? {
         after = document;
-        told.of(filled);
+        progress.add(filled);
     }
     let mut after = (Vec::new(), -1);
     while let Some((embedding, filled)) =
         batch(connection, |transaction| fill_embeddings(transaction, &after))?
     {
         after = embedding;
-        told.of(filled);
+        progress.add(filled);
     }
-    none_left(connection)
+    mark_complete(connection)
 }
 
-/// How far it is.
-struct Told {
-    last: Instant,
+/// Number of rows done, logged from time to time.
+struct BackfillProgress {
+    logged: Instant,
     total: u64,
     done: u64,
 }
 
-impl Told {
-    fn of(&mut self, filled: usize) {
+impl BackfillProgress {
+    fn add(&mut self, filled: usize) {
         self.done += filled as u64;
-        if self.last.elapsed() >= TELL_EVERY {
+        if self.logged.elapsed() >= LOG_EVERY {
             tracing::info!(
-                "an index of an older version gets its checksums: {} of {} documents, texts and embeddings",
+                "adding checksums to an index of an older version: {} of {} documents, texts and embeddings",
                 self.done,
                 self.total
             );
-            self.last = Instant::now();
+            self.logged = Instant::now();
         }
     }
 }
@@ -91,35 +92,35 @@ fn batch<T>(
     work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let done = work(&transaction)?;
+    let result = work(&transaction)?;
     transaction.commit()?;
-    Ok(done)
+    Ok(result)
 }
 
-/// The rows of the next documents behind the number `after`. The last of them and how many they were; none at the end.
+/// Fills in checksums of the next documents with numbers above `after`. Returns the last number and the count; none at the end.
 fn fill_documents(connection: &Connection, after: i64) -> rusqlite::Result<Option<(i64, usize)>> {
     let mut documents = connection.prepare_cached(&format!(
         "SELECT {} FROM documents WHERE id > ?1 AND checksum IS NULL ORDER BY id LIMIT ?2",
-        documents::ENTRY
+        document_rows::COLUMNS
     ))?;
     let mut fill = connection.prepare_cached("UPDATE documents SET checksum = ?2 WHERE id = ?1")?;
-    let found = documents.query_map(params![after, BATCH_DOCUMENTS as i64], |row| {
-        Ok((row.get(0)?, documents::checksum(row)?))
+    let checksums = documents.query_map(params![after, BATCH_DOCUMENTS as i64], |row| {
+        Ok((row.get(0)?, document_rows::checksum(row)?))
     })?;
-    let found: Vec<(i64, i64)> = found.collect::<Result<_, _>>()?;
-    for (id, checksum) in &found {
+    let checksums: Vec<(i64, i64)> = checksums.collect::<Result<_, _>>()?;
+    for (id, checksum) in &checksums {
         fill.execute(params![id, checksum])?;
     }
-    Ok(found.last().map(|(id, _)| (*id, found.len())))
+    Ok(checksums.last().map(|(id, _)| (*id, checksums.len())))
 }
 
-/// The same of texts, and of the passages that they are cut into.
+/// [`fill_documents`] for texts: fills in both checksums of their passages.
 fn fill_texts(connection: &Connection, after: i64) -> rusqlite::Result<Option<(i64, usize)>> {
     let mut texts = connection
         .prepare_cached("SELECT document, text FROM texts WHERE document > ?1 ORDER BY document")?;
     let mut passages = connection.prepare_cached(&format!(
         "SELECT {} FROM passages p WHERE p.document = ?1 AND (p.checksum IS NULL OR p.place_checksum IS NULL)",
-        passages::PASSAGE
+        passage_rows::COLUMNS
     ))?;
     let mut fill = connection.prepare_cached(
         "UPDATE passages SET checksum = coalesce(checksum, ?2), place_checksum = coalesce(place_checksum, ?3)
@@ -132,16 +133,20 @@ fn fill_texts(connection: &Connection, after: i64) -> rusqlite::Result<Option<(i
         count += 1;
         let text = row.get_ref(1)?.as_blob().unwrap_or_default();
         bytes += text.len();
-        let found = passages.query_map([last], |row| {
-            let span = passages::span(row)?;
+        let checksums = passages.query_map([last], |row| {
+            let span = passage_rows::span(row)?;
             let slice = text.get(span.start_byte..span.end_byte);
-            // One that does not slice is damaged as it is, and is found so without a checksum.
+            // A span outside the text is damage, and is detected without a checksum.
             let slice = slice.and_then(|slice| std::str::from_utf8(slice).ok());
-            Ok((row.get(0)?, slice.map(of_text), passages::place_checksum(row)?))
+            Ok((
+                row.get(0)?,
+                slice.map(text_checksum),
+                passage_rows::place_checksum(row)?,
+            ))
         })?;
-        let found: Vec<(i64, Option<i64>, i64)> = found.collect::<Result<_, _>>()?;
-        for (id, of_text, of_place) in found {
-            fill.execute(params![id, of_text, of_place])?;
+        let checksums: Vec<(i64, Option<i64>, i64)> = checksums.collect::<Result<_, _>>()?;
+        for (id, text, place) in checksums {
+            fill.execute(params![id, text, place])?;
         }
         if bytes >= BATCH_BYTES || count >= BATCH_DOCUMENTS {
             break;
@@ -150,10 +155,10 @@ fn fill_texts(connection: &Connection, after: i64) -> rusqlite::Result<Option<(i
     Ok((count > 0).then_some((last, count)))
 }
 
-/// A row of embeddings: the hash of its text and its model.
+/// Primary key of an embedding: hash of the model's input, and number of the model.
 type EmbeddingKey = (Vec<u8>, i64);
 
-/// The same of embeddings.
+/// [`fill_documents`] for embeddings.
 fn fill_embeddings(
     connection: &Connection,
     after: &EmbeddingKey,
@@ -164,17 +169,20 @@ fn fill_embeddings(
     )?;
     let mut fill =
         connection.prepare_cached("UPDATE embeddings SET checksum = ?3 WHERE hash = ?1 AND model = ?2")?;
-    let found = embeddings.query_map(params![after.0, after.1, BATCH_EMBEDDINGS as i64], |row| {
+    let checksums = embeddings.query_map(params![after.0, after.1, BATCH_EMBEDDINGS as i64], |row| {
         let codes = row.get_ref(3)?.as_blob()?;
         let scale: f64 = row.get(2)?;
-        Ok(((row.get(0)?, row.get(1)?), of_codes(scale as f32, codes)))
+        Ok((
+            (row.get(0)?, row.get(1)?),
+            embedding_checksum(scale as f32, codes),
+        ))
     })?;
-    let found: Vec<(EmbeddingKey, i64)> = found.collect::<Result<_, _>>()?;
-    for ((hash, model), checksum) in &found {
+    let checksums: Vec<(EmbeddingKey, i64)> = checksums.collect::<Result<_, _>>()?;
+    for ((hash, model), checksum) in &checksums {
         fill.execute(params![hash, model, checksum])?;
     }
-    let count = found.len();
-    Ok(found.into_iter().last().map(|(key, _)| (key, count)))
+    let count = checksums.len();
+    Ok(checksums.into_iter().last().map(|(key, _)| (key, count)))
 }
 
 #[cfg(test)]
@@ -183,7 +191,7 @@ mod tests {
     use crate::catalog::schema;
 
     #[test]
-    fn more_rows_than_a_batch_has_are_all_filled() {
+    fn rows_of_several_batches_get_checksums() {
         let mut catalog = Connection::open_in_memory().unwrap();
         schema::create(&mut catalog).unwrap();
         let fill_with = "
@@ -196,10 +204,10 @@ mod tests {
             INSERT INTO embeddings SELECT CAST(document AS BLOB), 1 + document % 2, 0.5, text, NULL FROM texts;
             DELETE FROM meta;";
         catalog.execute_batch(fill_with).unwrap();
-        fill(&mut catalog).unwrap();
+        backfill(&mut catalog).unwrap();
         for (table, sample) in [
-            ("passages", of_text("text 9000")),
-            ("embeddings", of_codes(0.5, b"text 9000")),
+            ("passages", text_checksum("text 9000")),
+            ("embeddings", embedding_checksum(0.5, b"text 9000")),
         ] {
             let count = |which: &str| -> i64 {
                 let count = format!("SELECT count(*) FROM {table} WHERE checksum {which}");
@@ -208,6 +216,6 @@ mod tests {
             assert_eq!(count("IS NULL"), 0, "{table}");
             assert_eq!(count(&format!("= {sample}")), 1, "{table}");
         }
-        assert!(meta(&catalog, CHECKED).unwrap().is_some());
+        assert!(meta(&catalog, COMPLETE).unwrap().is_some());
     }
 }

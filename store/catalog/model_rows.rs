@@ -1,74 +1,77 @@
-//! Models and their embeddings. One model serves; while another is to take its place, that one's embeddings gather beside.
+//! Models and their embeddings. Vectors of the serving model are searched. While passages are re-embedded with another model, the next
+//! model, its embeddings are collected beside them.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::checksum::of_codes;
-use super::passages::{Pending, waiting};
-use super::write::Codes;
+use super::checksum::embedding_checksum;
+use super::passage_rows::{Pending, select_pending};
+use super::write::{QuantizedEmbedding, encode_json};
 use super::{SEQ, meta, next_seq, seq_at, set_meta};
 use crate::{ContentHash, ModelIdentity, PassageId, Seq};
 
-/// Number of the model whose vectors are searched.
+/// Key of `meta`: number of the serving model.
 const SERVING: &str = "serving_model";
-/// Number of the model that is to take its place.
+/// Key of `meta`: number of the next model, while there is one.
 const NEXT: &str = "next_model";
 
-/// The model of the vectors that are searched.
-pub(crate) fn serving(connection: &Connection) -> rusqlite::Result<Option<ModelIdentity>> {
-    numbered(connection, SERVING).map(|found| found.map(|(_, model)| model))
+/// The serving model.
+pub(crate) fn serving_model(connection: &Connection) -> rusqlite::Result<Option<ModelIdentity>> {
+    model_at(connection, SERVING)
 }
 
-/// The model that is to take its place.
-pub(crate) fn next(connection: &Connection) -> rusqlite::Result<Option<ModelIdentity>> {
-    numbered(connection, NEXT).map(|found| found.map(|(_, model)| model))
+/// The next model.
+pub(crate) fn next_model(connection: &Connection) -> rusqlite::Result<Option<ModelIdentity>> {
+    model_at(connection, NEXT)
 }
 
-fn numbered(connection: &Connection, key: &str) -> rusqlite::Result<Option<(i64, ModelIdentity)>> {
+fn model_at(connection: &Connection, key: &str) -> rusqlite::Result<Option<ModelIdentity>> {
     let mut statement = connection.prepare_cached(
         "SELECT number, identity FROM models WHERE number = (SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?1)",
     )?;
-    statement.query_row([key], model).optional()
+    let numbered = statement.query_row([key], model).optional()?;
+    Ok(numbered.map(|(_, model)| model))
 }
 
-/// Every model that is known, with its number.
-pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<(i64, ModelIdentity)>> {
+/// All models with their numbers.
+pub(super) fn all_models(connection: &Connection) -> rusqlite::Result<Vec<(i64, ModelIdentity)>> {
     let mut statement = connection.prepare("SELECT number, identity FROM models")?;
     statement.query_map([], model)?.collect()
 }
 
 fn model(row: &Row<'_>) -> rusqlite::Result<(i64, ModelIdentity)> {
     let json: String = row.get(1)?;
-    let model = serde_json::from_str(&json).map_err(|_| super::documents::damaged(1, "model"))?;
+    let model = serde_json::from_str(&json).map_err(|_| super::document_rows::corrupt(1, "model"))?;
     Ok((row.get(0)?, model))
 }
 
-/// Has the store made with `wanted`: at once where nothing is searched by vectors yet, else once every passage has its embedding.
-pub(crate) fn want(connection: &Connection, wanted: &ModelIdentity) -> rusqlite::Result<()> {
+/// Sets the model to embed with. It serves at once if there are no vectors yet. Otherwise it becomes the next model and serves once
+/// every passage has an embedding of it.
+pub(crate) fn set_wanted_model(connection: &Connection, wanted: &ModelIdentity) -> rusqlite::Result<()> {
     let number = number_of(connection, wanted)?.to_string();
-    let searched: bool = connection.query_row(
+    let has_vectors: bool = connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM passages WHERE vector_seq IS NOT NULL)",
         [],
         |row| row.get(0),
     )?;
     match meta(connection, SERVING)? {
-        Some(serving) if serving != number && searched => set_meta(connection, NEXT, &number),
+        Some(serving) if serving != number && has_vectors => set_meta(connection, NEXT, &number),
         _ => {
             set_meta(connection, SERVING, &number)?;
-            forget_next(connection)
+            clear_next(connection)
         }
     }
 }
 
-fn forget_next(connection: &Connection) -> rusqlite::Result<()> {
+fn clear_next(connection: &Connection) -> rusqlite::Result<()> {
     connection
         .execute("DELETE FROM meta WHERE key = ?1", [NEXT])
         .map(drop)
 }
 
-/// The number of a model, which is new where there is none that makes the same vectors.
+/// The number of a model. A model whose vectors are not comparable with those of any known one is inserted.
 fn number_of(connection: &Connection, wanted: &ModelIdentity) -> rusqlite::Result<i64> {
-    let json = serde_json::to_string(wanted).unwrap_or_default();
-    match all(connection)?
+    let json = encode_json(wanted)?;
+    match all_models(connection)?
         .into_iter()
         .find(|(_, known)| known.is_same_model(wanted))
     {
@@ -88,19 +91,27 @@ fn number_of(connection: &Connection, wanted: &ModelIdentity) -> rusqlite::Resul
     }
 }
 
-/// Keeps embeddings of the model that is to take the other's place.
-pub(crate) fn put_next(connection: &Connection, embeddings: &[(ContentHash, Codes)]) -> rusqlite::Result<()> {
+/// Stores embeddings of the next model.
+pub(crate) fn put_next_embeddings(
+    connection: &Connection,
+    embeddings: &[(ContentHash, QuantizedEmbedding)],
+) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(
         "INSERT OR REPLACE INTO embeddings
          VALUES (?1, (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'next_model'), ?2, ?3, ?4)",
     )?;
-    for (hash, Codes { scale, codes }) in embeddings {
-        insert.execute(params![hash.0, f64::from(*scale), codes, of_codes(*scale, codes)])?;
+    for (hash, QuantizedEmbedding { scale, codes }) in embeddings {
+        insert.execute(params![
+            hash.0,
+            f64::from(*scale),
+            codes,
+            embedding_checksum(*scale, codes)
+        ])?;
     }
     Ok(())
 }
 
-/// Live passages without an embedding of the next model, newest first: those whose number is below `before`, where it is given.
+/// Live passages without an embedding of the next model and with numbers below `before`, newest first.
 pub(crate) fn pending_next(
     connection: &Connection,
     before: Option<PassageId>,
@@ -108,11 +119,11 @@ pub(crate) fn pending_next(
 ) -> rusqlite::Result<Pending> {
     let condition = "NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.hash = p.embed_hash
                      AND e.model = (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'next_model'))";
-    waiting(connection, condition, before, limit)
+    select_pending(connection, condition, before, limit)
 }
 
-/// How many live passages have an embedding of the next model.
-pub(crate) fn ready_for_next(connection: &Connection) -> rusqlite::Result<u64> {
+/// Number of live passages with an embedding of the next model.
+pub(crate) fn count_embedded_by_next(connection: &Connection) -> rusqlite::Result<u64> {
     let mut statement = connection.prepare_cached(
         "SELECT count(*) FROM passages p JOIN documents d ON d.id = p.document
          WHERE d.retired_seq IS NULL AND EXISTS (
@@ -124,14 +135,14 @@ pub(crate) fn ready_for_next(connection: &Connection) -> rusqlite::Result<u64> {
         .map(|count| count as u64)
 }
 
-/// Puts the next model in the place of the one that serves, and gives every passage its vector of it.
+/// Makes the next model the serving one, and marks the passages that have an embedding of it.
 pub(crate) fn promote(connection: &Connection) -> rusqlite::Result<Seq> {
     let Some(number) = meta(connection, NEXT)? else {
         return seq_at(connection, SEQ);
     };
     let seq = next_seq(connection)?;
     set_meta(connection, SERVING, &number)?;
-    forget_next(connection)?;
+    clear_next(connection)?;
     connection.execute(
         "UPDATE passages SET vector_seq = (SELECT ?1 WHERE EXISTS (
              SELECT 1 FROM embeddings e WHERE e.hash = embed_hash AND e.model = CAST(?2 AS INTEGER)))",
@@ -140,8 +151,8 @@ pub(crate) fn promote(connection: &Connection) -> rusqlite::Result<Seq> {
     Ok(seq)
 }
 
-/// Deletes the embeddings of models that neither serve nor are to.
-pub(crate) fn forget_others(connection: &Connection) -> rusqlite::Result<()> {
+/// Deletes models that are neither serving nor next, and their embeddings.
+pub(crate) fn delete_unused_models(connection: &Connection) -> rusqlite::Result<()> {
     let used = "SELECT CAST(value AS INTEGER) FROM meta WHERE key IN ('serving_model', 'next_model')";
     connection.execute(&format!("DELETE FROM embeddings WHERE model NOT IN ({used})"), [])?;
     connection

@@ -1,21 +1,22 @@
-//! Reading passages. Each is compared with its checksums: its text, and what its row says of where that is.
+//! Reading passage rows. Checksums of the text and of the other columns are verified.
 
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::checksum::{holds, of_codes, of_columns, of_text};
-use super::documents::{damaged, hash};
-use super::texts::Texts;
+use super::checksum::{columns_checksum, embedding_checksum, is_checksum_valid, text_checksum};
+use super::document_rows::{corrupt, hash};
+use super::text_reader::TextReader;
 use crate::{ContentHash, DocumentId, Passage, PassageId, PendingPassage, Seq, Span};
 
-/// Columns of a passage `p`, in the order that what reads them knows. Those from its document to its hash are under one checksum.
-pub(crate) const PASSAGE: &str = "p.id, p.document, p.ordinal, p.start_byte, p.end_byte, p.start_line, p.end_line, p.page, \
+/// Columns of a passage `p`, at the positions that the functions below read. `place_checksum` covers the columns from `document` to
+/// `embed_hash`.
+pub(crate) const COLUMNS: &str = "p.id, p.document, p.ordinal, p.start_byte, p.end_byte, p.start_line, p.end_line, p.page, \
                                   p.heading_path, p.embed_hash, p.checksum, p.place_checksum";
-/// How many those are.
-const PASSAGE_COLUMNS: usize = 12;
+/// Number of [`COLUMNS`].
+const COLUMN_COUNT: usize = 12;
 
-/// A passage with its vector, on its way into the vector index.
+/// A passage and its vector, for the vector index.
 pub(crate) struct VectorRow {
     pub passage: PassageId,
     pub document: DocumentId,
@@ -23,7 +24,7 @@ pub(crate) struct VectorRow {
     pub codes: Vec<u8>,
 }
 
-/// A passage on its way into the lexical index.
+/// A passage, for the lexical index.
 pub(crate) struct LexicalRow {
     pub passage: PassageId,
     pub document: DocumentId,
@@ -31,26 +32,27 @@ pub(crate) struct LexicalRow {
     pub text: String,
 }
 
-/// Whether a row of [`PASSAGE`] and the text that it is about are what was written.
+/// Whether a row of [`COLUMNS`] and the text of the passage match their checksums.
 fn is_intact(row: &Row<'_>, text: &str) -> rusqlite::Result<bool> {
-    Ok(holds(row.get(10)?, of_text(text)) && holds(row.get(11)?, place_checksum(row)?))
+    Ok(is_checksum_valid(row.get(10)?, text_checksum(text))
+        && is_checksum_valid(row.get(11)?, place_checksum(row)?))
 }
 
-/// The checksum of a row of [`PASSAGE`] but for its text, as it was read.
+/// Computes the checksum of the columns from `document` to `embed_hash` of a row of [`COLUMNS`].
 pub(super) fn place_checksum(row: &Row<'_>) -> rusqlite::Result<i64> {
-    of_columns(row, 1..10)
+    columns_checksum(row, 1..10)
 }
 
-/// The text of a row of [`PASSAGE`], unless something is not what was written.
-fn intact(row: &Row<'_>, text: Vec<u8>) -> rusqlite::Result<Option<String>> {
+/// Decodes `text`, the text of the passage in `row`. None if a checksum does not match.
+fn verify(row: &Row<'_>, text: Vec<u8>) -> rusqlite::Result<Option<String>> {
     match String::from_utf8(text) {
         Ok(text) if is_intact(row, &text)? => Ok(Some(text)),
         _ => Ok(None),
     }
 }
 
-/// The part of a whole text that a row of [`PASSAGE`] is about, unless something is not what was written.
-pub(crate) fn intact_part<'t>(row: &Row<'_>, text: &'t str) -> rusqlite::Result<Option<&'t str>> {
+/// Slices the passage in `row` out of the document's text. None if a checksum does not match.
+pub(crate) fn verified_text<'t>(row: &Row<'_>, text: &'t str) -> rusqlite::Result<Option<&'t str>> {
     let Span {
         start_byte, end_byte, ..
     } = span(row)?;
@@ -60,7 +62,7 @@ pub(crate) fn intact_part<'t>(row: &Row<'_>, text: &'t str) -> rusqlite::Result<
     }
 }
 
-/// Passages of document `id`, for the lexical index, but for those that are damaged; and whether there are none such.
+/// The intact passages of document `id`, and whether all of its passages are intact.
 pub(crate) fn lexical_rows(
     connection: &Connection,
     id: DocumentId,
@@ -69,12 +71,12 @@ pub(crate) fn lexical_rows(
     let text: Option<Vec<u8>> = statement.query_row([id.0], |row| row.get(0)).optional()?;
     let text = text.unwrap_or_default();
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {PASSAGE} FROM passages p WHERE p.document = ?1 ORDER BY p.ordinal"
+        "SELECT {COLUMNS} FROM passages p WHERE p.document = ?1 ORDER BY p.ordinal"
     ))?;
     let rows = statement.query_map([id.0], |row| {
         let span = span(row)?;
         let part = text.get(span.start_byte..span.end_byte).map(<[u8]>::to_vec);
-        let Some(text) = part.map(|part| intact(row, part)).transpose()?.flatten() else {
+        let Some(text) = part.map(|part| verify(row, part)).transpose()?.flatten() else {
             return Ok(None);
         };
         Ok(Some(LexicalRow {
@@ -89,17 +91,17 @@ pub(crate) fn lexical_rows(
     Ok((rows.into_iter().flatten().collect(), are_intact))
 }
 
-/// The passages of `ids` that still exist, in that order.
+/// The passages `ids` that still exist, in the given order.
 pub(crate) fn passages(connection: &Connection, ids: &[PassageId]) -> rusqlite::Result<Vec<Passage>> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {PASSAGE} FROM passages p JOIN texts t ON t.document = p.document WHERE p.id = ?1"
+        "SELECT {COLUMNS} FROM passages p JOIN texts t ON t.document = p.document WHERE p.id = ?1"
     ))?;
-    let mut texts = Texts::new(connection);
+    let mut texts = TextReader::new(connection);
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
         let passage = statement.query_row([id.0 as i64], |row| {
             let span = span(row)?;
-            let Some(text) = intact(row, texts.part(row.get(1)?, span.start_byte..span.end_byte)?)? else {
+            let Some(text) = verify(row, texts.read(row.get(1)?, span.start_byte..span.end_byte)?)? else {
                 return Ok(None);
             };
             Ok(Some(Passage {
@@ -113,21 +115,21 @@ pub(crate) fn passages(connection: &Connection, ids: &[PassageId]) -> rusqlite::
         });
         match passage.optional()? {
             Some(Some(passage)) => found.push(passage),
-            Some(None) => left_out(*id),
+            Some(None) => log_corrupt(*id),
             None => {}
         }
     }
     Ok(found)
 }
 
-fn left_out(passage: PassageId) {
+fn log_corrupt(passage: PassageId) {
     tracing::error!(
         passage = passage.0,
-        "a passage in the catalog is damaged and not answered with; `autorag doctor --repair` has it read again"
+        "a passage in the catalog is damaged and left out of the answer until the catalog is repaired"
     );
 }
 
-/// The documents of those of `ids` that still exist.
+/// The documents of the passages `ids`. Passages that no longer exist are missing.
 pub(crate) fn documents_of(
     connection: &Connection,
     ids: &[PassageId],
@@ -141,8 +143,8 @@ pub(crate) fn documents_of(
     Ok(documents)
 }
 
-/// The text of document `id` from the beginning of its passage `first` to the end of its passage `last`, counted from 0, with
-/// its place; none where one of them is gone or damaged.
+/// The text of document `id` from the start of passage `first` to the end of passage `last`, with its span. Passages are counted
+/// from 0. None if one of them is missing or corrupt.
 pub(crate) fn text_of_passages(
     connection: &Connection,
     id: DocumentId,
@@ -150,10 +152,10 @@ pub(crate) fn text_of_passages(
     last: u32,
 ) -> rusqlite::Result<Option<(Span, String)>> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {PASSAGE} FROM passages p JOIN texts t ON t.document = p.document
+        "SELECT {COLUMNS} FROM passages p JOIN texts t ON t.document = p.document
          WHERE p.document = ?1 AND p.ordinal BETWEEN ?2 AND ?3 ORDER BY p.ordinal"
     ))?;
-    let mut texts = Texts::new(connection);
+    let mut texts = TextReader::new(connection);
     let mut rows = statement.query(params![id.0, first, last])?;
     let mut next = first;
     let mut joined: Option<(Span, String)> = None;
@@ -163,41 +165,41 @@ pub(crate) fn text_of_passages(
             return Ok(None);
         }
         next += 1;
-        let part = texts.part(id.0.into(), span.start_byte..span.end_byte)?;
-        let Some(part) = intact(row, part)? else {
-            left_out(passage_id(row)?);
+        let part = texts.read(id.0.into(), span.start_byte..span.end_byte)?;
+        let Some(part) = verify(row, part)? else {
+            log_corrupt(passage_id(row)?);
             return Ok(None);
         };
         let Some((whole, text)) = &mut joined else {
             joined = Some((span, part));
             continue;
         };
-        // Passages may overlap, and there may be blanks between them.
-        let between = texts.part(id.0.into(), whole.end_byte..span.start_byte)?;
-        text.push_str(&String::from_utf8(between).map_err(|_| damaged(8, "text"))?);
-        let known = whole.end_byte.saturating_sub(span.start_byte);
-        text.push_str(part.get(known..).unwrap_or_default());
+        // Passages may overlap, or have whitespace between them.
+        let between = texts.read(id.0.into(), whole.end_byte..span.start_byte)?;
+        text.push_str(&String::from_utf8(between).map_err(|_| corrupt(8, "text"))?);
+        let overlap = whole.end_byte.saturating_sub(span.start_byte);
+        text.push_str(part.get(overlap..).unwrap_or_default());
         whole.end_byte = whole.end_byte.max(span.end_byte);
         whole.end_line = whole.end_line.max(span.end_line);
     }
     Ok(joined.filter(|_| next == last + 1))
 }
 
-/// Passages that wait for a vector, and the documents of those among them that are damaged.
+/// Passages without a vector, and the documents of corrupt ones.
 pub(crate) type Pending = (Vec<PendingPassage>, Vec<DocumentId>);
 
-/// Live passages without a vector, newest first: those whose number is below `before`, where it is given. Those of documents that
-/// are to be read again are not worth embedding.
+/// Live passages without a vector and with numbers below `before`, newest first. Passages of documents marked for re-reading are
+/// left out, because they are about to be replaced.
 pub(crate) fn pending(
     connection: &Connection,
     before: Option<PassageId>,
     limit: usize,
 ) -> rusqlite::Result<Pending> {
-    waiting(connection, "p.vector_seq IS NULL", before, limit)
+    select_pending(connection, "p.vector_seq IS NULL", before, limit)
 }
 
-/// The same of passages `p` for which `condition` holds.
-pub(super) fn waiting(
+/// [`pending`] for the passages `p` that match the SQL `condition`.
+pub(super) fn select_pending(
     connection: &Connection,
     condition: &str,
     before: Option<PassageId>,
@@ -205,34 +207,34 @@ pub(super) fn waiting(
 ) -> rusqlite::Result<Pending> {
     let before = before.map_or(i64::MAX, |passage| passage.0 as i64);
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {PASSAGE}, d.title
+        "SELECT {COLUMNS}, d.title
          FROM passages p JOIN documents d ON d.id = p.document JOIN texts t ON t.document = p.document
          WHERE {condition} AND p.id < ?1 AND d.retired_seq IS NULL AND d.size >= 0 ORDER BY p.id DESC LIMIT ?2"
     ))?;
-    let mut texts = Texts::new(connection);
-    let (mut found, mut unsound) = (Vec::new(), Vec::new());
+    let mut texts = TextReader::new(connection);
+    let (mut pending, mut damaged) = (Vec::new(), Vec::new());
     let mut rows = statement.query(params![before, limit as i64])?;
     while let Some(row) = rows.next()? {
         let span = span(row)?;
-        let text = texts.part(row.get(1)?, span.start_byte..span.end_byte)?;
-        let Some(text) = intact(row, text)? else {
-            unsound.push(DocumentId(row.get(1)?));
+        let text = texts.read(row.get(1)?, span.start_byte..span.end_byte)?;
+        let Some(text) = verify(row, text)? else {
+            damaged.push(DocumentId(row.get(1)?));
             continue;
         };
-        found.push(PendingPassage {
+        pending.push(PendingPassage {
             id: passage_id(row)?,
             embed_hash: hash(row, 9)?,
-            title: row.get(PASSAGE_COLUMNS)?,
+            title: row.get(COLUMN_COUNT)?,
             heading_path: heading_path(row)?,
             text,
         });
     }
-    Ok((found, unsound))
+    Ok((pending, damaged))
 }
 
-/// Calls `each` for every passage that got its vector after `after` and whose document was live at `seq`, in the order in
-/// which they got them. The texts whose embeddings are damaged are given back; `each` does not see those.
-pub(crate) fn vectors(
+/// Calls `each` for every passage that got its vector after `after`, up to and including `seq`, and whose document is live at
+/// `seq`. Passages come in the order in which they got their vectors. Returns the hashes of damaged embeddings, which are left out.
+pub(crate) fn vector_rows(
     connection: &Connection,
     after: Seq,
     seq: Seq,
@@ -246,7 +248,7 @@ pub(crate) fn vectors(
          ORDER BY p.vector_seq, p.id",
     )?;
     let mut rows = statement.query(params![after as i64, seq as i64])?;
-    let mut unsound = Vec::new();
+    let mut damaged = Vec::new();
     while let Some(row) = rows.next()? {
         let vector = VectorRow {
             passage: passage_id(row)?,
@@ -254,15 +256,16 @@ pub(crate) fn vectors(
             scale: row.get::<_, f64>(2)? as f32,
             codes: row.get(3)?,
         };
-        match holds(row.get(4)?, of_codes(vector.scale, &vector.codes)) {
-            true => each(vector),
-            false => unsound.push(hash(row, 5)?),
+        if is_checksum_valid(row.get(4)?, embedding_checksum(vector.scale, &vector.codes)) {
+            each(vector);
+        } else {
+            damaged.push(hash(row, 5)?);
         }
     }
-    Ok(unsound)
+    Ok(damaged)
 }
 
-/// Where a passage is, of a row of [`PASSAGE`].
+/// The span of a row of [`COLUMNS`].
 pub(super) fn span(row: &Row<'_>) -> rusqlite::Result<Span> {
     Ok(Span {
         start_byte: row.get::<_, i64>(3)? as usize,
@@ -273,11 +276,11 @@ pub(super) fn span(row: &Row<'_>) -> rusqlite::Result<Span> {
     })
 }
 
-/// The number of a passage, which is the first column.
+/// The passage number, in the first column.
 fn passage_id(row: &Row<'_>) -> rusqlite::Result<PassageId> {
     row.get::<_, i64>(0).map(|id| PassageId(id as u64))
 }
 
 fn heading_path(row: &Row<'_>) -> rusqlite::Result<Vec<String>> {
-    serde_json::from_str(&row.get::<_, String>(8)?).map_err(|_| damaged(8, "heading path"))
+    serde_json::from_str(&row.get::<_, String>(8)?).map_err(|_| corrupt(8, "heading path"))
 }

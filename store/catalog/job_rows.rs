@@ -1,24 +1,26 @@
-//! Jobs and their logs in the catalog.
+//! Rows of jobs and their logs.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::jobs::{ItemAction, Job, JobCause, JobCounts, JobId, JobItem, JobProgress, JobState, NewJobItem};
+use crate::jobs::{
+    ItemAction, Job, JobCause, JobCounts, JobId, JobItem, JobProgress, JobStage, JobState, NewJobItem,
+};
 use crate::{DocumentKey, UnixMs, UnknownVariant};
 
-/// Jobs that are kept …
-const KEPT_JOBS: i64 = 100;
-/// … as long as their logs have no more lines than this together.
-const KEPT_ITEMS: i64 = 100_000;
+/// Jobs to keep, …
+const MAX_JOBS: i64 = 100;
+/// … unless their logs have more entries than this in total.
+const MAX_ITEMS: i64 = 100_000;
 
-/// Columns of [`row`], in its order.
-const COLUMNS: &str = "id, cause, description, state, started_at, last_seen_at, ended_at, end_reason, added, changed, removed, \
+/// Columns of [`job_row`], in its order.
+const JOB_COLUMNS: &str = "id, cause, description, state, started_at, last_seen_at, ended_at, end_reason, added, changed, removed, \
                        failed, skipped, unchanged, passages, embedded, stage, files_to_index, files_done, to_embed, \
                        embedded_of_stage, eta_seconds";
-/// Columns of [`item`], in its order.
-const ITEM: &str = "id, at, key, action, reason, passages, milliseconds";
+/// Columns of [`item_row`], in its order.
+const ITEM_COLUMNS: &str = "id, at, key, action, reason, passages, milliseconds";
 
-/// What happened to jobs whose process is gone.
-const GONE: &str = "the process that ran it ended before it did; the next job goes on from there";
+/// End reason of jobs whose process died.
+const PROCESS_ENDED: &str = "the process ended before the job did; the next job resumes";
 
 pub(crate) fn insert_job(
     connection: &Connection,
@@ -40,7 +42,7 @@ pub(crate) fn set_job_state(connection: &Connection, job: JobId, state: JobState
         .map(drop)
 }
 
-pub(crate) fn report_job(
+pub(crate) fn set_job_progress(
     connection: &Connection,
     job: JobId,
     progress: &JobProgress,
@@ -54,7 +56,7 @@ pub(crate) fn report_job(
         .execute(params![
             job.0 as i64,
             UnixMs::now().0,
-            progress.stage,
+            progress.stage.map_or("", JobStage::as_str),
             progress.unchanged as i64,
             progress.files_to_index as i64,
             progress.files_done as i64,
@@ -81,8 +83,8 @@ pub(crate) fn end_job(
         .map(drop)
 }
 
-/// Deletes a job that a regular look began and that came to nothing after all: a provider that is still away, say.
-pub(crate) fn forget_idle_job(connection: &Connection, job: JobId) -> rusqlite::Result<()> {
+/// Deletes a scheduled job that completed without doing anything, for example because the embedding provider is still unreachable.
+pub(crate) fn delete_idle_job(connection: &Connection, job: JobId) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "DELETE FROM jobs WHERE id = ?1 AND cause = 'schedule' AND state = 'completed' AND items = 0 AND embedded = 0",
@@ -91,18 +93,18 @@ pub(crate) fn forget_idle_job(connection: &Connection, job: JobId) -> rusqlite::
         .map(drop)
 }
 
-/// Jobs that a process ran which is gone.
-pub(crate) fn interrupt_jobs(connection: &Connection) -> rusqlite::Result<()> {
+/// Marks running jobs as interrupted. Their process has ended.
+pub(crate) fn interrupt_running_jobs(connection: &Connection) -> rusqlite::Result<()> {
     connection
         .execute(
             "UPDATE jobs SET state = 'interrupted', ended_at = last_seen_at, end_reason = ?1, stage = '', eta_seconds = NULL
              WHERE state = 'running'",
-            [GONE],
+            [PROCESS_ENDED],
         )
         .map(drop)
 }
 
-/// Whether there is a job for [`interrupt_jobs`]. Opening a store otherwise writes nothing.
+/// Whether [`interrupt_running_jobs`] would change a job. If not, opening a store need not write.
 pub(crate) fn has_running_jobs(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'running')",
@@ -111,7 +113,7 @@ pub(crate) fn has_running_jobs(connection: &Connection) -> rusqlite::Result<bool
     )
 }
 
-/// Deletes the oldest jobs, whole, where there are too many of them or of their lines; never one that is not at its end.
+/// Deletes the oldest jobs with their logs if there are too many jobs or log entries. Open jobs and the newest job are kept.
 pub(crate) fn prune_jobs(connection: &Connection) -> rusqlite::Result<()> {
     let mut statement = connection
         .prepare_cached("SELECT id, state IN ('running', 'paused'), items FROM jobs ORDER BY id DESC")?;
@@ -123,10 +125,10 @@ pub(crate) fn prune_jobs(connection: &Connection) -> rusqlite::Result<()> {
         ))
     })?;
     let (mut jobs, mut items, mut surplus) = (0, 0, Vec::new());
-    for found in rows {
-        let (id, is_open, own) = found?;
-        (jobs, items) = (jobs + 1, items + own);
-        if !is_open && jobs > 1 && (jobs > KEPT_JOBS || items > KEPT_ITEMS) {
+    for row in rows {
+        let (id, is_open, own_items) = row?;
+        (jobs, items) = (jobs + 1, items + own_items);
+        if !is_open && jobs > 1 && (jobs > MAX_JOBS || items > MAX_ITEMS) {
             surplus.push(id);
         }
     }
@@ -141,8 +143,12 @@ pub(crate) fn prune_jobs(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Writes lines of a job's log, and counts what they say.
-pub(crate) fn log_items(connection: &Connection, job: JobId, items: &[NewJobItem]) -> rusqlite::Result<()> {
+/// Writes entries of a job's log and updates its counts.
+pub(crate) fn insert_job_items(
+    connection: &Connection,
+    job: JobId,
+    items: &[NewJobItem],
+) -> rusqlite::Result<()> {
     if items.is_empty() {
         return Ok(());
     }
@@ -189,42 +195,42 @@ pub(crate) fn log_items(connection: &Connection, job: JobId, items: &[NewJobItem
         .map(drop)
 }
 
-/// Counts passages that got a vector.
-pub(crate) fn count_embedded(connection: &Connection, job: JobId, passages: usize) -> rusqlite::Result<()> {
+/// Adds to a job's count of embedded passages.
+pub(crate) fn add_embedded(connection: &Connection, job: JobId, passages: usize) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE jobs SET embedded = embedded + ?2 WHERE id = ?1")?
         .execute(params![job.0 as i64, passages as i64])
         .map(drop)
 }
 
-pub(crate) fn jobs(
+pub(crate) fn list_jobs(
     connection: &Connection,
     before: Option<JobId>,
     limit: usize,
 ) -> rusqlite::Result<Vec<Job>> {
-    let before = before.map_or(i64::MAX, whole);
+    let before = before.map_or(i64::MAX, clamp);
     connection
         .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM jobs WHERE id < ?1 ORDER BY id DESC LIMIT ?2"
+            "SELECT {JOB_COLUMNS} FROM jobs WHERE id < ?1 ORDER BY id DESC LIMIT ?2"
         ))?
-        .query_map(params![before, limit as i64], row)?
+        .query_map(params![before, limit as i64], job_row)?
         .collect()
 }
 
-pub(crate) fn job(connection: &Connection, id: JobId) -> rusqlite::Result<Option<Job>> {
+pub(crate) fn find_job(connection: &Connection, id: JobId) -> rusqlite::Result<Option<Job>> {
     connection
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1"))?
-        .query_row([whole(id)], row)
+        .prepare_cached(&format!("SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?1"))?
+        .query_row([clamp(id)], job_row)
         .optional()
 }
 
-/// Jobs that are not at their end, newest first.
+/// Running and paused jobs, newest first.
 pub(crate) fn open_jobs(connection: &Connection) -> rusqlite::Result<Vec<Job>> {
     connection
         .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM jobs WHERE state IN ('running', 'paused') ORDER BY id DESC"
+            "SELECT {JOB_COLUMNS} FROM jobs WHERE state IN ('running', 'paused') ORDER BY id DESC"
         ))?
-        .query_map([], row)?
+        .query_map([], job_row)?
         .collect()
 }
 
@@ -235,13 +241,13 @@ pub(crate) fn job_items(
     limit: usize,
 ) -> rusqlite::Result<Vec<JobItem>> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {ITEM} FROM job_items WHERE job = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
+        "SELECT {ITEM_COLUMNS} FROM job_items WHERE job = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
     ))?;
-    let items = statement.query_map(params![whole(job), whole(JobId(after)), limit as i64], item)?;
+    let items = statement.query_map(params![clamp(job), clamp(JobId(after)), limit as i64], item_row)?;
     items.collect()
 }
 
-/// Notes how often a file could not be read, and when it is tried again.
+/// Records the failed attempts at a file and the time of the next one.
 pub(crate) fn set_retry(
     connection: &Connection,
     key: &DocumentKey,
@@ -264,31 +270,33 @@ pub(crate) fn next_retry(connection: &Connection) -> rusqlite::Result<Option<Uni
         .query_row([], |row| Ok(row.get::<_, Option<i64>>(0)?.map(UnixMs)))
 }
 
-/// Jobs, and items of jobs, that do not read back.
-pub(crate) fn damaged_jobs(connection: &Connection) -> rusqlite::Result<(Vec<i64>, Vec<i64>)> {
-    fn unread<T>(
+/// Numbers of jobs, and of log entries, whose rows cannot be decoded.
+pub(crate) fn corrupt_jobs(connection: &Connection) -> rusqlite::Result<(Vec<i64>, Vec<i64>)> {
+    fn corrupt_rows<T>(
         connection: &Connection,
         statement: &str,
-        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+        decode: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<Vec<i64>> {
         let mut statement = connection.prepare(statement)?;
-        let (mut unread, mut rows) = (Vec::new(), statement.query([])?);
-        while let Some(found) = rows.next()? {
-            if read(found).is_err() {
-                unread.push(found.get(0)?);
+        let (mut corrupt, mut rows) = (Vec::new(), statement.query([])?);
+        while let Some(row) = rows.next()? {
+            if decode(row).is_err() {
+                corrupt.push(row.get(0)?);
             }
         }
-        Ok(unread)
+        Ok(corrupt)
     }
+    let jobs = format!("SELECT {JOB_COLUMNS} FROM jobs");
+    let items = format!("SELECT {ITEM_COLUMNS} FROM job_items");
     Ok((
-        unread(connection, &format!("SELECT {COLUMNS} FROM jobs"), row)?,
-        unread(connection, &format!("SELECT {ITEM} FROM job_items"), item)?,
+        corrupt_rows(connection, &jobs, job_row)?,
+        corrupt_rows(connection, &items, item_row)?,
     ))
 }
 
-/// Deletes what of jobs does not read back. It is but what was done.
-pub(crate) fn forget_damaged_jobs(connection: &Connection) -> rusqlite::Result<()> {
-    let (jobs, items) = damaged_jobs(connection)?;
+/// Deletes jobs and log entries that cannot be decoded. They only describe past work.
+pub(crate) fn delete_corrupt_jobs(connection: &Connection) -> rusqlite::Result<()> {
+    let (jobs, items) = corrupt_jobs(connection)?;
     for (delete, ids) in [
         ("DELETE FROM jobs WHERE id = ?1", jobs),
         ("DELETE FROM job_items WHERE id = ?1", items),
@@ -301,12 +309,12 @@ pub(crate) fn forget_damaged_jobs(connection: &Connection) -> rusqlite::Result<(
     Ok(())
 }
 
-fn row(row: &Row<'_>) -> rusqlite::Result<Job> {
+fn job_row(row: &Row<'_>) -> rusqlite::Result<Job> {
     Ok(Job {
         id: JobId(count(row, 0)?),
-        cause: word(row, 1)?,
+        cause: variant(row, 1)?,
         description: row.get(2)?,
-        state: word(row, 3)?,
+        state: variant(row, 3)?,
         started_at: UnixMs(row.get(4)?),
         last_seen_at: UnixMs(row.get(5)?),
         ended_at: row.get::<_, Option<i64>>(6)?.map(UnixMs),
@@ -322,7 +330,7 @@ fn row(row: &Row<'_>) -> rusqlite::Result<Job> {
             embedded: count(row, 15)?,
         },
         progress: JobProgress {
-            stage: stage(&row.get::<_, String>(16)?),
+            stage: row.get::<_, String>(16)?.parse().ok(),
             unchanged: count(row, 13)?,
             files_to_index: count(row, 17)?,
             files_done: count(row, 18)?,
@@ -335,13 +343,13 @@ fn row(row: &Row<'_>) -> rusqlite::Result<Job> {
     })
 }
 
-fn item(row: &Row<'_>) -> rusqlite::Result<JobItem> {
+fn item_row(row: &Row<'_>) -> rusqlite::Result<JobItem> {
     Ok(JobItem {
         id: count(row, 0)?,
         at: UnixMs(row.get(1)?),
         item: NewJobItem {
             key: DocumentKey::new(row.get::<_, String>(2)?),
-            action: word(row, 3)?,
+            action: variant(row, 3)?,
             reason: row.get(4)?,
             passages: count(row, 5)?,
             milliseconds: count(row, 6)?,
@@ -349,8 +357,8 @@ fn item(row: &Row<'_>) -> rusqlite::Result<JobItem> {
     })
 }
 
-/// A number as SQLite keeps it: above its largest, the largest.
-fn whole(JobId(id): JobId) -> i64 {
+/// A number as an SQLite integer, at most the greatest one.
+fn clamp(JobId(id): JobId) -> i64 {
     i64::try_from(id).unwrap_or(i64::MAX)
 }
 
@@ -358,14 +366,9 @@ fn count(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
     Ok(row.get::<_, i64>(at)?.max(0) as u64)
 }
 
-fn word<T: std::str::FromStr<Err = UnknownVariant>>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
-    let found: String = row.get(at)?;
-    found.parse().map_err(|_| super::documents::damaged(at, "job"))
-}
-
-fn stage(word: &str) -> &'static str {
-    ["scanning", "indexing", "embedding"]
-        .into_iter()
-        .find(|known| *known == word)
-        .unwrap_or_default()
+fn variant<T: std::str::FromStr<Err = UnknownVariant>>(row: &Row<'_>, at: usize) -> rusqlite::Result<T> {
+    let string: String = row.get(at)?;
+    string
+        .parse()
+        .map_err(|_| super::document_rows::corrupt(at, "job"))
 }

@@ -1,5 +1,5 @@
-//! Filters through a real store, against an oracle that reads the same JSON by itself: whatever the corpus, the filter and the
-//! number of hits, a filtered search gives what an unfiltered one gives, less what the filter refuses.
+//! Filtered searches against an oracle that evaluates the same JSON independently. For any corpus, filter and limit, a filtered search
+//! returns the hits of the unfiltered search whose documents match the filter.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -15,12 +15,12 @@ use crate::{
 
 const DIMENSIONS: usize = 8;
 const WORDS: &[&str] = &["harbour", "lantern", "meadow", "orchard"];
-/// More than any corpus here has.
+/// More than the number of documents and passages of any corpus here.
 const ALL: usize = 500;
 
-/// A document as generated.
+/// A generated document.
 #[derive(Debug, Clone)]
-struct Given {
+struct TestDocument {
     key: String,
     kind: &'static str,
     size: u64,
@@ -47,7 +47,7 @@ fn metadata() -> impl Strategy<Value = Map<String, Value>> {
         .prop_map(|map| map.into_iter().collect())
 }
 
-fn document() -> impl Strategy<Value = Given> {
+fn document() -> impl Strategy<Value = TestDocument> {
     let folder = select(vec!["", "docs/", "docs/sub/", "docs-old/", "docs0/", "src/"]);
     let line = proptest::collection::vec(select(WORDS), 1..5);
     (
@@ -58,7 +58,7 @@ fn document() -> impl Strategy<Value = Given> {
         proptest::collection::vec(line, 1..4),
     )
         .prop_map(
-            |((folder, number, extension), kind, size, metadata, lines)| Given {
+            |((folder, number, extension), kind, size, metadata, lines)| TestDocument {
                 key: format!("{folder}{number}.{extension}"),
                 kind,
                 size,
@@ -68,7 +68,7 @@ fn document() -> impl Strategy<Value = Given> {
         )
 }
 
-/// What one field may be asked.
+/// A random test of one field.
 fn field_test() -> impl Strategy<Value = Value> {
     let metadata = (select(vec!["m", "n", "metadata.m"]), scalar()).boxed();
     let size = (Just("size"), (0i64..5).prop_map(Value::from)).boxed();
@@ -127,7 +127,7 @@ fn filter() -> impl Strategy<Value = Value> {
                 let (Value::Object(mut all), Value::Object(more)) = (one, other) else {
                     unreachable!("filters are objects")
                 };
-                // Fields beside each other must all hold; of a name that comes twice the later counts.
+                // All fields must hold. If a field is in both filters, the later one counts.
                 all.extend(more);
                 Value::Object(all)
             }),
@@ -135,8 +135,8 @@ fn filter() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The oracle.
-fn admitted(filter: &Value, document: &Given) -> bool {
+/// The oracle: whether `document` matches `filter`.
+fn is_match(filter: &Value, document: &TestDocument) -> bool {
     let Value::Object(parts) = filter else {
         panic!("filters are objects")
     };
@@ -145,13 +145,13 @@ fn admitted(filter: &Value, document: &Given) -> bool {
             .as_array()
             .unwrap()
             .iter()
-            .all(|part| admitted(part, document)),
+            .all(|part| is_match(part, document)),
         "$or" => value
             .as_array()
             .unwrap()
             .iter()
-            .any(|part| admitted(part, document)),
-        "$not" => !admitted(value, document),
+            .any(|part| is_match(part, document)),
+        "$not" => !is_match(value, document),
         field => match value {
             Value::Object(tests) => tests
                 .iter()
@@ -161,8 +161,8 @@ fn admitted(filter: &Value, document: &Given) -> bool {
     })
 }
 
-/// The values that a field has: one for each element of a list, none where it is missing.
-fn values(field: &str, document: &Given) -> Vec<Value> {
+/// The values of a field: the elements of a list, or none if the field is missing.
+fn values(field: &str, document: &TestDocument) -> Vec<Value> {
     let folder_end = document.key.rfind('/').map_or(0, |slash| slash + 1);
     let found = match field {
         "path" => json!(document.key),
@@ -184,7 +184,7 @@ fn values(field: &str, document: &Given) -> Vec<Value> {
     }
 }
 
-fn is_missing(field: &str, document: &Given) -> bool {
+fn is_missing(field: &str, document: &TestDocument) -> bool {
     let name = field.trim_start_matches("metadata.");
     match field {
         "title" => true,
@@ -193,7 +193,7 @@ fn is_missing(field: &str, document: &Given) -> bool {
     }
 }
 
-fn passes(field: &str, operator: &str, wanted: &Value, document: &Given) -> bool {
+fn passes(field: &str, operator: &str, wanted: &Value, document: &TestDocument) -> bool {
     let same = |one: &Value, other: &Value| match (one.as_f64(), other.as_f64()) {
         (Some(one), Some(other)) => one == other,
         _ => one == other,
@@ -249,28 +249,23 @@ fn passes(field: &str, operator: &str, wanted: &Value, document: &Given) -> bool
     }
 }
 
-/// A vector of length 1 that a number stands for.
-fn unit(mut seed: u64) -> Vec<f32> {
-    let mut value = || {
-        seed = seed
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (seed >> 40) as f32 / (1 << 23) as f32 - 1.0
-    };
-    let vector: Vec<f32> = (0..DIMENSIONS).map(|_| value()).collect();
+/// A random vector of length 1.
+fn unit_vector(seed: u64) -> Vec<f32> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let vector: Vec<f32> = (0..DIMENSIONS).map(|_| random.f32() * 2.0 - 1.0).collect();
     let length = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
     vector.iter().map(|v| v / length).collect()
 }
 
-fn new_document(given: &Given, salt: u64) -> (NewDocument, Vec<(ContentHash, Vec<f32>)>) {
+fn new_document(source: &TestDocument, salt: u64) -> (NewDocument, Vec<(ContentHash, Vec<f32>)>) {
     let (mut text, mut passages, mut vectors) = (String::new(), Vec::new(), Vec::new());
-    for (line, number) in given.lines.iter().zip(1u32..) {
+    for (line, number) in source.lines.iter().zip(1u32..) {
         let start = text.len();
         text += &line.join(" ");
-        let name = format!("{salt} {} {number}", given.key);
+        let name = format!("{salt} {} {number}", source.key);
         let embed_hash = ContentHash::of(name.as_bytes());
         let seed = u64::from_le_bytes(embed_hash.0[..8].try_into().unwrap());
-        vectors.push((embed_hash, unit(seed)));
+        vectors.push((embed_hash, unit_vector(seed)));
         passages.push(NewPassage {
             span: Span {
                 start_byte: start,
@@ -285,27 +280,27 @@ fn new_document(given: &Given, salt: u64) -> (NewDocument, Vec<(ContentHash, Vec
         text.push('\n');
     }
     let document = NewDocument {
-        key: given.key.as_str().into(),
+        key: source.key.as_str().into(),
         stat: FileStat {
-            size: given.size,
+            size: source.size,
             modified_ns: 0,
             inode: 0,
         },
         source_hash: ContentHash::of(text.as_bytes()),
         status: ItemStatus::Completed,
         reason: None,
-        kind: given.kind.into(),
+        kind: source.kind.into(),
         language: None,
         title: None,
-        metadata: given.metadata.clone(),
+        metadata: source.metadata.clone(),
         text,
         passages,
     };
     (document, vectors)
 }
 
-/// A store of the last document of each key, where some replaced others and some were removed.
-fn filled(dir: &std::path::Path, given: &[Given], removed: &[Given]) -> Store {
+/// A store of `documents`. They replace earlier ones, among them `removed`.
+fn filled_store(dir: &std::path::Path, documents: &[TestDocument], removed: &[TestDocument]) -> Store {
     let model = ModelIdentity {
         id: "test".into(),
         version: "1".into(),
@@ -320,17 +315,20 @@ fn filled(dir: &std::path::Path, given: &[Given], removed: &[Given]) -> Store {
         },
     )
     .unwrap();
-    for (batch, salt) in [removed, given].into_iter().zip(0..) {
+    for (batch, salt) in [removed, documents].into_iter().zip(0..) {
         let mut change = ChangeBatch::default();
         if salt == 1 {
-            change.removals = removed.iter().map(|given| given.key.as_str().into()).collect();
+            change.removals = removed
+                .iter()
+                .map(|document| document.key.as_str().into())
+                .collect();
             store.apply(&std::mem::take(&mut change)).unwrap();
         }
         let mut vectors = Vec::new();
-        for given in batch {
-            let (document, its) = new_document(given, salt);
+        for document in batch {
+            let (document, embeddings) = new_document(document, salt);
             change.upserts.push(document);
-            vectors.extend(its);
+            vectors.extend(embeddings);
         }
         store.apply(&change).unwrap();
         store.refresh_lexical().unwrap();
@@ -353,33 +351,34 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn filters_restrict_candidates_exactly(
-        given in proptest::collection::vec(document(), 1..14),
+    fn a_filtered_search_returns_the_matching_hits_of_the_unfiltered_one(
+        documents in proptest::collection::vec(document(), 1..14),
         removed in proptest::collection::vec(document(), 0..4),
         filters in proptest::collection::vec(filter(), 12),
         words in proptest::collection::vec(select(WORDS), 1..3),
         k in 1usize..12, seed in any::<u64>(),
     ) {
-        // Of one key the last counts.
-        let by_key: HashMap<String, Given> = given.into_iter().map(|given| (given.key.clone(), given)).collect();
-        let given: Vec<Given> = by_key.into_values().collect();
+        // The last document of each key counts.
+        let by_key: HashMap<String, TestDocument> =
+            documents.into_iter().map(|document| (document.key.clone(), document)).collect();
+        let documents: Vec<TestDocument> = by_key.into_values().collect();
         let dir = tempfile::tempdir().unwrap();
-        let store = filled(dir.path(), &given, &removed);
+        let store = filled_store(dir.path(), &documents, &removed);
         let snapshot = store.snapshot().unwrap();
         let everything = DocumentQuery { prefix: None, status: None, after_key: None, limit: ALL };
         let keys: HashMap<DocumentId, DocumentKey> =
             snapshot.documents(&everything).iter().map(|entry| (entry.id, entry.key.clone())).collect();
-        prop_assert_eq!(keys.len(), given.len());
+        prop_assert_eq!(keys.len(), documents.len());
 
-        let (text, query) = (words.join(" "), unit(seed));
+        let (text, query) = (words.join(" "), unit_vector(seed));
         let lexical = snapshot.lexical(&text, Matching::Any, None, ALL).unwrap();
         let dense = snapshot.nearest(&query, None, ALL);
-        prop_assert_eq!(dense.len(), given.iter().map(|given| given.lines.len()).sum::<usize>());
+        prop_assert_eq!(dense.len(), documents.iter().map(|document| document.lines.len()).sum::<usize>());
         for filter in filters {
             let set = snapshot.select(&Filter::parse(&filter).unwrap());
             let selected: BTreeSet<&str> = set.iter().map(|id| keys[&id].as_str()).collect();
             let expected: BTreeSet<&str> =
-                given.iter().filter(|given| admitted(&filter, given)).map(|given| given.key.as_str()).collect();
+                documents.iter().filter(|document| is_match(&filter, document)).map(|document| document.key.as_str()).collect();
             prop_assert_eq!(&selected, &expected, "{}", filter);
 
             let inside = |candidates: &[Candidate]| -> Vec<Candidate> {

@@ -1,34 +1,34 @@
-//! Reading what is left of a damaged catalog, and keeping it in another.
+//! Copying readable rows of a damaged catalog into a new one.
 
 use rusqlite::{Connection, params};
 
-use super::checksum::of_codes;
+use super::checksum::embedding_checksum;
 use crate::ModelIdentity;
 
-/// An embedding that its checksum holds for.
+/// An embedding with a valid checksum.
 pub(crate) struct SalvagedEmbedding {
     hash: Vec<u8>,
-    /// The number of the model that made it.
+    /// Number of the model.
     pub model: i64,
     scale: f64,
     codes: Vec<u8>,
 }
 
-/// Numbers and identities of models, but for those that do not read back.
-pub(crate) fn models(connection: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
+/// Numbers and identities (JSON) of the models whose rows are readable.
+pub(crate) fn readable_models(connection: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
     let mut statement = connection.prepare("SELECT * FROM models")?;
     let models = statement.query_map([], |row| {
         Ok((row.get(0)?, row.get::<_, Option<String>>(1).ok().flatten()))
     })?;
     let models: Vec<(i64, Option<String>)> = models.collect::<Result<_, _>>()?;
-    let whole = |json: &String| serde_json::from_str::<ModelIdentity>(json).is_ok();
+    let is_valid = |json: &String| serde_json::from_str::<ModelIdentity>(json).is_ok();
     Ok(models
         .into_iter()
-        .filter_map(|(number, json)| Some((number, json.filter(whole)?)))
+        .filter_map(|(number, json)| Some((number, json.filter(is_valid)?)))
         .collect())
 }
 
-/// Keeps models under their numbers.
+/// Inserts models under their numbers.
 pub(crate) fn put_models(connection: &Connection, models: &[(i64, String)]) -> rusqlite::Result<()> {
     for (number, identity) in models {
         connection.execute(
@@ -39,17 +39,17 @@ pub(crate) fn put_models(connection: &Connection, models: &[(i64, String)]) -> r
     Ok(())
 }
 
-/// Calls `each` for every embedding that is intact, in the order of their texts' hashes or against it.
+/// Calls `each` for every intact embedding, ordered by hash, ascending or descending.
 ///
 /// # Errors
-/// Where it comes to something that cannot be read; it cannot go on behind that.
+/// At the first unreadable page. SQLite cannot continue behind it.
 pub(crate) fn salvage_embeddings(
     connection: &Connection,
     backwards: bool,
     mut each: impl FnMut(SalvagedEmbedding),
 ) -> rusqlite::Result<()> {
     let order = if backwards { "DESC" } else { "ASC" };
-    // By their places, as the names of columns may be what is damaged.
+    // Columns by position, because their names may be damaged.
     let mut statement =
         connection.prepare(&format!("SELECT * FROM embeddings ORDER BY 1 {order}, 2 {order}"))?;
     let mut rows = statement.query([])?;
@@ -60,16 +60,16 @@ pub(crate) fn salvage_embeddings(
             scale: row.get(2)?,
             codes: row.get(3)?,
         };
-        // What has no checksum cannot be told from damage.
-        let kept: Option<i64> = row.get(4)?;
-        if kept == Some(of_codes(embedding.scale as f32, &embedding.codes)) {
+        // Without a checksum, an intact embedding cannot be distinguished from a damaged one.
+        let stored: Option<i64> = row.get(4)?;
+        if stored == Some(embedding_checksum(embedding.scale as f32, &embedding.codes)) {
             each(embedding);
         }
     }
     Ok(())
 }
 
-/// Keeps embeddings. How many were not there yet.
+/// Inserts embeddings. Returns how many are new.
 pub(crate) fn put_salvaged(
     connection: &Connection,
     embeddings: &[SalvagedEmbedding],
@@ -78,7 +78,7 @@ pub(crate) fn put_salvaged(
         connection.prepare_cached("INSERT OR IGNORE INTO embeddings VALUES (?1, ?2, ?3, ?4, ?5)")?;
     let mut new = 0;
     for embedding in embeddings {
-        let checksum = of_codes(embedding.scale as f32, &embedding.codes);
+        let checksum = embedding_checksum(embedding.scale as f32, &embedding.codes);
         let SalvagedEmbedding {
             hash,
             model,

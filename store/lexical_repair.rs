@@ -1,5 +1,5 @@
-//! The lexical index made anew behind answers, where one of them has met damage. What changes meanwhile is in the catalog, and is in
-//! the new index as well.
+//! Rebuilding a damaged lexical index in the background while queries continue. Changes made meanwhile are in the catalog, so the
+//! rebuilt index has them, too.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
@@ -9,45 +9,45 @@ use tantivy::index::SegmentId;
 
 use crate::{ErrorChain, Snapshot, Store, StoreError};
 
-/// How soon it is tried again where it cannot be written, on a full disk say.
+/// Delay before another attempt after a failed rebuild, for example on a full disk.
 const RETRY: Duration = Duration::from_secs(30);
-/// Looking for damage is to take one in so many parts of the time.
-const REST: u32 = 200;
+/// Spend at most 1/CHECK_SHARE of wall time on integrity checks.
+const CHECK_SHARE: u32 = 200;
 
 impl Store {
-    /// To be told when words of a snapshot could not be searched because their index is damaged
-    /// ([`StoreError::is_lexical_damage`]). The next snapshots are without it, until it is made anew: in a thread of this process
-    /// if it writes, else by the one that does.
-    pub fn report_lexical_damage(self: &Arc<Store>, met_in: &Snapshot) {
-        // Someone else has met it before.
-        let Some(view) = &met_in.lexical else { return };
+    /// Reports that a search on `snapshot` failed because the lexical index is damaged, see [`StoreError::is_lexical_damage`].
+    ///
+    /// Snapshots taken from now on have no lexical index, until it is rebuilt. A writer rebuilds it in a background thread. A
+    /// reader waits for the writer.
+    pub fn report_lexical_damage(self: &Arc<Store>, snapshot: &Snapshot) {
+        // Another thread has reported it already.
+        let Some(view) = &snapshot.lexical else { return };
         let damaged = view.segment_ids();
         if !self.is_writer() {
             let mut publisher = self.publisher();
-            publisher.lexical_is_damaged(damaged);
-            match publisher.snapshot() {
-                Ok(snapshot) => self.published.replace(snapshot),
-                Err(error) => tracing::warn!("words cannot be searched: {}", ErrorChain(&error)),
-            }
+            publisher.suspend_lexical(damaged);
+            self.current.replace(publisher.snapshot());
             return;
         }
-        self.published.take_out_lexical(&damaged);
+        self.current.remove_lexical(&damaged);
         if self.rebuilding.swap(true, Ordering::AcqRel) {
             return;
         }
         let store = Arc::downgrade(self);
         let thread = std::thread::Builder::new().name("lexical-rebuild".into());
         if let Err(error) = thread.spawn(move || rebuild(&store, &damaged)) {
-            tracing::error!("the lexical index is damaged, and cannot be made anew now: {error}");
+            tracing::error!("cannot start a thread to rebuild the damaged lexical index: {error}");
             self.rebuilding.store(false, Ordering::Release);
         }
     }
 
-    /// Compares the lexical index, up to a size, with its checksums, unless it was done lately, and has it made anew where they
-    /// differ: words that are damaged in memory that is mapped may just not be found.
+    /// Verifies the checksums of the lexical index, and starts a rebuild if one does not match.
+    ///
+    /// Without this, damage in mapped memory can go unnoticed: the damaged terms are just not found. Does nothing if the index is
+    /// large, if the last check was recent, or in a reader.
     ///
     /// # Errors
-    /// When its files cannot be read.
+    /// When the files of the index cannot be read.
     pub fn verify_lexical(self: &Arc<Store>) -> Result<(), StoreError> {
         if !self.is_writer() || self.rebuilding.load(Ordering::Acquire) {
             return Ok(());
@@ -62,14 +62,14 @@ impl Store {
             if due.is_some_and(|due| started < due) {
                 return Ok(());
             }
-            let checked = publisher.verify_lexical();
-            *due = Some(Instant::now() + started.elapsed() * REST);
+            let checked = publisher.check_lexical();
+            *due = Some(Instant::now() + started.elapsed() * CHECK_SHARE);
             checked
         };
         match checked {
             Err(error) if error.is_lexical_damage() => {
                 tracing::warn!("{}", ErrorChain(&error));
-                self.report_lexical_damage(&self.published.current());
+                self.report_lexical_damage(&self.current.get());
                 Ok(())
             }
             checked => checked,
@@ -78,31 +78,31 @@ impl Store {
 
     fn rebuild_lexical(&self, damaged: &[SegmentId]) -> Result<(), StoreError> {
         let mut publisher = self.publisher();
-        // A run may have met the damage, too, and been faster.
+        // An indexing run may have found the damage, too, and rebuilt the index already.
         if publisher.has_damaged(damaged) {
             publisher.rebuild_lexical()?;
-            publisher.rest()?;
+            publisher.close_lexical_writer()?;
         }
-        self.published.replace(publisher.snapshot()?);
-        // Before others may publish: damage that is met from here on is another.
+        self.current.replace(publisher.snapshot());
+        // While the publisher is locked: damage found in a later snapshot must start another rebuild.
         self.rebuilding.store(false, Ordering::Release);
         Ok(())
     }
 }
 
-/// Tries until it is done, or the store is closed.
+/// Rebuilds the index, with retries until it succeeds or the store is closed.
 fn rebuild(store: &Weak<Store>, damaged: &[SegmentId]) {
     while let Some(open) = store.upgrade() {
         tracing::warn!(
-            "the lexical index of {} is damaged; it is made anew",
+            "the lexical index of {} is damaged; rebuilding it",
             open.dir().display()
         );
         match open.rebuild_lexical(damaged) {
             Ok(()) => {
-                tracing::info!("the lexical index is made anew");
+                tracing::info!("the lexical index is rebuilt");
                 return;
             }
-            Err(error) => tracing::error!("the lexical index could not be made anew: {}", ErrorChain(&error)),
+            Err(error) => tracing::error!("cannot rebuild the lexical index: {}", ErrorChain(&error)),
         }
         drop(open);
         std::thread::sleep(RETRY);
