@@ -344,7 +344,7 @@ mod tests {
     use super::*;
 
     fn sqlite(extended_code: i32) -> StoreError {
-        let error = rusqlite::Error::SqliteFailure(ffi::Error::new(extended_code), Some("said".into()));
+        let error = rusqlite::Error::SqliteFailure(ffi::Error::new(extended_code), Some("message".into()));
         StoreError::Catalog {
             path: "catalog.sqlite".into(),
             source: SqliteError(error),
@@ -409,7 +409,7 @@ mod tests {
         let error = sqlite(ffi::SQLITE_FULL);
         assert_eq!(
             ErrorChain(&error).to_string(),
-            "the catalog catalog.sqlite failed: said"
+            "the catalog catalog.sqlite failed: message"
         );
         let reading = OpenReadError::IoError {
             io_error: Arc::new(io::Error::other("torn cable")),

@@ -20,6 +20,8 @@ mod documents;
 mod embeddings;
 mod error;
 mod filter;
+#[cfg(test)]
+mod fixture;
 mod io_cause;
 mod jobs;
 mod kind;

@@ -1,4 +1,4 @@
--- A catalog of format 3 as format 2 had it, for tests of the way up. What leads to format 3 comes before.
+-- Downgrades a catalog of format 3 to format 2, for upgrade tests. back_to_3.sql runs first.
 DROP TABLE jobs;
 DROP TABLE job_items;
 DROP INDEX documents_to_retry;

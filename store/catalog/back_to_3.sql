@@ -1,4 +1,4 @@
--- A catalog of format 4 as format 3 had it, for tests of the way up.
+-- Downgrades a catalog of format 4 to format 3, for upgrade tests.
 ALTER TABLE documents DROP COLUMN checksum;
 ALTER TABLE passages DROP COLUMN place_checksum;
 PRAGMA user_version = 3;

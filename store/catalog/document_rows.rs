@@ -14,7 +14,7 @@ use crate::{
 /// Columns of [`entry`], in its order. The checksum covers the columns from `key` to `passages`. It excludes the stat, which changes
 /// without the document. A corrupt stat only causes the file to be read again.
 pub(crate) const COLUMNS: &str = "id, size, modified_ns, inode, key, source_hash, status, reason, kind, language, title, metadata, \
-                                passages, checksum";
+                                  passages, checksum";
 /// Number of [`COLUMNS`].
 const COLUMN_COUNT: usize = 14;
 

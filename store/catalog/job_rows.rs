@@ -14,8 +14,8 @@ const MAX_ITEMS: i64 = 100_000;
 
 /// Columns of [`job_row`], in its order.
 const JOB_COLUMNS: &str = "id, cause, description, state, started_at, last_seen_at, ended_at, end_reason, added, changed, removed, \
-                       failed, skipped, unchanged, passages, embedded, stage, files_to_index, files_done, to_embed, \
-                       embedded_of_stage, eta_seconds";
+                           failed, skipped, unchanged, passages, embedded, stage, files_to_index, files_done, to_embed, \
+                           embedded_of_stage, eta_seconds";
 /// Columns of [`item_row`], in its order.
 const ITEM_COLUMNS: &str = "id, at, key, action, reason, passages, milliseconds";
 

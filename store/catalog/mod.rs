@@ -265,9 +265,9 @@ fn error_of(path: &Path, source: rusqlite::Error) -> StoreError {
 /// # Errors
 /// When the catalog cannot be read, or a row cannot be decoded.
 pub(crate) fn find_damage(connection: &Connection) -> rusqlite::Result<Option<String>> {
-    let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-    if found != "ok" {
-        return Ok(Some(found));
+    let result: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if result != "ok" {
+        return Ok(Some(result));
     }
     // The integrity check does not compare column names.
     if let Some(table) = schema::find_altered_table(connection)? {
@@ -293,7 +293,8 @@ pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
         FromSqlConversionFailure(..) | InvalidColumnType(..) | Utf8Error(..) => true,
         // The statements of this crate are valid, so one that does not compile means that the tables are damaged.
         SqlInputError { .. } => true,
-        SqliteFailure(_, Some(said)) if said.starts_with("no such ") => true,
+        // A missing table or column has the general error code, so only the message is left.
+        SqliteFailure(_, Some(message)) if message.starts_with("no such ") => true,
         error => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
     }
 }

@@ -51,7 +51,7 @@ fn verify(row: &Row<'_>, text: Vec<u8>) -> rusqlite::Result<Option<String>> {
     }
 }
 
-/// Slices the passage in `row` out of the document's text. None if a checksum does not match.
+/// Slices the passage in `row` out of `text`, the document's text. None if a checksum does not match.
 pub(crate) fn verified_text<'t>(row: &Row<'_>, text: &'t str) -> rusqlite::Result<Option<&'t str>> {
     let Span {
         start_byte, end_byte, ..
@@ -97,7 +97,7 @@ pub(crate) fn passages(connection: &Connection, ids: &[PassageId]) -> rusqlite::
         "SELECT {COLUMNS} FROM passages p JOIN texts t ON t.document = p.document WHERE p.id = ?1"
     ))?;
     let mut texts = TextReader::new(connection);
-    let mut found = Vec::with_capacity(ids.len());
+    let mut passages = Vec::with_capacity(ids.len());
     for id in ids {
         let passage = statement.query_row([id.0 as i64], |row| {
             let span = span(row)?;
@@ -114,18 +114,18 @@ pub(crate) fn passages(connection: &Connection, ids: &[PassageId]) -> rusqlite::
             }))
         });
         match passage.optional()? {
-            Some(Some(passage)) => found.push(passage),
+            Some(Some(passage)) => passages.push(passage),
             Some(None) => log_corrupt(*id),
             None => {}
         }
     }
-    Ok(found)
+    Ok(passages)
 }
 
 fn log_corrupt(passage: PassageId) {
     tracing::error!(
         passage = passage.0,
-        "a passage in the catalog is damaged and left out of the answer until the catalog is repaired"
+        "a passage in the catalog is damaged; answers leave it out until the catalog is repaired"
     );
 }
 

@@ -72,7 +72,7 @@ pub(super) fn contents(catalog: &Catalog) -> Finding {
         }
         let documents = catalog::damaged_documents(connection)?.len();
         if documents > 0 {
-            findings.push(format!("{documents} corrupt documents"));
+            findings.push(format!("{documents} corrupt document rows"));
         }
         let texts = damaged_texts(connection)?.len();
         if texts > 0 {

@@ -38,7 +38,7 @@ pub fn storage_report(dir: &Path) -> Result<StorageReport, StoreError> {
     let aside = dir.join(salvage::ASIDE);
     let mut leftovers = Vec::new();
     let mut needed = 0;
-    for (path, bytes) in files(dir)? {
+    for (path, bytes) in list_files(dir)? {
         if path.starts_with(&aside) {
             continue;
         }
@@ -50,7 +50,7 @@ pub fn storage_report(dir: &Path) -> Result<StorageReport, StoreError> {
         }
     }
     if aside.exists() {
-        let bytes = files(&aside)?.iter().map(|(_, bytes)| bytes).sum();
+        let bytes = list_files(&aside)?.iter().map(|(_, bytes)| bytes).sum();
         leftovers.push((aside, bytes));
     }
     leftovers.sort_unstable();
@@ -70,17 +70,17 @@ fn is_temporary(path: &Path) -> bool {
 }
 
 /// All files below a folder, with their sizes. Files removed meanwhile are left out.
-fn files(folder: &Path) -> Result<Vec<(PathBuf, u64)>, StoreError> {
-    let mut found = Vec::new();
+fn list_files(folder: &Path) -> Result<Vec<(PathBuf, u64)>, StoreError> {
+    let mut files = Vec::new();
     for entry in fs_err::read_dir(folder)? {
         let entry = entry?;
         match entry.metadata() {
-            Ok(meta) if meta.is_dir() => found.extend(files(&entry.path())?),
-            Ok(meta) => found.push((entry.path(), meta.len())),
+            Ok(meta) if meta.is_dir() => files.extend(list_files(&entry.path())?),
+            Ok(meta) => files.push((entry.path(), meta.len())),
             Err(_) => {}
         }
     }
-    Ok(found)
+    Ok(files)
 }
 
 #[cfg(test)]
@@ -99,15 +99,15 @@ mod tests {
         write("lexical/.tmpX1", 7);
         write("damaged/catalog.sqlite", 50);
         write("damaged/catalog.sqlite-wal", 3);
-        let found = storage_report(dir.path()).unwrap();
+        let report = storage_report(dir.path()).unwrap();
         let at = |name: &str| dir.path().join(name);
-        assert_eq!(found.leftovers, [(at("damaged"), 53), (at("lexical/.tmpX1"), 7)]);
-        assert_eq!((found.needed, found.writer), (110, Writer::None));
-        assert!(found.free > 0);
-        let held = lock::acquire(dir.path()).unwrap();
-        let found = storage_report(dir.path()).unwrap();
-        assert_eq!(found.writer, Writer::Process(Some(std::process::id())));
-        assert_eq!(found.leftovers, [(at("damaged"), 53)]);
-        drop(held);
+        assert_eq!(report.leftovers, [(at("damaged"), 53), (at("lexical/.tmpX1"), 7)]);
+        assert_eq!((report.needed, report.writer), (110, Writer::None));
+        assert!(report.free > 0);
+        let guard = lock::acquire(dir.path()).unwrap();
+        let report = storage_report(dir.path()).unwrap();
+        assert_eq!(report.writer, Writer::Process(Some(std::process::id())));
+        assert_eq!(report.leftovers, [(at("damaged"), 53)]);
+        drop(guard);
     }
 }

@@ -299,7 +299,7 @@ fn new_document(source: &TestDocument, salt: u64) -> (NewDocument, Vec<(ContentH
     (document, vectors)
 }
 
-/// A store of `documents`. They replace earlier ones, among them `removed`.
+/// A store of `documents`. The documents `removed` were added and removed before.
 fn filled_store(dir: &std::path::Path, documents: &[TestDocument], removed: &[TestDocument]) -> Store {
     let model = ModelIdentity {
         id: "test".into(),

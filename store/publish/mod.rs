@@ -1,6 +1,8 @@
 //! Keeping both indexes in step with the catalog, and publishing snapshots.
 
 mod sync_lexical;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};

@@ -1,7 +1,8 @@
 //! Damage that SQLite does not detect, but that makes the catalog unreadable.
 
-use super::{add, damaged, open, put, sql, two_documents};
+use super::{damaged, sql, two_documents};
 use crate::doctor::{StorePart, repair};
+use crate::fixture::{add, open, put};
 use crate::{JobCause, JobId};
 
 /// SQLite's integrity check passes with each of these, but opening the store fails.
