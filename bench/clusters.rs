@@ -1,18 +1,21 @@
-//! Made-up vectors with the neighbourhoods of text embeddings: clusters of three, three of which form a larger cluster, and so on.
+//! Made-up vectors with the neighbourhoods of text embeddings: clusters of three, three of which form a
+//! larger cluster, and so on.
 
 /// Clusters per cluster of the next level.
 const BRANCHES: u64 = 3;
-/// Cosine of two vectors whose smallest common cluster has 3, 9, 27, … vectors. The last is that of any two vectors.
+/// Cosine of two vectors whose smallest common cluster has 3, 9, 27, … vectors. The last is that of any two
+/// vectors.
 ///
-/// Modelled on all-MiniLM-L6-v2 over 790,247 passages of technical documentation. There, the median cosine of a passage with its
-/// nearest neighbour was .98, with the 10th .91, the 100th .78, the 1000th .66, the 10,000th .52.
+/// Modelled on all-MiniLM-L6-v2 over 790,247 passages of technical documentation. There, the median cosine of
+/// a passage with its nearest neighbour was .98, with the 10th .91, the 100th .78, the 1000th .66, the
+/// 10,000th .52.
 const COSINES: [f32; 13] = [
     0.965, 0.915, 0.86, 0.80, 0.735, 0.68, 0.625, 0.555, 0.49, 0.42, 0.34, 0.27, 0.19,
 ];
 /// Cosine of a query with the cluster that it asks about.
 ///
-/// On the same documentation the median cosine of a question of a few words was .63 with the nearest passage, .54 with the 10th,
-/// .46 with the 100th, .37 with the 1000th.
+/// On the same documentation the median cosine of a question of a few words was .63 with the nearest passage,
+/// .54 with the 10th, .46 with the 100th, .37 with the 1000th.
 const QUERY_COSINE: f32 = 0.6;
 /// Distance between the seeds of two levels. Larger than any number of clusters.
 const LEVEL_SEEDS: u64 = 1 << 40;
@@ -22,9 +25,11 @@ const QUERY_SEEDS: u64 = 1 << 50;
 /// Makes vectors from their numbers; the same number gives the same vector.
 pub struct Clusters {
     count: u64,
-    /// Weight of a vector's own direction, then of the direction of its cluster on each level, the smallest clusters first.
+    /// Weight of a vector's own direction, then of the direction of its cluster on each level, the smallest
+    /// clusters first.
     weights: Vec<f32>,
-    /// For each level: the cluster of the last vector made, and the sum of its direction and those of the levels above.
+    /// For each level: the cluster of the last vector made, and the sum of its direction and those of the
+    /// levels above.
     path: Vec<(u64, Vec<f32>)>,
 }
 

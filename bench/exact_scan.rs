@@ -17,8 +17,8 @@ pub struct ExactScan {
 }
 
 impl ExactScan {
-    /// Scans `count` vectors for each of `queries`. `vector` makes a vector from its number; the time it takes is not
-    /// measured.
+    /// Scans `count` vectors for each of `queries`. `vector` makes a vector from its number; the time it
+    /// takes is not measured.
     pub fn run(
         count: u64,
         queries: &[Vec<f32>],
@@ -56,7 +56,8 @@ impl ExactScan {
 
     /// Recall@k of `found`, the numbers of the vectors found for each query.
     ///
-    /// A hit counts if its exact score reaches the k-th best. Among equal vectors it does not matter which are found.
+    /// A hit counts if its exact score reaches the k-th best. Among equal vectors it does not matter which
+    /// are found.
     pub fn recall(
         &self,
         queries: &[Vec<f32>],

@@ -105,7 +105,8 @@ impl GraphBench {
     }
 }
 
-/// Cosine distance of unit vectors. The library's own panics on equal vectors, where rounding makes the distance negative.
+/// Cosine distance of unit vectors. The library's own panics on equal vectors, where rounding makes the
+/// distance negative.
 struct CosineDistance;
 
 impl Distance<f32> for CosineDistance {

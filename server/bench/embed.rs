@@ -116,8 +116,8 @@ pub fn embed(bench: &EmbedBench, out: &mut impl Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Embeds the passages once on all cores, with the fastest kernel or that of `bench`. Prints the time and optionally the
-/// embeddings as JSON, for scripts that compare runtimes.
+/// Embeds the passages once on all cores, with the fastest kernel or that of `bench`. Prints the time and
+/// optionally the embeddings as JSON, for scripts that compare runtimes.
 ///
 /// # Errors
 /// As [`embed`].

@@ -57,7 +57,8 @@ impl Server {
             .map_err(|_| anyhow::anyhow!("the server panicked"))?
     }
 
-    /// Sends `queries` from `clients` concurrent clients, each over one connection. Returns latencies and requests per second.
+    /// Sends `queries` from `clients` concurrent clients, each over one connection. Returns latencies and
+    /// requests per second.
     ///
     /// # Errors
     /// When a request is refused or fails.

@@ -160,7 +160,8 @@ impl Scratch {
         Ok(Scratch { path, keep: is_kept })
     }
 
-    /// The subfolder of a benchmark. The prefix keeps it apart from the user's own files in a `--keep` folder.
+    /// The subfolder of a benchmark. The prefix keeps it apart from the user's own files in a `--keep`
+    /// folder.
     fn subfolder(&self, benchmark: &str) -> PathBuf {
         self.path.join(format!("autorag-bench-{benchmark}"))
     }

@@ -1,7 +1,7 @@
 //! The tantivy analyzer: turns text into terms.
 //!
-//! Words are lower-cased, stripped of accents and stemmed. Identifiers are indexed whole and in parts. Chinese, Japanese and Korean text,
-//! which has no spaces between words, is indexed as overlapping bigrams.
+//! Words are lower-cased, stripped of accents and stemmed. Identifiers are indexed whole and in parts.
+//! Chinese, Japanese and Korean text, which has no spaces between words, is indexed as overlapping bigrams.
 
 use tantivy::tokenizer::{
     AsciiFoldingFilter, LowerCaser, RemoveLongFilter, Stemmer, TextAnalyzer, Token, TokenStream, Tokenizer,
@@ -9,7 +9,8 @@ use tantivy::tokenizer::{
 
 use super::language::Profile;
 
-/// Name of the analyzer in the index schema. Change it whenever the terms change, so that older indexes are rebuilt.
+/// Name of the analyzer in the index schema. Change it whenever the terms change, so that older indexes are
+/// rebuilt.
 pub(super) const NAME: &str = "autorag-2";
 /// Maximum length of a term, in bytes. Longer tokens are data such as base64, not words.
 const MAX_TERM_BYTES: usize = 80;
@@ -35,7 +36,8 @@ pub(super) fn tokens(analyzer: &mut TextAnalyzer, text: &str) -> Vec<Token> {
     tokens
 }
 
-/// Whether a stemmed term is an English stop word. Stop words are indexed, because phrases need them, but queries drop them.
+/// Whether a stemmed term is an English stop word. Stop words are indexed, because phrases need them, but
+/// queries drop them.
 pub(super) fn is_stop_word(term: &str) -> bool {
     // Stemmed, in ascending order.
     const STOP_WORDS: &[&str] = &[

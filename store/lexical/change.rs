@@ -12,7 +12,8 @@ use super::{LexicalIndex, analyzer};
 use crate::catalog::LexicalRow;
 use crate::{DocumentEntry, DocumentId, Kind, Seq, StoreError};
 
-/// How much of a document's text goes into the field `whole`, in bytes. Bounds memory. Each passage is indexed in full.
+/// How much of a document's text goes into the field `whole`, in bytes. Bounds memory. Each passage is
+/// indexed in full.
 const WHOLE_BYTES: usize = 1 << 18;
 
 /// An uncommitted change. Dropping it rolls it back.
@@ -104,7 +105,8 @@ impl<'a> Change<'a> {
         removed.map(drop).map_err(|source| lexical.error(source))
     }
 
-    /// Commits the change durably and records `seq` as the catalog sequence number that the index has applied.
+    /// Commits the change durably and records `seq` as the catalog sequence number that the index has
+    /// applied.
     pub(crate) fn commit(mut self, seq: Seq) -> Result<(), StoreError> {
         let lexical = self.lexical;
         let writer = self.writer()?;
@@ -142,8 +144,8 @@ fn add_document(
 
 /// The reason why `writer` refused a document.
 ///
-/// After a failed write, tantivy only reports that its indexing thread has ended. `prepare_commit` joins the thread and returns the
-/// thread's own error.
+/// After a failed write, tantivy only reports that its indexing thread has ended. `prepare_commit` joins the
+/// thread and returns the thread's own error.
 fn root_cause(writer: &mut IndexWriter, error: TantivyError) -> TantivyError {
     match error {
         TantivyError::ErrorInThread(_) => writer.prepare_commit().err().unwrap_or(error),

@@ -1,4 +1,5 @@
-//! Runs of consecutive passages that belong to the same document, to find the passages of given documents in a segment.
+//! Runs of consecutive passages that belong to the same document, to find the passages of given documents in
+//! a segment.
 //!
 //! A tantivy document is a passage here, so `DocId` is the number of a passage within its segment.
 
@@ -22,7 +23,8 @@ struct DocRun {
 pub(super) struct DocRuns(Vec<DocRun>);
 
 impl DocRuns {
-    /// Reads the runs of a segment. Includes deleted passages, so that the runs stay valid when more are deleted.
+    /// Reads the runs of a segment. Includes deleted passages, so that the runs stay valid when more are
+    /// deleted.
     pub(super) fn read(segment: &SegmentReader) -> tantivy::Result<DocRuns> {
         let documents = segment.fast_fields().u64("document")?;
         let mut runs: Vec<DocRun> = Vec::new();

@@ -62,7 +62,8 @@ impl Highlighter {
     }
 }
 
-/// ASCII bytes that stems start with. Stemming keeps the first letter of a word, so most pieces of text can be skipped unstemmed.
+/// ASCII bytes that stems start with. Stemming keeps the first letter of a word, so most pieces of text can
+/// be skipped unstemmed.
 struct FirstBytes([bool; 128]);
 
 impl Default for FirstBytes {
@@ -85,7 +86,8 @@ impl FirstBytes {
         first_bytes
     }
 
-    /// Whether a word in `piece` may have one of the stems. False positives are possible, false negatives are not.
+    /// Whether a word in `piece` may have one of the stems. False positives are possible, false negatives are
+    /// not.
     fn may_match(&self, piece: &str) -> bool {
         let mut previous = b' ';
         piece.bytes().any(|byte| {

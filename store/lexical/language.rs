@@ -1,7 +1,8 @@
 //! Detects the language of a text, to choose a stemmer: by script, and for Latin script by function words.
 //!
-//! A few dozen function words identify a language reliably from one paragraph on. Unlike letter n-grams, they never take source code for
-//! prose. The fallback is English, whose stemmer leaves most words of other languages unchanged.
+//! A few dozen function words identify a language reliably from one paragraph on. Unlike letter n-grams, they
+//! never take source code for prose. The fallback is English, whose stemmer leaves most words of other
+//! languages unchanged.
 
 use tantivy::tokenizer::Language;
 
@@ -16,7 +17,8 @@ pub(super) struct Profile {
 }
 
 impl Profile {
-    /// Whether stemming keeps the first letter of every ASCII word. The Dutch stemmer removes the prefix `ge`.
+    /// Whether stemming keeps the first letter of every ASCII word. The Dutch stemmer removes the prefix
+    /// `ge`.
     pub(super) fn keeps_first_letters(&self) -> bool {
         self.code != "nl"
     }

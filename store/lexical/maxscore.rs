@@ -1,9 +1,10 @@
-//! MaxScore: the top k passages by summed term scores, skipping most others (Turtle and Flood, "Query evaluation: strategies and
-//! optimizations", 1995). Passages are scored in windows, term at a time within a window.
+//! MaxScore: the top k passages by summed term scores, skipping most others (Turtle and Flood, "Query
+//! evaluation: strategies and optimizations", 1995). Passages are scored in windows, term at a time within a
+//! window.
 //!
-//! Terms whose summed upper bounds stay below the current k-th score are non-essential: their postings are probed, not iterated.
-//! Common words in long queries become non-essential. Block-max WAND, tantivy's algorithm, would still move each of them to every
-//! passage of a rare word.
+//! Terms whose summed upper bounds stay below the current k-th score are non-essential: their postings are
+//! probed, not iterated. Common words in long queries become non-essential. Block-max WAND, tantivy's
+//! algorithm, would still move each of them to every passage of a rare word.
 
 use tantivy::{DocAddress, DocId, Score, Searcher, SegmentOrdinal, SegmentReader, TERMINATED};
 
@@ -13,10 +14,12 @@ use crate::{DocumentId, DocumentSet};
 
 /// Passages per window. Their scores fit the L1 cache.
 const WINDOW: usize = 4096;
-/// Float sums depend on their order. Upper bounds are inflated by this factor, so that rounding never prunes a true hit.
+/// Float sums depend on their order. Upper bounds are inflated by this factor, so that rounding never prunes
+/// a true hit.
 const SLACK: Score = 1.0 + 1e-5;
 
-/// The `k` passages with the highest summed scores of `terms`, of the documents `allowed` or of all, best first.
+/// The `k` passages with the highest summed scores of `terms`, of the documents `allowed` or of all, best
+/// first.
 pub(super) fn top_passages(
     searcher: &Searcher,
     terms: &[TermWeight],
@@ -102,7 +105,8 @@ impl ScorerSet {
         }
     }
 
-    /// Index of the first essential scorer. A passage scores above `threshold` only if an essential scorer has it.
+    /// Index of the first essential scorer. A passage scores above `threshold` only if an essential scorer
+    /// has it.
     fn first_essential(&self, threshold: Score) -> usize {
         self.prefix_bounds[1..].partition_point(|&bound| bound <= threshold)
     }
@@ -113,8 +117,8 @@ impl ScorerSet {
         docs.min().unwrap_or(TERMINATED)
     }
 
-    /// Adds the non-essential scores to `score`, the sum of the essential scorers. `None` as soon as the total cannot exceed
-    /// `threshold`.
+    /// Adds the non-essential scores to `score`, the sum of the essential scorers. `None` as soon as the
+    /// total cannot exceed `threshold`.
     fn complete(
         &mut self,
         essential: usize,

@@ -1,4 +1,5 @@
-//! The lexical index: BM25 over passages and their documents, on tantivy. Derived from the catalog, which can rebuild it.
+//! The lexical index: BM25 over passages and their documents, on tantivy. Derived from the catalog, which can
+//! rebuild it.
 
 mod analyzer;
 mod change;
@@ -44,10 +45,11 @@ use crate::error::LexicalError;
 use crate::lock::is_refusal;
 use crate::{ErrorChain, Seq, StoreError};
 
-/// Memory for postings before they are written to disk. Writing uses one thread, because parsing and embedding need the others.
+/// Memory for postings before they are written to disk. Writing uses one thread, because parsing and
+/// embedding need the others.
 const WRITER_BYTES: usize = 24 << 20;
-/// Indexes up to this size are checksummed on open and periodically (well under a second). Damage in larger ones surfaces in a search
-/// or in `doctor`.
+/// Indexes up to this size are checksummed on open and periodically (well under a second). Damage in larger
+/// ones surfaces in a search or in `doctor`.
 const MAX_CHECKED_BYTES: u64 = 512 << 20;
 
 /// Fields of a passage.
@@ -101,8 +103,8 @@ pub(crate) struct LexicalIndex {
 impl LexicalIndex {
     /// Opens the index at `path` for writing, and creates it if it is missing.
     ///
-    /// An index that is damaged, or has another schema or analyzer, is replaced by an empty one. The caller then fills it from the
-    /// catalog.
+    /// An index that is damaged, or has another schema or analyzer, is replaced by an empty one. The caller
+    /// then fills it from the catalog.
     pub(crate) fn open(path: &Path) -> Result<LexicalIndex, StoreError> {
         let opened = LexicalIndex::open_existing(path).and_then(|index| {
             index.quick_check()?;
@@ -121,8 +123,8 @@ impl LexicalIndex {
         }
     }
 
-    /// Opens the index at `path` to overwrite its contents. Reads only the list of segments; if that is damaged too, creates an
-    /// empty index.
+    /// Opens the index at `path` to overwrite its contents. Reads only the list of segments; if that is
+    /// damaged too, creates an empty index.
     pub(crate) fn open_for_rebuild(path: &Path) -> Result<LexicalIndex, StoreError> {
         let opened = catch_panic(path, || {
             let index = Index::open_in_dir(path).map_err(|source| StoreError::lexical(path, source))?;
@@ -254,14 +256,14 @@ impl LexicalIndex {
         Ok(files)
     }
 
-    /// Files of the last commit that are missing in `.managed.json`, tantivy's list of its files. tantivy checks only listed files, so
-    /// damage to the list would hide damage to the files.
+    /// Files of the last commit that are missing in `.managed.json`, tantivy's list of its files. tantivy
+    /// checks only listed files, so damage to the list would hide damage to the files.
     fn unmanaged_files(&self) -> Result<Vec<PathBuf>, StoreError> {
         let commit = catch_panic(&self.path, || {
             self.index.load_metas().map_err(|source| self.error(source))
         })?;
-        // Read the list from disk: another process may have extended it since this one opened the index. tantivy lists a file before it
-        // creates it, and deletes it before it removes the entry.
+        // Read the list from disk: another process may have extended it since this one opened the index.
+        // tantivy lists a file before it creates it, and deletes it before it removes the entry.
         let list = fs_err::read(self.path.join(".managed.json"))?;
         let managed: HashSet<PathBuf> = serde_json::from_slice(&list).unwrap_or_default();
         let files = commit.list_segment_files().into_iter();
@@ -280,7 +282,8 @@ impl LexicalIndex {
         if writer.is_none() {
             let created = self.index.writer_with_num_threads(1, WRITER_BYTES);
             let created = created.map_err(|source| self.error(source))?;
-            // Files of an uncommitted change that a killed process left behind. Their names could collide with new ones.
+            // Files of an uncommitted change that a killed process left behind. Their names could collide
+            // with new ones.
             let collected = created.garbage_collect_files().wait();
             collected.map_err(|source| self.error(source))?;
             *writer = Some(created);
@@ -317,8 +320,8 @@ fn corruption(message: String) -> TantivyError {
     TantivyError::DataCorruption(DataCorruption::comment_only(message))
 }
 
-/// Runs `work` on the index at `path`, and reports a panic as damage. tantivy may panic on corrupt files, because the footers of its
-/// files have no checksum.
+/// Runs `work` on the index at `path`, and reports a panic as damage. tantivy may panic on corrupt files,
+/// because the footers of its files have no checksum.
 fn catch_panic<T>(path: &Path, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         let source = corruption("tantivy cannot read its files".into());

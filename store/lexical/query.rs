@@ -49,13 +49,14 @@ impl Clause {
 impl ParsedQuery {
     /// The query for passages, without [`ParsedQuery::excluded_phrases`].
     ///
-    /// tantivy may ask an excluded query about a passage before its current one, and the phrase scorer does not support that.
+    /// tantivy may ask an excluded query about a passage before its current one, and the phrase scorer does
+    /// not support that.
     pub(super) fn query(&self, fields: &SearchFields, matching: Matching) -> Box<dyn Query> {
         let optional = |stems| word_in_any_field(fields, stems).map(|word| (Occur::Should, word));
         let mut clauses: Vec<(Occur, Box<dyn Query>)> = self.words.iter().flat_map(optional).collect();
         if matching == Matching::All {
-            // The optional clauses already score the words. The required copies have a boost of 0, so that requiring a word does
-            // not change scores.
+            // The optional clauses already score the words. The required copies have a boost of 0, so that
+            // requiring a word does not change scores.
             clauses.extend(self.required_words().map(|stems| {
                 let required = BooleanQuery::new(optional(stems).collect());
                 (Occur::Must, boosted(Box::new(required), 0.0))
@@ -93,7 +94,8 @@ impl ParsedQuery {
         Box::new(BooleanQuery::new(clauses))
     }
 
-    /// Whether [`ParsedQuery::query`] is a plain disjunction of words over all fields, which [`super::maxscore`] can search.
+    /// Whether [`ParsedQuery::query`] is a plain disjunction of words over all fields, which
+    /// [`super::maxscore`] can search.
     pub(super) fn is_disjunction(&self, matching: Matching) -> bool {
         matching == Matching::Any
             && self.phrases.is_empty()
@@ -123,8 +125,8 @@ fn word_query(field: Field, stems: &Stems) -> Box<dyn Query> {
     }
 }
 
-/// A phrase in a field. Matches the n-th stems of all words together, because a passage is stemmed in one language. A word with fewer
-/// stems has its first one in every language.
+/// A phrase in a field. Matches the n-th stems of all words together, because a passage is stemmed in one
+/// language. A word with fewer stems has its first one in every language.
 fn phrase_query(field: Field, words: &Phrase) -> Box<dyn Query> {
     if let [(_, stems)] = words.as_slice() {
         return word_query(field, stems);

@@ -159,8 +159,8 @@ impl ParsedQuery {
         self.excluded.iter().filter(|clause| clause.is_phrase())
     }
 
-    /// Words that must occur with [`crate::Matching::All`]. Of a compound only the parts are required, because a passage may spell it
-    /// differently (`read_file`).
+    /// Words that must occur with [`crate::Matching::All`]. Of a compound only the parts are required,
+    /// because a passage may spell it differently (`read_file`).
     pub(super) fn required_words(&self) -> impl Iterator<Item = &Stems> {
         self.words.iter().filter(|stems| !self.compounds.contains(*stems))
     }
@@ -228,12 +228,14 @@ fn is_stop(stems: &Stems) -> bool {
     stems.first().is_some_and(|stem| is_stop_word(stem))
 }
 
-/// The words of `text`, and pairs of first stem and original spelling. A compound identifier is followed by its parts.
+/// The words of `text`, and pairs of first stem and original spelling. A compound identifier is followed by
+/// its parts.
 fn tokenize(text: &str, analyzers: &mut [TextAnalyzer]) -> (Phrase, Vec<(String, String)>) {
     let mut words: Phrase = Vec::new();
     let mut spellings = Vec::new();
     for analyzer in analyzers {
-        // Analyzers differ only in their stemmers. They split a text into the same tokens, so tokens correspond by index.
+        // Analyzers differ only in their stemmers. They split a text into the same tokens, so tokens
+        // correspond by index.
         for (index, token) in tokens(analyzer, text).into_iter().enumerate() {
             match words.get_mut(index) {
                 Some((_, stems)) if stems.contains(&token.text) => {}

@@ -1,7 +1,7 @@
 //! A tantivy directory without lock files, for an index on a read-only disk.
 //!
-//! tantivy takes a lock, a file, while it opens an index, so that no writer deletes files meanwhile. On a read-only disk the lock cannot
-//! be created and is not needed: nobody can delete files there.
+//! tantivy takes a lock, a file, while it opens an index, so that no writer deletes files meanwhile. On a
+//! read-only disk the lock cannot be created and is not needed: nobody can delete files there.
 
 use std::io;
 use std::path::Path;

@@ -1,7 +1,8 @@
 //! BM25 scores of all passages of given documents.
 //!
-//! Used for the few documents that a selective filter keeps: MaxScore prunes badly there, because it finds few high scores to prune
-//! by. Also used for the documents of passages already found, whose scores are added to those of their passages.
+//! Used for the few documents that a selective filter keeps: MaxScore prunes badly there, because it finds
+//! few high scores to prune by. Also used for the documents of passages already found, whose scores are added
+//! to those of their passages.
 
 use tantivy::{DocAddress, Score, Searcher, SegmentOrdinal};
 
@@ -9,7 +10,8 @@ use super::statistics::Statistics;
 use super::term_scorer::TermWeight;
 use crate::DocumentSet;
 
-/// The passages of `documents` that match any of `terms`, each with its summed score. Unsorted, because callers drop most of them.
+/// The passages of `documents` that match any of `terms`, each with its summed score. Unsorted, because
+/// callers drop most of them.
 pub(super) fn score_documents(
     searcher: &Searcher,
     statistics: &Statistics,

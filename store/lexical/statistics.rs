@@ -1,6 +1,7 @@
 //! BM25 statistics that count only live passages.
 //!
-//! tantivy's own statistics include deleted passages until a merge removes them, so scores would depend on the history of the index.
+//! tantivy's own statistics include deleted passages until a merge removes them, so scores would depend on
+//! the history of the index.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,7 +15,8 @@ use tantivy::{DocId, Searcher, SegmentReader, TERMINATED, Term};
 
 use super::doc_runs::DocRuns;
 
-/// If more than 1/SPARSE of a term's postings could be deleted, scan the postings; else seek each deletion in them.
+/// If more than 1/SPARSE of a term's postings could be deleted, scan the postings; else seek each deletion in
+/// them.
 const SPARSE: usize = 8;
 
 /// Statistics by segment and number of deletions, kept from one commit to the next.
@@ -133,7 +135,8 @@ impl Statistics {
 }
 
 impl Bm25StatisticsProvider for Statistics {
-    /// Sums the rounded field lengths that scoring uses. A merge keeps no others, so exact lengths would change with it.
+    /// Sums the rounded field lengths that scoring uses. A merge keeps no others, so exact lengths would
+    /// change with it.
     fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
         let mut total = 0;
         for (segment, statistics) in self.segments() {

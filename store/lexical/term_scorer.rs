@@ -1,4 +1,5 @@
-//! BM25 scores of one query word in one field. The score of a plain query is the sum over its words and fields.
+//! BM25 scores of one query word in one field. The score of a plain query is the sum over its words and
+//! fields.
 
 use tantivy::fieldnorm::FieldNormReader;
 use tantivy::postings::{BlockSegmentPostings, TermInfo};
@@ -25,7 +26,8 @@ struct StemWeight {
 }
 
 impl TermWeight {
-    /// The weight of a word in `field`, multiplied by `boost`, in a collection of `count` passages. `None` if no passage has the word.
+    /// The weight of a word in `field`, multiplied by `boost`, in a collection of `count` passages. `None` if
+    /// no passage has the word.
     pub(super) fn new(
         statistics: &Statistics,
         (field, boost): (Field, f32),

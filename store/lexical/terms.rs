@@ -12,7 +12,8 @@ use crate::{DocumentEntry, Passage, StoreError};
 pub struct TermMatch {
     /// The word in its original spelling.
     pub word: String,
-    /// The word's inverse document frequency as a share of the sum over all query words, from 0 to 1. Rare words have larger shares.
+    /// The word's inverse document frequency as a share of the sum over all query words, from 0 to 1. Rare
+    /// words have larger shares.
     pub share: f32,
     /// Number of passages in the collection whose text has the word.
     pub passages: u64,
@@ -73,7 +74,8 @@ impl LexicalView {
         Ok(terms)
     }
 
-    /// Occurrences of each stem in a text. A stem that several languages produce has the highest of their counts.
+    /// Occurrences of each stem in a text. A stem that several languages produce has the highest of their
+    /// counts.
     fn count_stems(&self, text: &str) -> HashMap<String, u32> {
         let mut counts: HashMap<String, u32> = HashMap::new();
         for language in self.languages() {

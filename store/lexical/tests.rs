@@ -306,7 +306,8 @@ fn a_dropped_change_is_rolled_back() {
     assert!(found.is_empty());
 }
 
-/// tantivy's indexing thread ends at a failed write. Adding the next document must report that failure, not the end of the thread.
+/// tantivy's indexing thread ends at a failed write. Adding the next document must report that failure, not
+/// the end of the thread.
 #[test]
 fn a_failed_write_is_reported_with_its_cause() {
     let dir = tempfile::tempdir().unwrap();
@@ -329,7 +330,8 @@ fn a_failed_write_is_reported_with_its_cause() {
     );
 }
 
-/// The best passage is in a document with a low score. It still gets that score added, even with a limit of one hit.
+/// The best passage is in a document with a low score. It still gets that score added, even with a limit of
+/// one hit.
 #[test]
 fn document_scores_do_not_depend_on_the_limit() {
     let dir = tempfile::tempdir().unwrap();
@@ -370,7 +372,8 @@ fn document_scores_do_not_depend_on_the_limit() {
     assert!(all[0].score > same.score);
 }
 
-/// With a selective filter all passages of its documents are scored. Hits and scores must equal those of a search without a filter.
+/// With a selective filter all passages of its documents are scored. Hits and scores must equal those of a
+/// search without a filter.
 #[test]
 fn a_selective_filter_does_not_change_scores() {
     const WORDS: [&str; 12] = [

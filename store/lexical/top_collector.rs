@@ -10,7 +10,8 @@ use tantivy::{DocAddress, DocId, Score, SegmentOrdinal, SegmentReader};
 use super::top_k::{TopK, best_first};
 use crate::{DocumentId, DocumentSet, PassageId};
 
-/// Top-k collector that carries the k-th score across segments, so block-max pruning applies from the first block.
+/// Top-k collector that carries the k-th score across segments, so block-max pruning applies from the first
+/// block.
 ///
 /// tantivy's own collector cannot be used: wrapped in a filter collector it prunes no blocks at all.
 pub(super) struct TopCollector<'a> {
@@ -95,8 +96,8 @@ impl Collector for TopCollector<'_> {
     }
 }
 
-/// Required by [`Collector`], but never called: [`TopCollector::collect_segment`] handles whole segments, because only there a
-/// collector can pass its threshold to the scorer.
+/// Required by [`Collector`], but never called: [`TopCollector::collect_segment`] handles whole segments,
+/// because only there a collector can pass its threshold to the scorer.
 pub(super) struct Unused;
 
 impl SegmentCollector for Unused {

@@ -23,20 +23,22 @@ use super::top_k::best_first;
 use super::{Fields, catch_panic, maxscore};
 use crate::{Candidate, DocumentId, DocumentSet, Matching, PassageId, StoreError};
 
-/// Hits fetched beyond the limit, at first. If they all tie with the last hit within the limit, more are fetched, up to
-/// [`MAX_EXTRA`]. The limit must not split a run of equal scores, because tantivy orders ties by segment layout.
+/// Hits fetched beyond the limit, at first. If they all tie with the last hit within the limit, more are
+/// fetched, up to [`MAX_EXTRA`]. The limit must not split a run of equal scores, because tantivy orders ties
+/// by segment layout.
 const MIN_EXTRA: usize = 32;
 const MAX_EXTRA: usize = 4096;
 /// Boost of a field, relative to the passage's text.
 const TITLE_BOOST: f32 = 0.8;
 const HEADING_BOOST: f32 = 1.3;
 const PATH_BOOST: f32 = 0.8;
-/// Weight of the whole document's score, which is added to the scores of its passages. A passage answers a question, but its document
-/// gives the topic. docs/retrieval.md has measurements.
+/// Weight of the whole document's score, which is added to the scores of its passages. A passage answers a
+/// question, but its document gives the topic. docs/retrieval.md has measurements.
 const DOCUMENT_WEIGHT: f32 = 1.5;
 /// A filter is selective if it keeps at most this many documents …
 const MAX_SELECTED: u64 = 5000;
-/// … and at most 1/SELECTIVITY of the collection. All passages of the documents are then scored, instead of searching the index.
+/// … and at most 1/SELECTIVITY of the collection. All passages of the documents are then scored, instead of
+/// searching the index.
 const SELECTIVITY: u64 = 20;
 /// BM25 k1. Must equal tantivy's.
 const K1: f32 = 1.2;
@@ -93,7 +95,8 @@ impl LexicalView {
         segments
     }
 
-    /// Runs `read`, and turns a panic into an error. tantivy may panic on files that were damaged after it opened them.
+    /// Runs `read`, and turns a panic into an error. tantivy may panic on files that were damaged after it
+    /// opened them.
     pub(crate) fn guard<T>(
         &self,
         read: impl FnOnce(&LexicalView) -> Result<T, StoreError>,
@@ -103,8 +106,8 @@ impl LexicalView {
 
     /// The best `limit` passages and all further ones that tie with the last, each with its document.
     ///
-    /// Searches the documents `within`, or all; the collection has `documents` documents. A filter does not change scores: the weight
-    /// of a word is always that in the whole collection.
+    /// Searches the documents `within`, or all; the collection has `documents` documents. A filter does not
+    /// change scores: the weight of a word is always that in the whole collection.
     pub(crate) fn search(
         &self,
         text: &str,
@@ -159,8 +162,8 @@ impl LexicalView {
             .collect())
     }
 
-    /// Upper bound of the BM25 score for `text`, with every term frequency towards infinity. Makes scores of different queries
-    /// comparable.
+    /// Upper bound of the BM25 score for `text`, with every term frequency towards infinity. Makes scores of
+    /// different queries comparable.
     pub(crate) fn max_score(&self, text: &str) -> Result<f32, StoreError> {
         let query = ParsedQuery::parse(text, &self.languages);
         let mut bound = 0.0;
@@ -240,7 +243,8 @@ impl LexicalView {
         for clause in &query.field_clauses {
             restriction.required.push(self.documents_with(clause)?);
         }
-        // An excluded heading is not a document restriction: other passages of the document have other headings.
+        // An excluded heading is not a document restriction: other passages of the document have other
+        // headings.
         let excluded = query
             .excluded
             .iter()
@@ -272,8 +276,8 @@ impl LexicalView {
         Highlighter::new(question, &self.languages)
     }
 
-    /// The best `limit` passages by a query and all further ones that tie with the last, of the documents `allowed` or of all, except
-    /// the passages `excluded`.
+    /// The best `limit` passages by a query and all further ones that tie with the last, of the documents
+    /// `allowed` or of all, except the passages `excluded`.
     fn search_query(
         &self,
         query: &dyn Query,
@@ -307,8 +311,8 @@ impl LexicalView {
         Ok(weights)
     }
 
-    /// The best `limit` passages by the summed scores of `terms` and all further ones that tie with the last, of the documents
-    /// `allowed` or of all.
+    /// The best `limit` passages by the summed scores of `terms` and all further ones that tie with the last,
+    /// of the documents `allowed` or of all.
     fn search_terms(
         &self,
         terms: &[TermWeight],
@@ -357,7 +361,8 @@ fn is_selective(within: &DocumentSet, documents: u64) -> bool {
     within.len() <= MAX_SELECTED && within.len() * SELECTIVITY <= documents
 }
 
-/// The best `limit` hits and all further ones that tie with the last. `top_k` returns the k best hits, best first.
+/// The best `limit` hits and all further ones that tie with the last. `top_k` returns the k best hits, best
+/// first.
 fn fetch_with_ties(
     limit: usize,
     mut top_k: impl FnMut(usize) -> tantivy::Result<Vec<(f32, DocAddress)>>,
@@ -402,8 +407,9 @@ fn round_scores(hits: &mut [(f32, DocAddress)]) {
 
 /// Rounds the last seven bits of a score's mantissa away.
 ///
-/// The order in which the terms of a passage are summed depends on its neighbours in the segment. Equal passages could otherwise differ
-/// in the last bits, and so could one passage in two indexes of the same documents.
+/// The order in which the terms of a passage are summed depends on its neighbours in the segment. Equal
+/// passages could otherwise differ in the last bits, and so could one passage in two indexes of the same
+/// documents.
 fn round_score(score: f32) -> f32 {
     const ROUNDED_BITS: u32 = 7;
     let half = 1 << (ROUNDED_BITS - 1);

@@ -1,33 +1,36 @@
-//! Vectors in memory: full blocks shared by every snapshot, and a last one that a commit copies to add to it. The codes of full
-//! blocks stay in the file and are mapped, so that memory holds what every query looks at and not much else.
+//! Vectors in memory, in blocks.
+//!
+//! Snapshots share full blocks; a commit copies the last one to append to it. The codes of full blocks are
+//! mapped from the file, so memory holds little more than what every query reads.
 
 use std::fs::File;
 use std::sync::Arc;
 
 use super::codes::Codes;
-use super::rows::RowsOfDocuments;
-use super::{QuantizedVector, Signs};
+use super::document_rows::DocumentRows;
+use super::{QuantizedVector, SignBits};
 use crate::{DocumentId, DocumentSet, PassageId};
 
-/// Vectors in a block: 1.5 MiB of codes, so that adding to the last one copies little.
+/// Vectors per block: 1.5 MiB of codes at 384 dimensions, so that copying the last block is cheap.
 pub(crate) const BLOCK: usize = 4096;
-/// Blocks whose signs are moved together: some MiB, which are whole large pages where dimensions are a multiple of 128.
-const TOGETHER: usize = 32;
-/// Documents between a block's first and last, beyond which it is not looked whether all of them are asked for.
-const WIDEST: u32 = 4 * BLOCK as u32;
+/// Blocks whose sign bits share a mapping: some MiB, and whole huge pages if the dimensions are a multiple of
+/// 128.
+const BLOCKS_PER_MAPPING: usize = 32;
+/// Skip the whole-block test if the block's document ids span more than this.
+const MAX_DOCUMENT_SPAN: u32 = 4 * BLOCK as u32;
 
-/// Some vectors, column by column.
+/// Up to [`BLOCK`] vectors, in columns.
 #[derive(Debug, Clone)]
 pub(crate) struct Block {
     pub passages: Vec<PassageId>,
     pub documents: Vec<DocumentId>,
-    /// The first and the last of them by number.
+    /// The lowest and the highest document.
     bounds: (DocumentId, DocumentId),
     pub scales: Vec<f32>,
-    /// Sum of each vector's codes, which the kernels need to work with unsigned queries.
+    /// Sum of each vector's codes. Kernels that work on unsigned queries need it.
     pub sums: Vec<i32>,
     pub codes: Codes,
-    pub signs: Signs,
+    pub sign_bits: SignBits,
 }
 
 impl Block {
@@ -39,7 +42,7 @@ impl Block {
             scales: Vec::new(),
             sums: Vec::new(),
             codes: Codes::new(dimensions),
-            signs: Signs::default(),
+            sign_bits: SignBits::default(),
         }
     }
 
@@ -47,26 +50,29 @@ impl Block {
         self.passages.len()
     }
 
-    /// Whether all documents are `within`, as far as that can be told by their numbers alone. Where it can, no vector's
-    /// document has to be looked up, which takes a visit to memory that nothing else is near.
+    /// Whether all documents of the block are `within`. May return false where they are: it tests only
+    /// whether the set has every number between the block's bounds.
+    ///
+    /// If true, a scan need not look up each vector's document, which costs a random memory access per
+    /// vector.
     pub(crate) fn is_within(&self, within: &DocumentSet) -> bool {
-        let (first, last) = self.bounds;
-        last.0.saturating_sub(first.0) <= WIDEST && within.contains_all(first, last)
+        let (lowest, highest) = self.bounds;
+        highest.0.saturating_sub(lowest.0) <= MAX_DOCUMENT_SPAN && within.contains_all(lowest, highest)
     }
 
-    fn push(&mut self, vector: &QuantizedVector<'_>, at: u64) {
-        self.signs.push(self.len(), vector.codes);
+    fn push(&mut self, vector: &QuantizedVector<'_>, offset: u64) {
+        self.sign_bits.push(self.len(), vector.codes);
         self.passages.push(vector.passage);
         self.documents.push(vector.document);
-        let (first, last) = self.bounds;
-        self.bounds = (first.min(vector.document), last.max(vector.document));
+        let (lowest, highest) = self.bounds;
+        self.bounds = (lowest.min(vector.document), highest.max(vector.document));
         self.scales.push(vector.scale);
         self.sums
             .push(vector.codes.iter().map(|&code| i32::from(code)).sum());
-        self.codes.push(vector.codes, at);
+        self.codes.push(vector.codes, offset);
     }
 
-    fn shrink(&mut self) {
+    fn shrink_to_fit(&mut self) {
         self.passages.shrink_to_fit();
         self.documents.shrink_to_fit();
         self.scales.shrink_to_fit();
@@ -74,31 +80,32 @@ impl Block {
     }
 }
 
-/// Every vector of a generation, up to some point of the history. A vector's number among them is its *row*.
+/// The vectors of a generation up to some commit. A *row* is the number of a vector among them.
 #[derive(Debug, Clone)]
 pub(crate) struct Vectors {
     pub dimensions: usize,
     pub blocks: Vec<Arc<Block>>,
     pub len: usize,
-    rows: Arc<RowsOfDocuments>,
-    /// Where the codes of full blocks are; none where all are to stay in memory.
+    document_rows: Arc<DocumentRows>,
+    /// The file that full blocks are mapped from. `None` keeps all codes on the heap.
     file: Option<Arc<File>>,
 }
 
 impl Vectors {
-    /// None yet; `file` is what they are going to be written to, and read from.
+    /// An empty set. `file` is the file that the vectors are written to.
     pub(crate) fn new(dimensions: usize, file: Option<Arc<File>>) -> Vectors {
         Vectors {
             dimensions,
             blocks: Vec::new(),
             len: 0,
-            rows: Arc::default(),
+            document_rows: Arc::default(),
             file,
         }
     }
 
-    /// Adds a vector whose codes are at byte `at` of the file. A snapshot that shares the last block keeps its own.
-    pub(crate) fn push(&mut self, vector: &QuantizedVector<'_>, at: u64) {
+    /// Appends a vector whose codes are at byte `offset` of the file. Copies the last block if a snapshot
+    /// shares it.
+    pub(crate) fn push(&mut self, vector: &QuantizedVector<'_>, offset: u64) {
         if self.len.is_multiple_of(BLOCK) {
             self.blocks.push(Arc::new(Block::new(self.dimensions)));
         }
@@ -106,140 +113,144 @@ impl Vectors {
             return;
         };
         let last = Arc::make_mut(last);
-        last.push(vector, at);
-        self.rows.push(vector.document);
+        last.push(vector, offset);
+        self.document_rows.push(vector.document);
         self.len += 1;
         if last.len() == BLOCK {
-            last.shrink();
+            last.shrink_to_fit();
             if let Some(file) = &self.file
                 && let Err(error) = last.codes.map(file)
             {
-                tracing::warn!("vectors stay in memory, since their file cannot be mapped: {error}");
+                tracing::warn!("keeping vectors in memory, because their file cannot be mapped: {error}");
                 self.file = None;
             }
-            if self.blocks.len().is_multiple_of(TOGETHER) {
-                self.gather_signs();
+            if self.blocks.len().is_multiple_of(BLOCKS_PER_MAPPING) {
+                self.move_sign_bits();
             }
         }
     }
 
-    /// Moves the signs of the last blocks, which are full, into one piece of memory.
-    fn gather_signs(&mut self) {
-        let first = self.blocks.len() - TOGETHER;
+    /// Moves the sign bits of the last blocks, all of them full, to huge pages.
+    fn move_sign_bits(&mut self) {
+        let first = self.blocks.len() - BLOCKS_PER_MAPPING;
         let blocks = &mut self.blocks[first..];
-        match Signs::gather(blocks.iter().map(|block| &block.signs)) {
-            Ok(gathered) => blocks
+        match SignBits::copy_to_huge_pages(blocks.iter().map(|block| &block.sign_bits)) {
+            Ok(copies) => blocks
                 .iter_mut()
-                .zip(gathered)
-                .for_each(|(block, signs)| Arc::make_mut(block).signs = signs),
-            // They stay where they are.
-            Err(error) => tracing::debug!("signs of vectors are not moved together: {error}"),
+                .zip(copies)
+                .for_each(|(block, copy)| Arc::make_mut(block).sign_bits = copy),
+            // Scans are slower on the heap, but correct.
+            Err(error) => tracing::debug!("keeping sign bits on the heap: {error}"),
         }
     }
 
-    /// Whether both are of one generation, so that one has all rows of the other and perhaps more.
-    pub(crate) fn is_of_generation(&self, other: &Vectors) -> bool {
-        Arc::ptr_eq(&self.rows, &other.rows)
+    /// Whether both have the same generation, so that one is a prefix of the other.
+    pub(crate) fn has_same_generation(&self, other: &Vectors) -> bool {
+        Arc::ptr_eq(&self.document_rows, &other.document_rows)
     }
 
-    /// The documents of all vectors, one entry a vector.
+    /// The document of each vector, in the order of rows.
     pub(crate) fn documents(&self) -> impl Iterator<Item = DocumentId> {
         self.blocks
             .iter()
             .flat_map(|block| block.documents.iter().copied())
     }
 
-    /// The rows of documents `within`, in order; none where there are more than `most`.
-    pub(crate) fn rows_within(&self, within: &DocumentSet, most: usize) -> Option<Vec<u32>> {
-        self.rows.within(within, self.len, most)
+    /// The rows of the documents `within`, in ascending order. `None` if there are more than `max`.
+    pub(crate) fn rows_within(&self, within: &DocumentSet, max: usize) -> Option<Vec<u32>> {
+        self.document_rows.within(within, self.len, max)
     }
 
-    /// The block of a row, and the row's place there.
-    pub(crate) fn place(&self, row: u32) -> (&Block, usize) {
+    /// The block of a row, and the row's index within the block.
+    pub(crate) fn locate(&self, row: u32) -> (&Block, usize) {
         (&self.blocks[row as usize / BLOCK], row as usize % BLOCK)
+    }
+
+    /// The codes of a row.
+    pub(crate) fn codes(&self, row: u32) -> &[i8] {
+        let (block, index) = self.locate(row);
+        block.codes.get(index)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::kernels::bits::GROUP;
+    use super::super::test_support::push_codes;
     use super::super::{VectorFile, read_frames};
     use super::*;
 
     #[test]
-    fn signs_are_the_same_moved_together() {
+    fn sign_bits_are_the_same_in_huge_pages() {
         let mut vectors = Vectors::new(2, None);
         let codes = |row: usize| [(row % 3) as i8 - 1, (row % 5) as i8 - 2];
         let mut before = None;
-        for row in 0..BLOCK * TOGETHER + 9 {
-            if row == BLOCK * TOGETHER - 1 {
+        for row in 0..BLOCK * BLOCKS_PER_MAPPING + 9 {
+            if row == BLOCK * BLOCKS_PER_MAPPING - 1 {
                 before = Some(vectors.clone());
             }
-            let coded = QuantizedVector {
-                passage: PassageId(row as u64),
-                document: DocumentId(0),
-                scale: 1.0,
-                codes: &codes(row),
-            };
-            vectors.push(&coded, 0);
+            push_codes(&mut vectors, 1.0, &codes(row));
         }
-        let gathered = |block: &Arc<Block>| matches!(block.signs, Signs::Gathered(_));
-        assert!(vectors.blocks[..TOGETHER].iter().all(gathered) && !gathered(&vectors.blocks[TOGETHER]));
-        // A snapshot keeps its own.
+        let is_moved = |block: &Arc<Block>| matches!(block.sign_bits, SignBits::HugePages(_));
+        assert!(vectors.blocks[..BLOCKS_PER_MAPPING].iter().all(is_moved));
+        assert!(!is_moved(&vectors.blocks[BLOCKS_PER_MAPPING]));
+        // An older snapshot keeps its own blocks.
         let before = before.unwrap();
-        assert!(!before.blocks.iter().any(gathered));
-        assert_eq!(before.blocks[TOGETHER - 1].len(), BLOCK - 1);
+        assert!(!before.blocks.iter().any(is_moved));
+        assert_eq!(before.blocks[BLOCKS_PER_MAPPING - 1].len(), BLOCK - 1);
         for row in 0..vectors.len {
-            let (block, place) = vectors.place(row as u32);
+            let (block, index) = vectors.locate(row as u32);
             let expected = codes(row)
                 .iter()
                 .enumerate()
                 .fold(0, |bits, (bit, &code)| bits | u64::from(code >= 0) << bit);
-            assert_eq!(block.signs.words()[place], expected, "{row}");
-            assert_eq!(block.signs.words().len(), block.len().next_multiple_of(GROUP));
+            assert_eq!(block.sign_bits.words()[index], expected, "{row}");
+            assert_eq!(block.sign_bits.words().len(), block.len().next_multiple_of(GROUP));
         }
     }
 
     #[test]
-    fn codes_are_the_same_in_memory_and_mapped() {
+    fn codes_are_the_same_on_the_heap_and_mapped() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("1.vec");
         let mut file = VectorFile::create(&path, 3).unwrap();
         let codes = |row: usize| [row as i8, (row >> 8) as i8, 7];
         let all: Vec<[i8; 3]> = (0..BLOCK * 2 + 5).map(codes).collect();
-        let coded = |row: usize| QuantizedVector {
+        let vector = |row: usize| QuantizedVector {
             passage: PassageId(row as u64),
             document: DocumentId(0),
             scale: 1.0,
             codes: &all[row],
         };
-        let mut held = Vectors::new(3, None);
+        let mut on_heap = Vectors::new(3, None);
         let mut written = Vectors::new(3, Some(file.reader().unwrap()));
-        // Commits that end within blocks, one of them of several frames.
+        // Commits that end within blocks, one of them with several frames.
         for (seq, rows) in [(1, 0..10), (2, 10..BLOCK + 2), (3, BLOCK + 2..all.len())] {
-            let vectors: Vec<QuantizedVector<'_>> = rows.clone().map(coded).collect();
-            let places = file.append(seq, &vectors).unwrap();
-            for (vector, at) in vectors.iter().zip(places) {
-                held.push(vector, at);
-                written.push(vector, at);
+            let vectors: Vec<QuantizedVector<'_>> = rows.clone().map(vector).collect();
+            let offsets = file.append(seq, &vectors).unwrap();
+            for (vector, offset) in vectors.iter().zip(offsets) {
+                on_heap.push(vector, offset);
+                written.push(vector, offset);
             }
         }
         let mut read = Vectors::new(3, Some(file.reader().unwrap()));
         read_frames(&path, 3, 0, |frame| {
-            frame.vectors().for_each(|(vector, at)| read.push(&vector, at));
+            frame
+                .vectors()
+                .for_each(|(vector, offset)| read.push(&vector, offset));
         })
         .unwrap()
         .unwrap();
         assert!(written.blocks[0].codes.is_mapped() && read.blocks[1].codes.is_mapped());
-        assert!(!written.blocks[2].codes.is_mapped() && !held.blocks[0].codes.is_mapped());
+        assert!(!written.blocks[2].codes.is_mapped() && !on_heap.blocks[0].codes.is_mapped());
         for (row, expected) in all.iter().enumerate() {
-            for vectors in [&held, &written, &read] {
-                let (block, place) = vectors.place(row as u32);
-                assert_eq!(block.codes.of(place), expected, "{row}");
-                assert_eq!(block.passages[place], PassageId(row as u64));
+            for vectors in [&on_heap, &written, &read] {
+                let (block, index) = vectors.locate(row as u32);
+                assert_eq!(block.codes.get(index), expected, "{row}");
+                assert_eq!(block.passages[index], PassageId(row as u64));
             }
         }
-        for block in held.blocks.iter().chain(&written.blocks) {
+        for block in on_heap.blocks.iter().chain(&written.blocks) {
             let rows: usize = block
                 .codes
                 .runs(block.len())

@@ -1,4 +1,4 @@
-//! The codes of a block: held in memory while it fills, then where they lie in the file anyway.
+//! The int8 codes of a block: on the heap while the block fills, then mapped from the vector file.
 
 use std::fs::File;
 use std::io;
@@ -7,39 +7,40 @@ use std::sync::Arc;
 
 use memmap2::{Mmap, MmapOptions};
 
-/// Codes of 8 bits, vector after vector.
+/// Codes of a block's vectors.
 #[derive(Debug, Clone)]
 pub(crate) struct Codes {
     dimensions: usize,
-    place: Place,
-    /// Where vectors lie in the file, as far as one follows the other at the same distance.
+    storage: Storage,
+    /// Where the codes are in the file.
     spans: Vec<Span>,
 }
 
 #[derive(Debug, Clone)]
-enum Place {
-    Held(Vec<i8>),
+enum Storage {
+    /// Vector after vector, without gaps.
+    Heap(Vec<i8>),
     Mapped(Arc<Mmap>),
 }
 
-/// Vectors that lie at equal distances.
+/// Vectors at equal distances in the file. A frame's vectors form one span.
 #[derive(Debug, Clone, Copy)]
 struct Span {
-    /// The first of them.
-    row: usize,
-    /// Where its codes begin: in the file, or in the mapping once there is one.
-    at: u64,
-    /// From one to the next.
+    /// Index of the first vector within the block.
+    first: usize,
+    /// Byte offset of the first vector's codes: in the file, or in the mapping once there is one.
+    offset: u64,
+    /// Bytes from one vector's codes to the next; 0 for a single vector.
     stride: u64,
 }
 
-/// Vectors whose codes can be taken in one go.
-pub(crate) struct Run<'a> {
-    /// Which of the block.
+/// Vectors at equal distances in memory, for the kernels.
+pub(crate) struct CodeRun<'a> {
+    /// Indexes of the vectors within the block.
     pub rows: Range<usize>,
-    /// Their codes, from the first on.
+    /// Starts with the codes of the first vector.
     pub codes: &'a [i8],
-    /// How far one lies after the one before.
+    /// Distance from one vector's codes to the next.
     pub stride: usize,
 }
 
@@ -47,86 +48,93 @@ impl Codes {
     pub(crate) fn new(dimensions: usize) -> Codes {
         Codes {
             dimensions,
-            place: Place::Held(Vec::new()),
+            storage: Storage::Heap(Vec::new()),
             spans: Vec::new(),
         }
     }
 
-    /// Adds those of a vector that lie at byte `at` of the file. To what is mapped nothing can be added.
-    pub(crate) fn push(&mut self, codes: &[i8], at: u64) {
-        let Place::Held(held) = &mut self.place else {
+    /// Appends a vector whose codes are at byte `offset` of the file. Does nothing once the codes are mapped.
+    pub(crate) fn push(&mut self, codes: &[i8], offset: u64) {
+        let Storage::Heap(heap) = &mut self.storage else {
             return;
         };
-        let row = held.len() / self.dimensions.max(1);
-        held.extend_from_slice(codes);
+        let row = heap.len() / self.dimensions.max(1);
+        heap.extend_from_slice(codes);
         match self.spans.last_mut() {
-            // Two may lie at any distance; further ones have to keep it.
-            Some(span) if row == span.row + 1 && at > span.at => span.stride = at - span.at,
-            Some(span) if at == span.at + (row - span.row) as u64 * span.stride => {}
-            _ => self.spans.push(Span { row, at, stride: 0 }),
+            // The first two vectors of a span fix its stride; later ones must match it.
+            Some(span) if row == span.first + 1 && offset > span.offset => span.stride = offset - span.offset,
+            Some(span) if offset == span.offset + (row - span.first) as u64 * span.stride => {}
+            _ => self.spans.push(Span {
+                first: row,
+                offset,
+                stride: 0,
+            }),
         }
     }
 
-    /// Leaves them in `file` from here on.
+    /// Replaces the copy on the heap by a mapping of `file`.
     pub(crate) fn map(&mut self, file: &File) -> io::Result<()> {
-        let Place::Held(held) = &self.place else {
+        let Storage::Heap(heap) = &self.storage else {
             return Ok(());
         };
-        let rows = held.len() / self.dimensions.max(1);
+        let rows = heap.len() / self.dimensions.max(1);
         let (Some(first), Some(last)) = (self.spans.first(), self.spans.last()) else {
             return Ok(());
         };
-        let (first, last) = (first.at, last.at + (rows - 1 - last.row) as u64 * last.stride);
-        let length = usize::try_from(last + self.dimensions as u64 - first).map_err(io::Error::other)?;
-        // SAFETY: what is mapped was written whole and made durable, and such parts of the file are never changed nor cut off
-        // by any process that keeps to the store's lock: new vectors are appended, and a new generation is a new file.
-        let map = unsafe { MmapOptions::new().offset(first).len(length).map(file)? };
-        self.spans.iter_mut().for_each(|span| span.at -= first);
-        self.place = Place::Mapped(Arc::new(map));
+        let start = first.offset;
+        let last_row = last.offset + (rows - 1 - last.first) as u64 * last.stride;
+        let length = usize::try_from(last_row + self.dimensions as u64 - start).map_err(io::Error::other)?;
+        // SAFETY: the mapped bytes were written completely and synced, and no process that respects the
+        // store's lock changes or truncates them: new vectors are appended, and a new generation is a new
+        // file. A process that ignores the lock and truncates the file makes the next access fail with
+        // SIGBUS.
+        let map = unsafe { MmapOptions::new().offset(start).len(length).map(file)? };
+        self.spans.iter_mut().for_each(|span| span.offset -= start);
+        self.storage = Storage::Mapped(Arc::new(map));
         Ok(())
     }
 
     #[cfg(test)]
     pub(crate) fn is_mapped(&self) -> bool {
-        matches!(self.place, Place::Mapped(_))
+        matches!(self.storage, Storage::Mapped(_))
     }
 
-    /// Those of one vector.
-    pub(crate) fn of(&self, row: usize) -> &[i8] {
-        let at = match &self.place {
-            Place::Held(_) => row * self.dimensions,
-            Place::Mapped(_) => {
-                let after = self.spans.partition_point(|span| span.row <= row);
+    /// The codes of the vector at index `row`.
+    pub(crate) fn get(&self, row: usize) -> &[i8] {
+        let start = match &self.storage {
+            Storage::Heap(_) => row * self.dimensions,
+            Storage::Mapped(_) => {
+                let after = self.spans.partition_point(|span| span.first <= row);
                 let span = self.spans[after - 1];
-                (span.at + (row - span.row) as u64 * span.stride) as usize
+                (span.offset + (row - span.first) as u64 * span.stride) as usize
             }
         };
-        &self.all()[at..][..self.dimensions]
+        &self.bytes()[start..][..self.dimensions]
     }
 
-    /// Those of the first `rows` vectors, in order.
-    pub(crate) fn runs(&self, rows: usize) -> Vec<Run<'_>> {
-        let whole = [Span {
-            row: 0,
-            at: 0,
+    /// The codes of the first `rows` vectors, in order.
+    pub(crate) fn runs(&self, rows: usize) -> Vec<CodeRun<'_>> {
+        let heap = [Span {
+            first: 0,
+            offset: 0,
             stride: self.dimensions as u64,
         }];
-        let spans = match &self.place {
-            Place::Held(_) => &whole,
-            Place::Mapped(_) => self.spans.as_slice(),
+        let spans = match &self.storage {
+            Storage::Heap(_) => &heap,
+            Storage::Mapped(_) => self.spans.as_slice(),
         };
-        let run = |(index, span): (usize, &Span)| Run {
-            rows: span.row..spans.get(index + 1).map_or(rows, |next| next.row),
-            codes: &self.all()[span.at as usize..],
+        let run = |(index, span): (usize, &Span)| CodeRun {
+            rows: span.first..spans.get(index + 1).map_or(rows, |next| next.first),
+            codes: &self.bytes()[span.offset as usize..],
             stride: (span.stride as usize).max(self.dimensions),
         };
         spans.iter().enumerate().map(run).collect()
     }
 
-    fn all(&self) -> &[i8] {
-        match &self.place {
-            Place::Held(held) => held,
-            Place::Mapped(map) => bytemuck::cast_slice(map),
+    fn bytes(&self) -> &[i8] {
+        match &self.storage {
+            Storage::Heap(heap) => heap,
+            Storage::Mapped(map) => bytemuck::cast_slice(map),
         }
     }
 }

@@ -1,52 +1,61 @@
-//! The file of vectors: a header, then frames that are only ever appended, each a commit of its own.
+//! The vector file: a header, followed by append-only frames. A commit is one or more frames.
 //!
-//! A frame is `length: u32, crc: u32` and then, both over `length` bytes, `seq: u64, count: u32` and `count` times
-//! `passage: u64, document: u32, scale: f32, codes: i8 × dimensions`, all little-endian. A frame that is cut off or does not
-//! match its CRC ends the file: it was being written when the process died, and the catalog still has what was in it.
+//! The header is the magic and `dimensions: u32`. A frame is `length: u32, crc: u32`, followed by a body of
+//! `length` bytes with that CRC-32: `seq: u64, count: u32`, then `count` times `passage: u64, document: u32,
+//! scale: f32, codes: i8 × dimensions`. All numbers are little-endian. Only the last frame of a commit has a
+//! `seq`; the others have 0.
+//!
+//! The first frame that is truncated or fails its CRC ends the file. It was being written when the process
+//! died, and the catalog still has its vectors.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+
+use fs_err::File;
 
 use super::QuantizedVector;
 use crate::{DocumentId, PassageId, Seq, StoreError};
 
 const MAGIC: &[u8; 8] = b"ARAGVEC1";
-/// Magic and dimensions.
+/// Length of the header: magic and dimensions.
 const HEADER: u64 = 12;
-/// Bytes of a frame before its vectors.
-const FRAME_HEAD: usize = 12;
-/// Bytes of a vector before its codes.
+/// Bytes of a frame before its body: length and CRC.
+const FRAME_PREFIX: usize = 8;
+/// Bytes of a body before its vectors: seq and count.
+const BODY_HEAD: usize = 12;
+/// Bytes of a vector before its codes: passage, document and scale.
 const ROW_HEAD: usize = 16;
-/// Vectors in a frame at most, so that reading one back needs little memory.
+/// Maximum number of vectors per frame. Bounds the memory to read one.
 pub(crate) const FRAME_VECTORS: usize = 4096;
-/// Largest frame that is believed; anything above is damage.
-const LONGEST: u32 = 64 << 20;
+/// Maximum length of a body. A larger number is damage, not a length to allocate.
+const MAX_BODY: u32 = 64 << 20;
 
-/// A frame read back.
+/// A frame read from the file.
 pub(crate) struct Frame<'a> {
-    /// Up to where the commit that it ends reaches in the catalog's history; none where the commit goes on.
+    /// Catalog sequence number that the commit applies. `None` if further frames of the commit follow.
     pub seq: Option<Seq>,
     dimensions: usize,
-    /// Byte of the file at which its vectors begin.
-    at: u64,
+    /// Byte offset of the first vector in the file.
+    offset: u64,
     rows: &'a [u8],
 }
 
 impl<'a> Frame<'a> {
-    /// Its vectors, each with the byte of the file at which its codes begin.
+    /// The vectors, each with the byte offset of its codes in the file.
     pub(crate) fn vectors(&self) -> impl Iterator<Item = (QuantizedVector<'a>, u64)> + use<'a> {
-        let (at, stride) = (self.at, ROW_HEAD + self.dimensions);
+        let (offset, stride) = (self.offset, ROW_HEAD + self.dimensions);
         let rows = self.rows.chunks_exact(stride).enumerate();
-        rows.filter_map(move |(index, row)| Some((vector(row)?, at + (index * stride + ROW_HEAD) as u64)))
+        rows.filter_map(move |(index, row)| {
+            Some((parse_row(row)?, offset + (index * stride + ROW_HEAD) as u64))
+        })
     }
 }
 
-fn vector(row: &[u8]) -> Option<QuantizedVector<'_>> {
-    let (passage, rest) = row.split_first_chunk::<8>()?;
-    let (document, rest) = rest.split_first_chunk::<4>()?;
-    let (scale, codes) = rest.split_first_chunk::<4>()?;
+fn parse_row(row: &[u8]) -> Option<QuantizedVector<'_>> {
+    let (passage, row) = row.split_first_chunk::<8>()?;
+    let (document, row) = row.split_first_chunk::<4>()?;
+    let (scale, codes) = row.split_first_chunk::<4>()?;
     Some(QuantizedVector {
         passage: PassageId(u64::from_le_bytes(*passage)),
         document: DocumentId(u32::from_le_bytes(*document)),
@@ -55,72 +64,70 @@ fn vector(row: &[u8]) -> Option<QuantizedVector<'_>> {
     })
 }
 
-/// A file open for appending.
+/// A vector file, open for appending.
 pub(crate) struct VectorFile {
-    path: PathBuf,
     file: File,
     dimensions: usize,
-    /// Where the last whole commit ends.
+    /// Byte offset of the end of the last complete commit.
     committed: u64,
 }
 
 impl VectorFile {
-    /// Makes an empty file, in place of any there was.
+    /// Creates an empty file, replacing any other.
     pub(crate) fn create(path: &Path, dimensions: usize) -> Result<VectorFile, StoreError> {
         if let Some(folder) = path.parent() {
             fs_err::create_dir_all(folder)?;
         }
-        let mut file = fs_err::File::create(path)?.into_parts().0;
+        let mut file = File::create(path)?;
         file.write_all(MAGIC)?;
         file.write_all(&(dimensions as u32).to_le_bytes())?;
         file.sync_all()?;
         Ok(VectorFile {
-            path: path.to_owned(),
             file,
             dimensions,
             committed: HEADER,
         })
     }
 
-    /// Opens a file whose intact part is `end` bytes long, and cuts the rest off.
+    /// Opens a file and truncates it to `end` bytes, the end of its last complete commit.
     pub(crate) fn open(path: &Path, dimensions: usize, end: u64) -> Result<VectorFile, StoreError> {
-        let mut file = fs_err::OpenOptions::new().write(true).open(path)?.into_parts().0;
+        let mut file = fs_err::OpenOptions::new().write(true).open(path)?;
         if file.metadata()?.len() != end {
-            tracing::warn!(path = %path.display(), "cutting off a commit that was not finished");
+            tracing::warn!(path = %path.display(), "truncating an unfinished commit");
             file.set_len(end)?;
         }
         file.seek(SeekFrom::End(0))?;
         Ok(VectorFile {
-            path: path.to_owned(),
             file,
             dimensions,
             committed: end,
         })
     }
 
-    /// The file, for reading what was written.
-    pub(crate) fn reader(&self) -> Result<Arc<File>, StoreError> {
-        Ok(Arc::new(fs_err::File::open(&self.path)?.into_parts().0))
+    /// A second handle to the file, for reading and mapping.
+    pub(crate) fn reader(&self) -> Result<Arc<std::fs::File>, StoreError> {
+        Ok(Arc::new(File::open(self.file.path())?.into_parts().0))
     }
 
-    /// Appends vectors and makes them durable. Where the codes of each are in the file.
+    /// Appends vectors, completes the commit and syncs the file. Returns the byte offset of each vector's
+    /// codes.
     pub(crate) fn append(
         &mut self,
         seq: Seq,
         vectors: &[QuantizedVector<'_>],
     ) -> Result<Vec<u64>, StoreError> {
-        let mut places = Vec::with_capacity(vectors.len());
-        let whole = vectors.len().saturating_sub(1) / FRAME_VECTORS * FRAME_VECTORS;
-        for part in vectors[..whole].chunks(FRAME_VECTORS) {
-            places.extend(self.append_part(part)?);
+        let mut offsets = Vec::with_capacity(vectors.len());
+        let last = vectors.len().saturating_sub(1) / FRAME_VECTORS * FRAME_VECTORS;
+        for part in vectors[..last].chunks(FRAME_VECTORS) {
+            offsets.extend(self.append_part(part)?);
         }
-        // Only the last frame of several reaches seq: a kill between them must have the rest replayed.
-        places.extend(self.write(seq, &vectors[whole..], File::sync_data)?);
+        // Only the last frame has the seq. If the process is killed before, the whole commit is replayed.
+        offsets.extend(self.write(seq, &vectors[last..], File::sync_data)?);
         self.committed = self.file.stream_position()?;
-        Ok(places)
+        Ok(offsets)
     }
 
-    /// Appends vectors of a commit that goes on: none counts before [`VectorFile::append`] has ended it.
+    /// Appends a part of a commit. It becomes valid when [`VectorFile::append`] completes the commit.
     pub(crate) fn append_part(&mut self, vectors: &[QuantizedVector<'_>]) -> Result<Vec<u64>, StoreError> {
         self.write(0, vectors, |_| Ok(()))
     }
@@ -131,26 +138,26 @@ impl VectorFile {
         vectors: &[QuantizedVector<'_>],
         finish: impl Fn(&File) -> io::Result<()>,
     ) -> Result<Vec<u64>, StoreError> {
-        let before = self.file.stream_position()?;
+        let start = self.file.stream_position()?;
         let stride = ROW_HEAD + self.dimensions;
         let written = self.write_frame(seq, vectors).and_then(|()| finish(&self.file));
         if let Err(error) = written {
-            // Leave no half a commit for the next one to be appended to; if even that fails, opening cuts it off.
+            // Remove the partial commit, so that the next one is not appended to it. If that fails too,
+            // `open` truncates it.
             let _ = self
                 .file
                 .set_len(self.committed)
                 .and_then(|()| self.file.seek(SeekFrom::Start(self.committed)));
-            let message = format!("{}: {error}", self.path.display());
-            return Err(io::Error::new(error.kind(), message).into());
+            return Err(error.into());
         }
-        let first = before + (8 + FRAME_HEAD + ROW_HEAD) as u64;
+        let first = start + (FRAME_PREFIX + BODY_HEAD + ROW_HEAD) as u64;
         Ok((0..vectors.len())
             .map(|index| first + (index * stride) as u64)
             .collect())
     }
 
     fn write_frame(&mut self, seq: Seq, vectors: &[QuantizedVector<'_>]) -> io::Result<()> {
-        let mut body = Vec::with_capacity(FRAME_HEAD + vectors.len() * (ROW_HEAD + self.dimensions));
+        let mut body = Vec::with_capacity(BODY_HEAD + vectors.len() * (ROW_HEAD + self.dimensions));
         body.extend_from_slice(&seq.to_le_bytes());
         body.extend_from_slice(&(vectors.len() as u32).to_le_bytes());
         for vector in vectors {
@@ -165,15 +172,17 @@ impl VectorFile {
     }
 }
 
-/// Reads the frames of whole commits from byte `from` of a file on (0 for the first), calling `each`. Where the last of them
-/// ends; none where this is no file of vectors of `dimensions`.
+/// Calls `each` with the frames of all complete commits from byte `from` on; 0 is the first frame.
+///
+/// Returns the byte offset of the end of the last complete commit, or `None` if the header does not match
+/// `dimensions`.
 pub(crate) fn read_frames(
     path: &Path,
     dimensions: usize,
     from: u64,
     mut each: impl FnMut(Frame<'_>),
 ) -> Result<Option<u64>, StoreError> {
-    let mut file = BufReader::with_capacity(1 << 20, fs_err::File::open(path)?.into_parts().0);
+    let mut file = BufReader::with_capacity(1 << 20, File::open(path)?);
     let mut header = [0u8; HEADER as usize];
     if file.read_exact(&mut header).is_err()
         || header[..8] != *MAGIC
@@ -182,61 +191,67 @@ pub(crate) fn read_frames(
         return Ok(None);
     }
     let from = from.max(HEADER);
-    // Gone through twice: a commit's frames count only with the last of them, and may be too many to be kept meanwhile.
-    let (mut at, mut end) = (from, from);
-    walk(&mut file, dimensions, from, u64::MAX, true, |frame, length| {
-        at += length;
+    // Two passes: a frame is valid only if its commit is complete, and a commit may have too many frames to
+    // keep in memory.
+    let (mut position, mut end) = (from, from);
+    for_each_frame(&mut file, dimensions, from, u64::MAX, true, |frame, length| {
+        position += length;
         if frame.seq.is_some() {
-            end = at;
+            end = position;
         }
     })?;
-    walk(&mut file, dimensions, from, end, false, |frame, _| each(frame))?;
+    for_each_frame(&mut file, dimensions, from, end, false, |frame, _| each(frame))?;
     Ok(Some(end))
 }
 
-/// Calls `each` for the intact frames between two bytes, with the frame's length.
-fn walk(
+/// Calls `each` with the frames between two byte offsets and their lengths. Stops at the first damaged frame.
+fn for_each_frame(
     file: &mut BufReader<File>,
     dimensions: usize,
     from: u64,
     to: u64,
-    check: bool,
+    check_crc: bool,
     mut each: impl FnMut(Frame<'_>, u64),
 ) -> Result<(), StoreError> {
     file.seek(SeekFrom::Start(from))?;
-    let (mut at, mut body) = (from, Vec::new());
-    while at < to {
-        let Some(length) = next_frame(file, &mut body, check)? else {
+    let (mut position, mut body) = (from, Vec::new());
+    while position < to {
+        let Some(length) = read_body(file, &mut body, check_crc)? else {
             break;
         };
-        let Some(frame) = parse(&body, dimensions, at + 8) else {
+        let Some(frame) = parse_body(&body, dimensions, position + FRAME_PREFIX as u64) else {
             break;
         };
         each(frame, length);
-        at += length;
+        position += length;
     }
     Ok(())
 }
 
-/// The next frame's body, and how long the frame is; none where it is not whole.
-fn next_frame(file: &mut impl Read, body: &mut Vec<u8>, check: bool) -> Result<Option<u64>, StoreError> {
-    let mut head = [0u8; 8];
-    if !filled(file, &mut head)? {
+/// Reads the body of the next frame and returns the frame's length. `None` if the frame is truncated or fails
+/// its CRC.
+fn read_body(file: &mut impl Read, body: &mut Vec<u8>, check_crc: bool) -> Result<Option<u64>, StoreError> {
+    let mut prefix = [0u8; FRAME_PREFIX];
+    if !read_exact(file, &mut prefix)? {
         return Ok(None);
     }
-    let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    let (length, crc) = (word(0), word(4));
-    if length > LONGEST {
+    let [l0, l1, l2, l3, c0, c1, c2, c3] = prefix;
+    let (length, crc) = (
+        u32::from_le_bytes([l0, l1, l2, l3]),
+        u32::from_le_bytes([c0, c1, c2, c3]),
+    );
+    if length > MAX_BODY {
         return Ok(None);
     }
     body.resize(length as usize, 0);
-    if !filled(file, body)? || check && crc32fast::hash(body) != crc {
+    if !read_exact(file, body)? || check_crc && crc32fast::hash(body) != crc {
         return Ok(None);
     }
-    Ok(Some(8 + u64::from(length)))
+    Ok(Some(FRAME_PREFIX as u64 + u64::from(length)))
 }
 
-fn filled(file: &mut impl Read, buffer: &mut [u8]) -> Result<bool, StoreError> {
+/// Fills `buffer`. Returns false at the end of the file.
+fn read_exact(file: &mut impl Read, buffer: &mut [u8]) -> Result<bool, StoreError> {
     match file.read_exact(buffer) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
@@ -244,15 +259,15 @@ fn filled(file: &mut impl Read, buffer: &mut [u8]) -> Result<bool, StoreError> {
     }
 }
 
-/// A frame by its body, which begins at byte `at`.
-fn parse(body: &[u8], dimensions: usize, at: u64) -> Option<Frame<'_>> {
-    let (seq, rest) = body.split_first_chunk::<8>()?;
-    let (count, rows) = rest.split_first_chunk::<4>()?;
-    let whole = rows.len() == u32::from_le_bytes(*count) as usize * (ROW_HEAD + dimensions);
-    whole.then(|| Frame {
+/// Parses a body that starts at byte `offset` of the file.
+fn parse_body(body: &[u8], dimensions: usize, offset: u64) -> Option<Frame<'_>> {
+    let (seq, body) = body.split_first_chunk::<8>()?;
+    let (count, rows) = body.split_first_chunk::<4>()?;
+    let is_complete = rows.len() == u32::from_le_bytes(*count) as usize * (ROW_HEAD + dimensions);
+    is_complete.then(|| Frame {
         seq: Some(u64::from_le_bytes(*seq)).filter(|seq| *seq > 0),
         dimensions,
-        at: at + FRAME_HEAD as u64,
+        offset: offset + BODY_HEAD as u64,
         rows,
     })
 }
@@ -262,7 +277,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Codes to take eight of.
+    /// Ascending codes. A test vector is a window of eight.
     static RAMP: [i8; 264] = {
         let mut ramp = [0; 264];
         let mut at = 0;
@@ -282,16 +297,16 @@ mod tests {
         }
     }
 
-    /// The seqs of commits with the numbers of their vectors, and where the last ends.
+    /// The seq and the passage numbers of each commit from byte `from` on, and the end of the last commit.
     fn commits(path: &Path, from: u64) -> (Vec<(Seq, Vec<u64>)>, u64) {
         let bytes = fs_err::read(path).unwrap();
         let (mut commits, mut numbers) = (Vec::new(), Vec::new());
         let end = read_frames(path, 8, from, |frame| {
-            for (read, at) in frame.vectors() {
+            for (read, offset) in frame.vectors() {
                 assert_eq!(read, vector(read.passage.0));
                 assert_eq!(
                     bytemuck::cast_slice::<i8, u8>(read.codes),
-                    &bytes[at as usize..][..8]
+                    &bytes[offset as usize..][..8]
                 );
                 numbers.push(read.passage.0);
             }
@@ -299,12 +314,12 @@ mod tests {
                 commits.push((seq, std::mem::take(&mut numbers)));
             }
         });
-        assert!(numbers.is_empty(), "a commit that was not finished");
+        assert!(numbers.is_empty(), "an unfinished commit");
         (commits, end.unwrap().unwrap())
     }
 
     #[test]
-    fn reads_on_from_where_it_was() {
+    fn reading_continues_at_an_earlier_end() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("1.vec");
         let mut file = VectorFile::create(&path, 8).unwrap();
@@ -325,13 +340,13 @@ mod tests {
         let mut file = VectorFile::create(&path, 8).unwrap();
         let many: Vec<u64> = (0..FRAME_VECTORS as u64 * 2 + 5).collect();
         let vectors: Vec<QuantizedVector<'_>> = many.iter().map(|&number| vector(number)).collect();
-        let places = file.append(7, &vectors).unwrap();
+        let offsets = file.append(7, &vectors).unwrap();
         let mut read = Vec::new();
         read_frames(&path, 8, 0, |frame| {
-            read.extend(frame.vectors().map(|(_, at)| at))
+            read.extend(frame.vectors().map(|(_, offset)| offset))
         })
         .unwrap();
-        assert_eq!(read, places);
+        assert_eq!(read, offsets);
         assert_eq!(commits(&path, 0).0, [(7, many)]);
         let whole = fs_err::metadata(&path).unwrap().len();
         VectorFile::open(&path, 8, whole - 1).unwrap();
@@ -339,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_belong_to_the_commit_that_ends_them() {
+    fn parts_belong_to_the_commit_that_completes_them() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("1.vec");
         let mut file = VectorFile::create(&path, 8).unwrap();
@@ -350,7 +365,7 @@ mod tests {
     }
 
     proptest! {
-        /// Cut anywhere or with any byte changed, what is read back is a beginning of what was written.
+        /// Truncated anywhere or with any byte changed, the file still has a prefix of its commits.
         #[test]
         fn damage_ends_the_file(cut in 0usize..1000, flip in 0usize..1000, bits in 1u8..255) {
             let dir = tempfile::tempdir().unwrap();

@@ -1,6 +1,7 @@
-//! From 32 bits a value to 8: symmetric, one scale a vector.
+//! Scalar quantization from f32 to int8: symmetric, with one scale per vector.
 
-/// Codes of `vector` and what a code is worth. The largest value in size becomes 127.
+/// The scale and the codes of `vector`. The largest absolute value becomes 127. Zero and non-finite vectors
+/// become all zeros.
 pub(crate) fn quantize(vector: &[f32]) -> (f32, Vec<i8>) {
     let largest = vector
         .iter()
@@ -21,15 +22,14 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn zeros_and_nonsense() {
+    fn zero_and_non_finite_vectors_have_scale_zero() {
         assert_eq!(quantize(&[0.0, 0.0]), (0.0, vec![0, 0]));
         assert_eq!(quantize(&[f32::NAN, f32::INFINITY]).0, 0.0);
     }
 
     proptest! {
-        /// No value is off by more than half a step.
         #[test]
-        fn close_to_the_original(vector in proptest::collection::vec(-1.0f32..1.0, 1..64)) {
+        fn no_value_is_off_by_more_than_half_a_step(vector in proptest::collection::vec(-1.0f32..1.0, 1..64)) {
             let (scale, codes) = quantize(&vector);
             for (value, code) in vector.iter().zip(codes) {
                 prop_assert!((value - scale * f32::from(code)).abs() <= scale * 0.5001);

@@ -1,38 +1,40 @@
-//! The nearest vectors. Integer arithmetic for many, floating point for the best few; which many hangs on how many there are:
-//! those of the documents asked for where these are few, all of a small index, of a large one those with fitting signs.
+//! Nearest neighbours by cosine, in up to three stages: sign bits, int8 codes, f32 rescoring.
+//!
+//! The first stage depends on the numbers of rows. Within few documents only their rows are scored. A small
+//! index is scanned by codes, a large one is prefiltered by sign bits. The best rows by codes are then
+//! rescored against the f32 query.
 
 use super::block::BLOCK;
-use super::prefilter::{likely, likely_of};
-use super::shortlist::Shortlist;
+use super::prefilter::{prefilter, prefilter_rows};
+use super::top_rows::TopRows;
 use super::{Block, Graph, Vectors, kernels, quantize};
 use crate::{Candidate, DocumentId, DocumentSet};
 
-/// How many times as many are rescored in floating point as are asked for: the query's own rounding may put a neighbour that
-/// far down.
-const RESCORED: usize = 3;
-/// Rescored whatever is asked for.
-const FEWEST_RESCORED: usize = 32;
-/// From so many vectors on, signs are looked at first. Below, that saves less than a tenth of a millisecond.
-pub(super) const PREFILTER_FROM: usize = 20_000;
-/// Signs of single rows are looked at first where there are so many times as many rows as pass.
-const WORTH_SIGNS: usize = 2;
-/// How many times as many as are asked for pass the look at signs …
-const LIKELY: usize = 6;
-/// … how many besides, whatever is asked for …
-const FEWEST_LIKELY: usize = 800;
-/// … and one more of so many: the more vectors there are, the more of them have signs as good as a neighbour's.
-const VECTORS_A_LIKELY: usize = 500;
-/// So many vectors that a graph does not know are looked at one by one; where there are more, all are looked at by signs.
-const MOST_AFTER_GRAPH: usize = 100_000;
-/// Codes of so many rows ahead are asked for while one is looked at.
-const AHEAD: usize = 8;
-/// Looking at a single vector takes as long as at so many, one after another, by all their codes …
-const SINGLE_CODES: usize = 8;
-/// … and one by its signs as long as so many.
-const SINGLE_SIGNS: usize = 20;
+/// Rows rescored in f32 per hit, because quantizing the query can push a neighbour that far down.
+const RESCORE_FACTOR: usize = 3;
+/// Rows rescored in addition.
+const RESCORE_EXTRA: usize = 32;
+/// Minimum number of vectors to prefilter by sign bits. Below, that saves less than a tenth of a millisecond.
+pub(super) const MIN_PREFILTER: usize = 20_000;
+/// Prefilter given rows only if there are this many times as many rows as would pass.
+const MIN_ROWS_PER_SURVIVOR: usize = 2;
+/// Rows that pass the prefilter: this many per hit, …
+const PREFILTER_FACTOR: usize = 6;
+/// … plus a constant, …
+const PREFILTER_EXTRA: usize = 800;
+/// … plus one per this many vectors: with more vectors, more have sign bits as good as a neighbour's.
+const VECTORS_PER_SURVIVOR: usize = 500;
+/// If more vectors than this were added since the graph was built, scan flat.
+const MAX_UNINDEXED: usize = 100_000;
+/// Prefetch the codes of the row this many positions ahead.
+const PREFETCH_DISTANCE: usize = 8;
+/// Cost model: one random access to codes costs as much as this many sequential ones …
+const RANDOM_CODES_COST: usize = 8;
+/// … and one random access to sign bits as much as this many sequential ones.
+const RANDOM_SIGN_BITS_COST: usize = 20;
 
-/// The `limit` nearest of `vectors` to `query`, a vector of length 1, whose document is `within`, by cosine, with the
-/// document of each. Best first.
+/// The `limit` nearest vectors to `query`, a unit vector, among the documents `within`, each with its
+/// document. Best first.
 pub(crate) fn nearest(
     vectors: &Vectors,
     query: &[f32],
@@ -42,31 +44,37 @@ pub(crate) fn nearest(
     if limit == 0 || query.len() != vectors.dimensions {
         return Vec::new();
     }
-    let (_, codes) = quantize(query);
-    let mut best = Best::wanting(limit);
-    let large = vectors.len >= PREFILTER_FROM;
-    let few = vectors.len / if large { SINGLE_SIGNS } else { SINGLE_CODES };
-    let pass = |of: usize| {
-        let besides = FEWEST_LIKELY + of / VECTORS_A_LIKELY;
-        limit.saturating_mul(LIKELY).saturating_add(besides)
-    };
-    if let Some(mut rows) = vectors.rows_within(within, few) {
-        let count = pass(rows.len());
-        if rows.len() > count.saturating_mul(WORTH_SIGNS) {
-            rows = likely_of(vectors, query, &rows, count);
-        }
-        compare(vectors, &rows, &codes, &mut best);
-    } else if large {
-        let count = pass(vectors.len);
-        compare(vectors, &likely(vectors, query, within, count), &codes, &mut best);
+    let is_large = vectors.len >= MIN_PREFILTER;
+    let random_access_cost = if is_large {
+        RANDOM_SIGN_BITS_COST
     } else {
-        return by_all_codes(vectors, query, within, limit);
-    }
-    best.rescored(vectors, query, limit)
+        RANDOM_CODES_COST
+    };
+    let survivors = |rows: usize| {
+        let extra = PREFILTER_EXTRA + rows / VECTORS_PER_SURVIVOR;
+        limit.saturating_mul(PREFILTER_FACTOR).saturating_add(extra)
+    };
+    let rows = if let Some(rows) = vectors.rows_within(within, vectors.len / random_access_cost) {
+        let count = survivors(rows.len());
+        if rows.len() > count.saturating_mul(MIN_ROWS_PER_SURVIVOR) {
+            prefilter_rows(vectors, query, &rows, count)
+        } else {
+            rows
+        }
+    } else if is_large {
+        prefilter(vectors, query, within, survivors(vectors.len))
+    } else {
+        return scan_codes(vectors, query, within, limit);
+    };
+    let (_, codes) = quantize(query);
+    let mut best = BestRows::for_limit(limit);
+    best.score_rows(vectors, &rows, &codes);
+    best.rescore(vectors, query, limit)
 }
 
-/// As [`nearest`] by a graph, and by looking at what came after it. None where the graph cannot tell: too many of those it finds
-/// are deleted, or too much came after it.
+/// Like [`nearest`], by the graph and a scan of the vectors added since it was built.
+///
+/// `None` if the graph has too few live rows near the query, or too many vectors were added since.
 pub(crate) fn nearest_by_graph(
     vectors: &Vectors,
     graph: &Graph,
@@ -74,203 +82,195 @@ pub(crate) fn nearest_by_graph(
     within: &DocumentSet,
     limit: usize,
 ) -> Option<Vec<(Candidate, DocumentId)>> {
-    if query.len() != vectors.dimensions || vectors.len - graph.rows() > MOST_AFTER_GRAPH {
+    if query.len() != vectors.dimensions || vectors.len - graph.rows() > MAX_UNINDEXED {
         return None;
     }
-    let (_, codes) = quantize(query);
-    let mut best = Best::wanting(limit);
     let is_within = |row: &u32| {
-        let (block, place) = vectors.place(*row);
-        within.contains(block.documents[place])
+        let (block, index) = vectors.locate(*row);
+        within.contains(block.documents[index])
     };
-    let found = graph.nearest(query, rescored_for(limit), |row| is_within(&row));
+    let found = graph.nearest(query, rescored_rows(limit), |row| is_within(&row));
     if found.len() < limit {
         return None;
     }
-    let after: Vec<u32> = (graph.rows() as u32..vectors.len as u32)
+    let unindexed: Vec<u32> = (graph.rows() as u32..vectors.len as u32)
         .filter(is_within)
         .collect();
-    compare(vectors, &found, &codes, &mut best);
-    compare(vectors, &after, &codes, &mut best);
-    Some(best.rescored(vectors, query, limit))
+    let (_, codes) = quantize(query);
+    let mut best = BestRows::for_limit(limit);
+    best.score_rows(vectors, &found, &codes);
+    best.score_rows(vectors, &unindexed, &codes);
+    Some(best.rescore(vectors, query, limit))
 }
 
-/// As [`nearest`], by looking at all codes.
-pub(super) fn by_all_codes(
+/// Like [`nearest`], by scanning all codes.
+pub(super) fn scan_codes(
     vectors: &Vectors,
     query: &[f32],
     within: &DocumentSet,
     limit: usize,
 ) -> Vec<(Candidate, DocumentId)> {
     let (_, codes) = quantize(query);
-    let mut best = Best::wanting(limit);
+    let mut best = BestRows::for_limit(limit);
     let mut dots = Vec::new();
     for (number, block) in vectors.blocks.iter().enumerate() {
-        scan(block, number, &codes, within, &mut dots, &mut best);
+        best.score_block(block, number, &codes, within, &mut dots);
     }
-    best.rescored(vectors, query, limit)
+    best.rescore(vectors, query, limit)
 }
 
-/// Offers some rows.
-fn compare(vectors: &Vectors, rows: &[u32], query: &[i8], best: &mut Best) {
-    let kernel = kernels::dots();
-    for (index, &row) in rows.iter().enumerate() {
-        // They lie anywhere, and one would be waited for after the other.
-        if let Some(&row) = rows.get(index + AHEAD) {
-            let (block, place) = vectors.place(row);
-            kernels::bring_near(block.codes.of(place));
-        }
-        let (block, place) = vectors.place(row);
-        let mut dot = [0];
-        kernel(
-            query,
-            block.codes.of(place),
-            query.len(),
-            &block.sums[place..=place],
-            &mut dot,
-        );
-        best.offer(dot[0] as f32 * block.scales[place], row);
-    }
-}
+/// The best rows by the quantized query.
+struct BestRows(TopRows);
 
-/// Offers the rows of a block that are of documents `within`.
-fn scan(
-    block: &Block,
-    number: usize,
-    query: &[i8],
-    within: &DocumentSet,
-    dots: &mut Vec<i32>,
-    best: &mut Best,
-) {
-    dots.resize(block.len(), 0);
-    for run in block.codes.runs(block.len()) {
-        let (sums, dots) = (&block.sums[run.rows.clone()], &mut dots[run.rows]);
-        kernels::dots()(query, run.codes, run.stride, sums, dots);
+impl BestRows {
+    /// Keeps as many rows as must be rescored to find the `limit` best.
+    fn for_limit(limit: usize) -> BestRows {
+        BestRows(TopRows::new(rescored_rows(limit)))
     }
-    let is_whole = block.is_within(within);
-    for (place, (&dot, &scale)) in dots.iter().zip(&block.scales).enumerate() {
-        let score = dot as f32 * scale;
-        if in_order(score) > best.0.threshold() && (is_whole || within.contains(block.documents[place])) {
-            best.offer(score, (number * BLOCK + place) as u32);
+
+    fn push(&mut self, score: f32, row: u32) {
+        self.0.push(total_order_key(score), row);
+    }
+
+    /// Scores given rows.
+    fn score_rows(&mut self, vectors: &Vectors, rows: &[u32], query: &[i8]) {
+        let kernel = kernels::dots();
+        for (position, &row) in rows.iter().enumerate() {
+            // Rows are scattered in memory. Without prefetching, each one would be waited for in turn.
+            if let Some(&row) = rows.get(position + PREFETCH_DISTANCE) {
+                kernels::prefetch(vectors.codes(row));
+            }
+            let (block, index) = vectors.locate(row);
+            let mut dot = [0];
+            kernel(
+                query,
+                block.codes.get(index),
+                query.len(),
+                &block.sums[index..=index],
+                &mut dot,
+            );
+            self.push(dot[0] as f32 * block.scales[index], row);
         }
     }
-}
 
-/// The best rough scores so far.
-struct Best(Shortlist);
-
-impl Best {
-    /// As many as have to be rescored for `limit` to be right.
-    fn wanting(limit: usize) -> Best {
-        Best(Shortlist::new(rescored_for(limit)))
+    /// Scores the rows of block `number` whose documents are `within`. `dots` is a reused buffer.
+    fn score_block(
+        &mut self,
+        block: &Block,
+        number: usize,
+        query: &[i8],
+        within: &DocumentSet,
+        dots: &mut Vec<i32>,
+    ) {
+        dots.resize(block.len(), 0);
+        for run in block.codes.runs(block.len()) {
+            let (sums, dots) = (&block.sums[run.rows.clone()], &mut dots[run.rows]);
+            kernels::dots()(query, run.codes, run.stride, sums, dots);
+        }
+        let is_whole_block = block.is_within(within);
+        for (index, (&dot, &scale)) in dots.iter().zip(&block.scales).enumerate() {
+            let score = dot as f32 * scale;
+            // Test the threshold first: looking up a document is a random memory access.
+            if total_order_key(score) > self.0.threshold()
+                && (is_whole_block || within.contains(block.documents[index]))
+            {
+                self.push(score, (number * BLOCK + index) as u32);
+            }
+        }
     }
 
-    fn offer(&mut self, score: f32, row: u32) {
-        self.0.offer(in_order(score), row);
-    }
-
-    /// The `limit` best by what the codes and the query as it was come to.
-    fn rescored(self, vectors: &Vectors, query: &[f32], limit: usize) -> Vec<(Candidate, DocumentId)> {
-        let exact = |row| {
-            let (block, place) = vectors.place(row);
+    /// The `limit` best rows by the unquantized query.
+    fn rescore(self, vectors: &Vectors, query: &[f32], limit: usize) -> Vec<(Candidate, DocumentId)> {
+        let rescored = |row| {
+            let (block, index) = vectors.locate(row);
             let candidate = Candidate {
-                passage: block.passages[place],
-                score: dot(block.codes.of(place), query) * block.scales[place],
+                passage: block.passages[index],
+                score: dot(block.codes.get(index), query) * block.scales[index],
             };
-            (candidate, block.documents[place])
+            (candidate, block.documents[index])
         };
-        let mut found: Vec<(Candidate, DocumentId)> = self.0.into_rows().into_iter().map(exact).collect();
-        found.sort_by(|(one, _), (other, _)| {
+        let mut hits: Vec<(Candidate, DocumentId)> = self.0.into_rows().into_iter().map(rescored).collect();
+        hits.sort_by(|(one, _), (other, _)| {
             other
                 .score
                 .total_cmp(&one.score)
                 .then_with(|| one.passage.cmp(&other.passage))
         });
-        found.truncate(limit);
-        found
+        hits.truncate(limit);
+        hits
     }
 }
 
-/// How many have to be rescored for the `limit` best to be right.
-fn rescored_for(limit: usize) -> usize {
-    limit.saturating_mul(RESCORED).saturating_add(FEWEST_RESCORED)
+/// Number of rows to rescore for `limit` hits.
+fn rescored_rows(limit: usize) -> usize {
+    limit.saturating_mul(RESCORE_FACTOR).saturating_add(RESCORE_EXTRA)
 }
 
-/// A number that is greater where `score` is, as [`f32::total_cmp`] orders them.
-fn in_order(score: f32) -> i32 {
+/// An integer key with the order of [`f32::total_cmp`].
+fn total_order_key(score: f32) -> i32 {
     let bits = score.to_bits() as i32;
     bits ^ ((bits >> 31) as u32 >> 1) as i32
 }
 
-/// Of codes and a vector. In lanes: one sum would have each addition wait for the one before.
+/// Dot product of codes and a vector, in lanes. With a single sum, each addition would wait for the one
+/// before.
 fn dot(codes: &[i8], query: &[f32]) -> f32 {
     const LANES: usize = 16;
-    let (codes, last_codes) = codes.as_chunks::<LANES>();
-    let (values, last_values) = query.as_chunks::<LANES>();
+    let (codes, codes_tail) = codes.as_chunks::<LANES>();
+    let (values, values_tail) = query.as_chunks::<LANES>();
     let mut sums = [0.0; LANES];
     for (codes, values) in codes.iter().zip(values) {
         for lane in 0..LANES {
             sums[lane] += f32::from(codes[lane]) * values[lane];
         }
     }
-    let rest = last_codes.iter().zip(last_values);
-    let rest: f32 = rest.map(|(&code, value)| f32::from(code) * value).sum();
-    sums.iter().sum::<f32>() + rest
+    let tail = codes_tail.iter().zip(values_tail);
+    let tail: f32 = tail.map(|(&code, value)| f32::from(code) * value).sum();
+    sums.iter().sum::<f32>() + tail
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::QuantizedVector;
+    use super::super::test_support::{documents, push_codes, unit_vector};
     use super::*;
     use crate::PassageId;
     use proptest::prelude::*;
 
     const DIMENSIONS: usize = 24;
 
-    fn unit(seed: &mut u64) -> Vec<f32> {
-        let mut value = || {
-            *seed = seed
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (*seed >> 40) as f32 / (1 << 23) as f32 - 1.0
-        };
-        let vector: Vec<f32> = (0..DIMENSIONS).map(|_| value()).collect();
-        let length = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
-        vector.iter().map(|v| v / length).collect()
-    }
-
     proptest! {
         #[test]
-        fn numbers_stand_in_the_order_of_scores(one in any::<f32>(), other in any::<f32>()) {
-            prop_assert_eq!(in_order(one).cmp(&in_order(other)), one.total_cmp(&other));
+        fn keys_order_like_total_cmp(one in any::<f32>(), other in any::<f32>()) {
+            prop_assert_eq!(total_order_key(one).cmp(&total_order_key(other)), one.total_cmp(&other));
         }
 
         #[test]
-        fn lanes_come_to_the_sum(pairs in prop::collection::vec((any::<i8>(), -1f32..1.0), 0..100)) {
+        fn lanes_add_up_to_the_sum(pairs in prop::collection::vec((any::<i8>(), -1f32..1.0), 0..100)) {
             let (codes, values): (Vec<i8>, Vec<f32>) = pairs.into_iter().unzip();
             let sum: f64 = codes.iter().zip(&values).map(|(&code, &value)| f64::from(code) * f64::from(value)).sum();
             prop_assert!((f64::from(dot(&codes, &values)) - sum).abs() < 1e-2);
         }
 
-        /// The same as sorting all by the exact product, under any filter.
+        /// The hits equal the first ones of all vectors sorted by their exact products, under any filter.
         #[test]
-        fn equals_brute_force(seed in any::<u64>(), count in 0usize..300, limit in 1usize..20, keep in 1u32..12) {
-            let mut seed = seed;
+        fn search_equals_sorting(seed in any::<u64>(), count in 0usize..300, limit in 1usize..20, keep in 1u32..12) {
+            let mut rng = fastrand::Rng::with_seed(seed);
             let mut vectors = Vectors::new(DIMENSIONS, None);
-            let all: Vec<(f32, Vec<i8>)> = (0..count).map(|_| quantize(&unit(&mut seed))).collect();
-            let coded = |number: usize| QuantizedVector {
-                passage: PassageId(number as u64),
-                document: DocumentId(number as u32 / 2),
-                scale: all[number].0,
-                codes: &all[number].1,
-            };
-            (0..count).for_each(|number| vectors.push(&coded(number), 0));
-            let query = unit(&mut seed);
-            let within: DocumentSet = (0..count as u32).filter(|id| id % keep == 0).map(DocumentId).collect();
+            let all: Vec<(f32, Vec<i8>)> =
+                (0..count).map(|_| quantize(&unit_vector(&mut rng, DIMENSIONS))).collect();
+            all.iter().for_each(|(scale, codes)| push_codes(&mut vectors, *scale, codes));
+            let query = unit_vector(&mut rng, DIMENSIONS);
+            let within = documents(&vectors, |id| id % keep == 0);
             let mut exact: Vec<(f32, PassageId)> = (0..count)
-                .map(coded)
-                .filter(|v| within.contains(v.document))
-                .map(|v| (v.codes.iter().zip(&query).map(|(&c, q)| f32::from(c) * q).sum::<f32>() * v.scale, v.passage))
+                .filter(|&row| {
+                    let (block, index) = vectors.locate(row as u32);
+                    within.contains(block.documents[index])
+                })
+                .map(|row| {
+                    let (scale, codes) = &all[row];
+                    let product: f32 = codes.iter().zip(&query).map(|(&code, value)| f32::from(code) * value).sum();
+                    (product * scale, PassageId(row as u64))
+                })
                 .collect();
             exact.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
             exact.truncate(limit);

@@ -1,4 +1,5 @@
-//! A vector index without a catalog, for benchmarks at sizes where filling a catalog would take most of the time.
+//! A vector index without a catalog, for benchmarks at sizes where filling a catalog would take most of the
+//! time.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -50,9 +51,9 @@ impl StandaloneVectors {
         }
         let vectors = Arc::make_mut(&mut self.vectors);
         for part in added.chunks(FRAME_VECTORS) {
-            let quantized: Vec<(f32, Vec<i8>)> = part.iter().map(|vector| quantize(vector)).collect();
-            let coded: Vec<QuantizedVector<'_>> = (vectors.len..)
-                .zip(&quantized)
+            let codes: Vec<(f32, Vec<i8>)> = part.iter().map(|vector| quantize(vector)).collect();
+            let quantized: Vec<QuantizedVector<'_>> = (vectors.len..)
+                .zip(&codes)
                 .map(|(number, (scale, codes))| QuantizedVector {
                     passage: PassageId(number as u64),
                     document: DocumentId((number / PASSAGES) as u32),
@@ -60,9 +61,9 @@ impl StandaloneVectors {
                     codes,
                 })
                 .collect();
-            let offsets = self.file.append(vectors.len as u64 + 1, &coded)?;
-            for (vector, at) in coded.iter().zip(offsets) {
-                vectors.push(vector, at);
+            let offsets = self.file.append(vectors.len as u64 + 1, &quantized)?;
+            for (vector, offset) in quantized.iter().zip(offsets) {
+                vectors.push(vector, offset);
             }
         }
         let documents = vectors.len.div_ceil(PASSAGES) as u32;

@@ -1,139 +1,147 @@
-//! Linking rows, one after another, on several threads.
+//! Builds the graph by inserting rows one after another, on several threads.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::entries::Entries;
-use super::links::Links;
-use super::search::{Found, NONE, Visited, product, search};
-use crate::vectors::{SignQuery, Vectors};
+use super::adjacency::Adjacency;
+use super::entry_points::EntryPoints;
+use super::search::{NONE, ScoredRow, VisitedSet, beam_search, dot_product};
+use crate::vectors::{SignBitsQuery, Vectors};
 
-/// Links that a row is given, at most …
-const GIVEN: usize = 32;
-/// … and that it has, with those of later rows to it. Where one more comes, the best `GIVEN` stay.
-const ROOM: usize = 48;
-/// Rows looked at to find those to link to.
-const CANDIDATES: usize = 128;
-/// Places that the search for them begins from.
-const BEGINNINGS: usize = 16;
-/// A link is left out where another leads nearer to its end by this factor. Above 1, so that some lead far as well: the rule of
-/// Vamana (Subramanya and others, "DiskANN").
-const FAR: f32 = 1.2;
-/// Rows that one thread links before others join in: an empty graph leads nowhere.
-const ALONE: usize = 1000;
-/// Rows that a thread takes at a time; between them it looks whether to stop.
-const STRETCH: usize = 64;
-/// Rows share this many locks.
+/// Maximum out-degree after pruning (Vamana's R).
+const MAX_DEGREE: usize = 32;
+/// Maximum out-degree before pruning. The slack takes the reverse edges of later rows.
+const CAPACITY: usize = 48;
+/// Beam width of the search for a row's neighbours (Vamana's L, HNSW's efConstruction).
+const BEAM_WIDTH: usize = 128;
+/// Entry points of that search.
+const ENTRY_POINTS: usize = 16;
+/// Vamana's α: drop an edge if a chosen neighbour is α times closer to its target. > 1 keeps long edges.
+const ALPHA: f32 = 1.2;
+/// Rows inserted by a single thread at first. In an almost empty graph, concurrent insertions would not find
+/// each other.
+const SEQUENTIAL_ROWS: usize = 1000;
+/// Rows that a thread takes at a time. It checks `stop` between them.
+const BATCH: usize = 64;
+/// Number of locks that all rows share.
 const LOCKS: usize = 1024;
 
-/// Links being made.
-struct Building<'a> {
+/// A graph under construction.
+struct Builder<'a> {
     vectors: &'a Vectors,
-    entries: &'a Entries,
-    /// [`ROOM`] a row, [`NONE`] behind the last.
-    links: Vec<AtomicU32>,
+    entry_points: &'a EntryPoints,
+    /// [`CAPACITY`] slots per row. Unused slots, at the end, are [`NONE`].
+    edges: Vec<AtomicU32>,
     locks: Vec<Mutex<()>>,
 }
 
-/// Links for the rows of `order`, made in this order, whose first are `entries`. None if it is told to stop before it is done.
+/// Inserts the rows of `order`, which starts with the entry points. `None` if `stop` is set before all are
+/// inserted.
 pub(super) fn build(
     vectors: &Vectors,
     order: &[u32],
-    entries: &Entries,
+    entry_points: &EntryPoints,
     threads: usize,
     stop: &AtomicBool,
-) -> Option<Links> {
-    let building = Building {
+) -> Option<Adjacency> {
+    let builder = Builder {
         vectors,
-        entries,
-        links: (0..vectors.len * ROOM).map(|_| AtomicU32::new(NONE)).collect(),
+        entry_points,
+        edges: (0..vectors.len * CAPACITY)
+            .map(|_| AtomicU32::new(NONE))
+            .collect(),
         locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
     };
     let next = AtomicUsize::new(0);
-    let work = |until: usize| {
-        let mut visited = Visited::new();
+    let insert_until = |end: usize| {
+        let mut visited = VisitedSet::new();
         while !stop.load(Ordering::Relaxed) {
-            let first = next.fetch_add(STRETCH, Ordering::Relaxed);
-            if first >= until {
+            let first = next.fetch_add(BATCH, Ordering::Relaxed);
+            if first >= end {
                 break;
             }
-            let stretch = first..(first + STRETCH).min(order.len());
-            for (&row, at) in order[stretch.clone()].iter().zip(stretch) {
-                building.insert(row, at, &mut visited);
+            let batch = first..(first + BATCH).min(order.len());
+            for (&row, position) in order[batch.clone()].iter().zip(batch) {
+                builder.insert(row, position, &mut visited);
             }
         }
     };
-    work(ALONE.min(order.len()));
-    // The last stretch that was asked for was not done.
-    next.fetch_sub(STRETCH, Ordering::Relaxed);
+    insert_until(SEQUENTIAL_ROWS.min(order.len()));
+    // The last batch was taken from the counter, but not inserted.
+    next.fetch_sub(BATCH, Ordering::Relaxed);
     std::thread::scope(|scope| {
         for _ in 1..threads {
-            // With fewer threads than wanted it takes longer.
-            let _ = std::thread::Builder::new().spawn_scoped(scope, || work(order.len()));
+            // Without the thread the build takes longer, but completes.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, || insert_until(order.len()));
         }
-        work(order.len());
+        insert_until(order.len());
     });
     if stop.load(Ordering::Relaxed) {
         return None;
     }
-    Some(Links::new(
-        (0..vectors.len as u32).map(|row| building.links_of(row)),
+    Some(Adjacency::new(
+        (0..vectors.len as u32).map(|row| builder.neighbors(row)),
     ))
 }
 
-impl Building<'_> {
-    /// Links `row`, the one at place `at` of the order.
-    fn insert(&self, row: u32, at: usize, visited: &mut Visited) {
-        let (block, place) = self.vectors.place(row);
-        let (codes, scale) = (block.codes.of(place), block.scales[place]);
+impl Builder<'_> {
+    /// Inserts `row`, which is at `position` of the order.
+    fn insert(&self, row: u32, position: usize, visited: &mut VisitedSet) {
+        let (block, index) = self.vectors.locate(row);
+        let (codes, scale) = (block.codes.get(index), block.scales[index]);
         let values: Vec<f32> = codes.iter().map(|&code| f32::from(code)).collect();
-        // Only rows that came before: those that come later lead nowhere yet.
-        let from = self.entries.nearest(&SignQuery::new(&values), at, BEGINNINGS);
-        let links = |row, near: &mut Vec<u32>| near.extend(self.links_of(row));
-        let mut found = search(self.vectors, codes, &from, CANDIDATES, visited, links);
-        found.retain(|found| found.row != row);
-        found.iter_mut().for_each(|found| found.score *= scale);
-        let chosen = self.chosen(&found);
-        for (link, other) in self.room_of(row).iter().zip(&chosen) {
-            link.store(*other, Ordering::Relaxed);
+        // Only entry points that are inserted already: the others have no edges yet.
+        let start = self
+            .entry_points
+            .nearest(&SignBitsQuery::new(&values), position, ENTRY_POINTS);
+        let neighbors = |row, near: &mut Vec<u32>| near.extend(self.neighbors(row));
+        let mut candidates = beam_search(self.vectors, codes, &start, BEAM_WIDTH, visited, neighbors);
+        candidates.retain(|candidate| candidate.row != row);
+        candidates
+            .iter_mut()
+            .for_each(|candidate| candidate.score *= scale);
+        let chosen = self.prune(&candidates);
+        for (slot, neighbor) in self.slots(row).iter().zip(&chosen) {
+            slot.store(*neighbor, Ordering::Relaxed);
         }
-        for other in chosen {
-            self.link(other, row);
+        for neighbor in chosen {
+            self.add_edge(neighbor, row);
         }
     }
 
-    /// Adds a link from `row` to `other`.
-    fn link(&self, row: u32, other: u32) {
+    /// Adds the edge from `row` to `target`, and prunes the row's edges if there is no free slot.
+    fn add_edge(&self, row: u32, target: u32) {
         let lock = &self.locks[row as usize % LOCKS];
-        let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = self.room_of(row);
-        if let Some(free) = room.iter().find(|link| link.load(Ordering::Relaxed) == NONE) {
-            free.store(other, Ordering::Relaxed);
+        let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = self.slots(row);
+        if let Some(free) = slots.iter().find(|slot| slot.load(Ordering::Relaxed) == NONE) {
+            free.store(target, Ordering::Relaxed);
             return;
         }
-        let found = |other| Found {
-            score: self.cosine(row, other),
-            row: other,
+        let score = |target| ScoredRow {
+            score: self.cosine(row, target),
+            row: target,
         };
-        let mut all: Vec<Found> = self.links_of(row).chain([other]).map(found).collect();
-        all.sort_unstable_by(|one, other| other.cmp(one));
-        let chosen = self.chosen(&all);
-        for (at, link) in room.iter().enumerate() {
-            link.store(chosen.get(at).copied().unwrap_or(NONE), Ordering::Relaxed);
+        let mut candidates: Vec<ScoredRow> = self.neighbors(row).chain([target]).map(score).collect();
+        candidates.sort_unstable_by(|one, other| other.cmp(one));
+        let chosen = self.prune(&candidates);
+        for (index, slot) in slots.iter().enumerate() {
+            slot.store(chosen.get(index).copied().unwrap_or(NONE), Ordering::Relaxed);
         }
     }
 
-    /// Of rows by their cosine with one, best first, those that it is to be linked to: near ones, but not several in the same
-    /// direction.
-    fn chosen(&self, found: &[Found]) -> Vec<u32> {
-        let mut chosen: Vec<u32> = Vec::with_capacity(GIVEN);
-        for candidate in found {
-            if chosen.len() == GIVEN {
+    /// Vamana's RobustPrune: chooses up to [`MAX_DEGREE`] near candidates in different directions.
+    ///
+    /// Candidates are scored by their cosine with the row, best first.
+    fn prune(&self, candidates: &[ScoredRow]) -> Vec<u32> {
+        let mut chosen: Vec<u32> = Vec::with_capacity(MAX_DEGREE);
+        for candidate in candidates {
+            if chosen.len() == MAX_DEGREE {
                 break;
             }
             let distance = 1.0 - candidate.score;
-            let leads = |&other: &u32| (1.0 - self.cosine(other, candidate.row)) * FAR <= distance;
-            if !chosen.iter().any(leads) {
+            let is_closer = |&other: &u32| (1.0 - self.cosine(other, candidate.row)) * ALPHA <= distance;
+            if !chosen.iter().any(is_closer) {
                 chosen.push(candidate.row);
             }
         }
@@ -141,17 +149,17 @@ impl Building<'_> {
     }
 
     fn cosine(&self, one: u32, other: u32) -> f32 {
-        let (block, place) = self.vectors.place(one);
-        product(self.vectors, block.codes.of(place), other) * block.scales[place]
+        let (block, index) = self.vectors.locate(one);
+        dot_product(self.vectors, block.codes.get(index), other) * block.scales[index]
     }
 
-    fn room_of(&self, row: u32) -> &[AtomicU32] {
-        &self.links[row as usize * ROOM..][..ROOM]
+    fn slots(&self, row: u32) -> &[AtomicU32] {
+        &self.edges[row as usize * CAPACITY..][..CAPACITY]
     }
 
-    /// The links of a row. Another thread may be changing them; each is that of a row in any case.
-    fn links_of(&self, row: u32) -> impl Iterator<Item = u32> + use<'_> {
-        let links = self.room_of(row).iter().map(|link| link.load(Ordering::Relaxed));
-        links.take_while(|&link| link != NONE)
+    /// The neighbours of a row. Another thread may be changing them, but every value read is a valid row.
+    fn neighbors(&self, row: u32) -> impl Iterator<Item = u32> + use<'_> {
+        let targets = self.slots(row).iter().map(|slot| slot.load(Ordering::Relaxed));
+        targets.take_while(|&target| target != NONE)
     }
 }

@@ -1,98 +1,94 @@
-//! A navigable graph over the vectors, which finds the nearest of several millions without looking at most of them. An
-//! accelerator and never the truth: built from vectors that are there, rebuilt when it has fallen behind, left out under a filter.
+//! A navigable graph over the vectors, to search several millions without scanning them.
 //!
-//! One layer of links as in HNSW and Vamana, with a sample of the rows to begin from in place of upper layers. Rows are compared
-//! by their 8-bit codes, which the graph does not hold a second time.
+//! The graph only speeds up searches. It is built from existing vectors, rebuilt when too many were added
+//! since, and not used under a filter.
+//!
+//! It has a single layer of edges, like Vamana (Subramanya et al., "DiskANN", 2019). HNSW's upper layers are
+//! replaced by a sample of entry points. Rows are compared by their int8 codes, which the graph does not
+//! copy.
 
-mod accelerator;
+mod adjacency;
+mod background;
 mod build;
-mod entries;
-mod links;
-mod saved;
+mod duplicates;
+mod entry_points;
+mod file;
 mod search;
 #[cfg(test)]
 mod tests;
-mod twins;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-pub(crate) use accelerator::BackgroundGraph;
-pub(crate) use saved::path_of;
+pub(crate) use background::BackgroundGraph;
+pub(crate) use file::path_of;
 
-use entries::Entries;
-use links::Links;
-use search::{Visited, search};
-use twins::Twins;
+use adjacency::Adjacency;
+use duplicates::DuplicateRows;
+use entry_points::EntryPoints;
+use search::{VisitedSet, beam_search};
 
-use super::{SignQuery, Vectors, quantize};
+use super::{SignBitsQuery, Vectors, quantize};
 
-/// The sample to begin from, in square roots of the number of rows.
-const SAMPLE: usize = 8;
-/// Places that a search begins from.
-const BEGINNINGS: usize = 64;
-/// Rows that a search keeps in view at least. Vectors of text lie in crowds, which a search that keeps fewer does not get out of …
-const FEWEST_KEPT: usize = 640;
-/// … and how many for each that is asked for.
-const KEPT: usize = 2;
+/// Size of the sample of entry points, as a multiple of the square root of the number of rows.
+const SAMPLE_FACTOR: usize = 8;
+/// Entry points per search.
+const ENTRY_POINTS: usize = 64;
+/// Minimum beam width (ef). Text vectors cluster; a narrower beam stays in one cluster.
+const MIN_BEAM_WIDTH: usize = 640;
+/// Beam width per row asked for.
+const BEAM_FACTOR: usize = 2;
 
 /// A graph over the first rows of a generation.
 pub(crate) struct Graph {
-    /// Those it was built from, or a later state of them.
+    /// The vectors that the graph was built from, or a later state of them.
     vectors: Arc<Vectors>,
-    entries: Entries,
-    links: Links,
-    twins: Twins,
+    entry_points: EntryPoints,
+    adjacency: Adjacency,
+    duplicates: DuplicateRows,
 }
 
 impl Graph {
-    /// Builds one over all of `vectors`; none if it is told to stop before it is done.
+    /// Builds a graph over all of `vectors`. `None` if `stop` is set before the graph is complete.
     pub(crate) fn build(vectors: &Arc<Vectors>, threads: usize, stop: &AtomicBool) -> Option<Graph> {
-        let (twins, mut order) = Twins::among(vectors);
-        // In the order of documents, rows would be linked to those of their own document alone.
-        shuffle(&mut order);
-        let sample = (order.len().isqrt() * SAMPLE).min(order.len());
-        let entries = Entries::new(vectors, order[..sample].to_vec());
-        let links = build::build(vectors, &order, &entries, threads, stop)?;
+        let (duplicates, mut order) = DuplicateRows::find(vectors);
+        // Inserted in the order of documents, a row would find only rows of its own document. The seed is
+        // fixed, but the graph still differs from build to build, because threads insert concurrently.
+        fastrand::Rng::with_seed(1).shuffle(&mut order);
+        let sample = (order.len().isqrt() * SAMPLE_FACTOR).min(order.len());
+        let entry_points = EntryPoints::new(vectors, order[..sample].to_vec());
+        let adjacency = build::build(vectors, &order, &entry_points, threads, stop)?;
         Some(Graph {
             vectors: Arc::clone(vectors),
-            entries,
-            links,
-            twins,
+            entry_points,
+            adjacency,
+            duplicates,
         })
     }
 
-    /// How many rows it knows: the first so many.
+    /// Number of rows in the graph. Later rows of the generation are not in it.
     pub(crate) fn rows(&self) -> usize {
-        self.links.rows()
+        self.adjacency.rows()
     }
 
-    /// Whether it is of the same generation as `vectors`, and not ahead of them.
+    /// Whether the graph can search `vectors`: they have the same generation, and all rows of the graph.
     pub(crate) fn fits(&self, vectors: &Vectors) -> bool {
-        self.vectors.is_of_generation(vectors) && self.rows() <= vectors.len
+        self.vectors.has_same_generation(vectors) && self.rows() <= vectors.len
     }
 
-    /// About the `count` nearest rows to `query` of those that are `wanted`.
-    pub(crate) fn nearest(&self, query: &[f32], count: usize, wanted: impl Fn(u32) -> bool) -> Vec<u32> {
+    /// Approximately the `count` nearest rows to `query` that pass `filter`, nearest first.
+    pub(crate) fn nearest(&self, query: &[f32], count: usize, filter: impl Fn(u32) -> bool) -> Vec<u32> {
         let (_, codes) = quantize(query);
-        let from = self
-            .entries
-            .nearest(&SignQuery::new(query), usize::MAX, BEGINNINGS);
-        let kept = count.saturating_mul(KEPT).max(FEWEST_KEPT);
-        let links = |row, near: &mut Vec<u32>| near.extend_from_slice(self.links.of(row));
-        let found = search(&self.vectors, &codes, &from, kept, &mut Visited::new(), links);
-        let rows = found.iter().flat_map(|found| self.twins.with(found.row));
-        rows.filter(|&row| wanted(row)).take(count).collect()
-    }
-}
-
-/// Into an order that is always the same and has nothing to do with the one before.
-fn shuffle(rows: &mut [u32]) {
-    let mut state = 1u64;
-    for last in (1..rows.len()).rev() {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        rows.swap(last, (state >> 33) as usize % (last + 1));
+        let start = self
+            .entry_points
+            .nearest(&SignBitsQuery::new(query), usize::MAX, ENTRY_POINTS);
+        let beam_width = count.saturating_mul(BEAM_FACTOR).max(MIN_BEAM_WIDTH);
+        let neighbors = |row, near: &mut Vec<u32>| near.extend_from_slice(self.adjacency.neighbors(row));
+        let mut visited = VisitedSet::new();
+        let found = beam_search(&self.vectors, &codes, &start, beam_width, &mut visited, neighbors);
+        let rows = found
+            .iter()
+            .flat_map(|found| self.duplicates.with_duplicates(found.row));
+        rows.filter(|&row| filter(row)).take(count).collect()
     }
 }

@@ -1,93 +1,97 @@
-//! Best first over links: from some rows to ever nearer ones.
+//! Greedy best-first search over the edges of a graph, with a beam of bounded width.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 use crate::vectors::{Vectors, kernels};
 
-/// Stands for no row.
+/// Sentinel: no row.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// A row by its product with what is looked for. The higher score is the greater, of equal ones that of the lower row.
+/// A row and its dot product with the query. Ordered by score; of equal scores the lower row is the greater.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Found {
+pub(super) struct ScoredRow {
     pub score: f32,
     pub row: u32,
 }
 
-/// The product of `codes` with a row, in units of whatever a code of `codes` is worth.
-pub(super) fn product(vectors: &Vectors, codes: &[i8], row: u32) -> f32 {
-    let (block, place) = vectors.place(row);
+/// The dot product of a quantized query with a row. Not multiplied by the query's scale.
+pub(super) fn dot_product(vectors: &Vectors, query: &[i8], row: u32) -> f32 {
+    let (block, index) = vectors.locate(row);
     let mut dot = [0];
     kernels::dots()(
-        codes,
-        block.codes.of(place),
-        codes.len(),
-        &block.sums[place..=place],
+        query,
+        block.codes.get(index),
+        query.len(),
+        &block.sums[index..=index],
         &mut dot,
     );
-    dot[0] as f32 * block.scales[place]
+    dot[0] as f32 * block.scales[index]
 }
 
-/// The `keep` rows nearest to `codes` that links lead to from the rows `from`, best first. `links` adds those of a row.
+/// The `beam_width` nearest rows to `query` that are reachable from `start`, best first. `neighbors` appends
+/// the neighbours of a row.
 ///
-/// Algorithm 2 of Malkov and Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable
-/// Small World graphs".
-pub(super) fn search(
+/// Algorithm 2 of Malkov and Yashunin, "Efficient and robust approximate nearest neighbor search using
+/// Hierarchical Navigable Small World graphs".
+pub(super) fn beam_search(
     vectors: &Vectors,
-    codes: &[i8],
-    from: &[u32],
-    keep: usize,
-    visited: &mut Visited,
-    links: impl Fn(u32, &mut Vec<u32>),
-) -> Vec<Found> {
+    query: &[i8],
+    start: &[u32],
+    beam_width: usize,
+    visited: &mut VisitedSet,
+    neighbors: impl Fn(u32, &mut Vec<u32>),
+) -> Vec<ScoredRow> {
     visited.clear();
-    let mut open = BinaryHeap::new();
-    let mut best: BinaryHeap<Reverse<Found>> = BinaryHeap::new();
-    let offer = |row, open: &mut BinaryHeap<Found>, best: &mut BinaryHeap<Reverse<Found>>| {
-        let score = product(vectors, codes, row);
-        let found = Found { score, row };
-        if best.len() == keep {
-            match best.peek() {
-                Some(Reverse(worst)) if *worst < found => best.pop(),
+    let mut unexpanded = BinaryHeap::new();
+    let mut beam: BinaryHeap<Reverse<ScoredRow>> = BinaryHeap::new();
+    let push = |row, unexpanded: &mut BinaryHeap<ScoredRow>, beam: &mut BinaryHeap<Reverse<ScoredRow>>| {
+        let score = dot_product(vectors, query, row);
+        let scored = ScoredRow { score, row };
+        if beam.len() == beam_width {
+            match beam.peek() {
+                Some(Reverse(worst)) if *worst < scored => beam.pop(),
                 _ => return,
             };
         }
-        best.push(Reverse(found));
-        open.push(found);
+        beam.push(Reverse(scored));
+        unexpanded.push(scored);
     };
     let mut near = Vec::new();
-    for &row in from {
+    for &row in start {
         if visited.insert(row) {
-            offer(row, &mut open, &mut best);
+            push(row, &mut unexpanded, &mut beam);
         }
     }
-    while let Some(next) = open.pop() {
-        if best.len() == keep && best.peek().is_some_and(|Reverse(worst)| next < *worst) {
+    while let Some(next) = unexpanded.pop() {
+        if beam.len() == beam_width && beam.peek().is_some_and(|Reverse(worst)| next < *worst) {
             break;
         }
         near.clear();
-        links(next.row, &mut near);
-        // Products after all rows are known, so that the memory of several is on its way at once.
+        neighbors(next.row, &mut near);
+        // Collect all unvisited neighbours before scoring any, so that the CPU can overlap their memory
+        // accesses.
         near.retain(|&row| visited.insert(row));
-        near.iter().for_each(|&row| offer(row, &mut open, &mut best));
+        near.iter().for_each(|&row| push(row, &mut unexpanded, &mut beam));
     }
-    let mut found: Vec<Found> = best.into_iter().map(|Reverse(found)| found).collect();
+    let mut found: Vec<ScoredRow> = beam.into_iter().map(|Reverse(scored)| scored).collect();
     found.sort_unstable_by(|one, other| other.cmp(one));
     found
 }
 
-/// Rows that were looked at: a set that is small beside the number of rows, and emptied often.
-pub(super) struct Visited {
+/// The rows that a search has visited: an open-addressing hash set, cheaper to clear than one bit per row of
+/// a large index.
+pub(super) struct VisitedSet {
+    /// A power of two of slots. Unused slots are [`NONE`].
     slots: Vec<u32>,
     len: usize,
 }
 
-impl Visited {
-    /// With room for some thousands before it has to grow.
-    pub(super) fn new() -> Visited {
+impl VisitedSet {
+    /// An empty set with room for some thousand rows before it grows.
+    pub(super) fn new() -> VisitedSet {
         const SLOTS: usize = 1 << 14;
-        Visited {
+        VisitedSet {
             slots: vec![NONE; SLOTS],
             len: 0,
         }
@@ -98,7 +102,7 @@ impl Visited {
         self.len = 0;
     }
 
-    /// Adds a row; whether it was not there yet.
+    /// Adds a row. Returns whether it is new.
     fn insert(&mut self, row: u32) -> bool {
         if self.len * 2 >= self.slots.len() {
             let larger = vec![NONE; self.slots.len() * 2];
@@ -117,9 +121,9 @@ impl Visited {
         is_new
     }
 
-    /// Where a row is, or is to be.
+    /// The slot that has a row, or the free slot for it.
     fn slot(&self, row: u32) -> usize {
-        // Fibonacci hashing: neighbouring rows end far apart.
+        // Fibonacci hashing spreads consecutive rows.
         let mut slot = row.wrapping_mul(0x9E37_79B9) as usize & (self.slots.len() - 1);
         while self.slots[slot] != row && self.slots[slot] != NONE {
             slot = (slot + 1) & (self.slots.len() - 1);
@@ -128,27 +132,27 @@ impl Visited {
     }
 }
 
-impl Ord for Found {
-    fn cmp(&self, other: &Found) -> Ordering {
+impl Ord for ScoredRow {
+    fn cmp(&self, other: &ScoredRow) -> Ordering {
         self.score
             .total_cmp(&other.score)
             .then_with(|| other.row.cmp(&self.row))
     }
 }
 
-impl PartialOrd for Found {
-    fn partial_cmp(&self, other: &Found) -> Option<Ordering> {
+impl PartialOrd for ScoredRow {
+    fn partial_cmp(&self, other: &ScoredRow) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Found {
-    fn eq(&self, other: &Found) -> bool {
+impl PartialEq for ScoredRow {
+    fn eq(&self, other: &ScoredRow) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Found {}
+impl Eq for ScoredRow {}
 
 #[cfg(test)]
 mod tests {
@@ -158,8 +162,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn visited_is_a_set(rows in prop::collection::vec(0u32..20_000, 0..30_000)) {
-            let (mut visited, mut expected) = (Visited::new(), HashSet::new());
+        fn the_visited_set_behaves_like_a_hash_set(rows in prop::collection::vec(0u32..20_000, 0..30_000)) {
+            let (mut visited, mut expected) = (VisitedSet::new(), HashSet::new());
             for &row in &rows {
                 prop_assert_eq!(visited.insert(row), expected.insert(row));
             }

@@ -1,4 +1,5 @@
-//! Dot products of 8-bit codes, and in [`bits`] what a scan of signs takes. Chosen once, by what the CPU has.
+//! SIMD kernels: dot products of int8 codes, and in [`bits`] popcounts of sign bits. The fastest kernel that
+//! the CPU supports is chosen at first use.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -9,23 +10,23 @@ mod portable;
 
 use std::sync::OnceLock;
 
-/// Dot products of a query with vectors that lie one after another.
+/// Computes the dot products of a query with vectors at equal distances.
 ///
-/// `query` are its codes; `codes` begins with the first vector, and each lies `stride` codes after the one before; `sums` has
-/// the sum of each vector's codes. The result is exact, whatever kernel computes it.
+/// `codes` starts with the first vector; each vector starts `stride` codes after the previous one. `sums` has
+/// the sum of each vector's codes. All kernels give the same, exact result.
 pub(crate) type Dots = fn(query: &[i8], codes: &[i8], stride: usize, sums: &[i32], out: &mut [i32]);
 
-/// The fastest kernel that this CPU has.
+/// The fastest kernel that this CPU supports.
 pub(crate) fn dots() -> Dots {
-    static CHOSEN: OnceLock<Dots> = OnceLock::new();
-    *CHOSEN.get_or_init(|| {
+    static FASTEST: OnceLock<Dots> = OnceLock::new();
+    *FASTEST.get_or_init(|| {
         available()
             .first()
             .map_or(portable::dots as Dots, |&(_, kernel)| kernel)
     })
 }
 
-/// Every kernel that this CPU has, fastest first.
+/// All kernels that this CPU supports, fastest first.
 pub(crate) fn available() -> Vec<(&'static str, Dots)> {
     let mut kernels: Vec<(&'static str, Dots)> = Vec::new();
     #[cfg(target_arch = "x86_64")]
@@ -41,21 +42,21 @@ pub(crate) fn available() -> Vec<(&'static str, Dots)> {
     kernels
 }
 
-/// Has codes that are going to be looked at brought near.
-pub(crate) fn bring_near(codes: &[i8]) {
-    /// What comes at a time.
+/// Prefetches codes to the L1 cache.
+pub(crate) fn prefetch(codes: &[i8]) {
+    /// Bytes per cache line.
     const LINE: usize = 64;
     #[cfg(target_arch = "x86_64")]
     for line in codes.chunks(LINE) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: it reads nothing and cannot fail, wherever it points to.
+        // SAFETY: a prefetch reads no data and cannot fault, whatever the address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (codes, LINE);
 }
 
-/// That every vector is there.
+/// Asserts that `codes` has every vector.
 fn check(query: &[i8], codes: &[i8], stride: usize, out: &[i32]) {
     if let Some(last) = out.len().checked_sub(1) {
         assert!(stride >= query.len());
@@ -69,21 +70,22 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Every kernel computes what arithmetic says, extreme codes included.
+        /// Includes extreme codes.
         #[test]
-        fn kernels_agree(
+        fn every_kernel_equals_plain_arithmetic(
             dimensions in prop::sample::select(vec![1usize, 31, 32, 63, 64, 65, 128, 384, 385]),
             count in 0usize..9,
-            apart in 0usize..20,
+            gap in 0usize..20,
             seed in any::<u64>(),
         ) {
-            let mut state = seed | 1;
-            let mut code = || {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                match state >> 60 { 0 => i8::MIN, 1 => i8::MAX, _ => (state >> 40) as i8 }
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let mut code = || match rng.u8(0..16) {
+                0 => i8::MIN,
+                1 => i8::MAX,
+                _ => rng.i8(..),
             };
             let query: Vec<i8> = (0..dimensions).map(|_| code()).collect();
-            let stride = dimensions + apart;
+            let stride = dimensions + gap;
             let codes: Vec<i8> = (0..stride * count).map(|_| code()).collect();
             let vectors: Vec<&[i8]> = codes.chunks(stride).map(|vector| &vector[..dimensions]).collect();
             let sums: Vec<i32> = vectors.iter().map(|v| v.iter().map(|&c| i32::from(c)).sum()).collect();
@@ -93,7 +95,7 @@ mod tests {
                 .collect();
             for (name, kernel) in available() {
                 let mut out = vec![0; count];
-                kernel(&query, &codes[..codes.len().saturating_sub(apart)], stride, &sums, &mut out);
+                kernel(&query, &codes[..codes.len().saturating_sub(gap)], stride, &sums, &mut out);
                 prop_assert_eq!(&out, &expected, "{}", name);
             }
         }

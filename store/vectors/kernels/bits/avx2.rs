@@ -1,4 +1,4 @@
-//! AVX2: bits counted by looking up half bytes, four vectors at a time.
+//! AVX2: popcount by table lookup of half bytes, for four vectors at a time.
 
 use std::arch::x86_64::{
     __m256i, _mm256_add_epi8, _mm256_add_epi64, _mm256_and_si256, _mm256_loadu_si256, _mm256_sad_epu8,
@@ -6,11 +6,11 @@ use std::arch::x86_64::{
     _mm256_slli_epi64, _mm256_srli_epi16, _mm256_storeu_si256, _mm256_sub_epi64,
 };
 
-use super::{GROUP, PLANES, Planes, check};
+use super::{BitPlanes, GROUP, PLANES, check};
 
-/// Vectors in a register.
+/// Vectors per register.
 const LANES: usize = 4;
-/// Words whose counts a byte can add up: 8 each, 255 at most.
+/// Words whose popcounts fit a byte lane: at most 8 per byte of a word, 255 in all.
 const WORDS: usize = 31;
 
 pub(super) fn is_available() -> bool {
@@ -18,40 +18,41 @@ pub(super) fn is_available() -> bool {
 }
 
 /// See [`super::Sums`].
-pub(super) fn sums(query: &[Planes], signs: &[u64], out: &mut [i32]) {
+pub(super) fn sums(query: &[BitPlanes], sign_bits: &[u64], out: &mut [i32]) {
     assert!(is_available());
-    check(query, signs, out);
+    check(query, sign_bits, out);
     // SAFETY: the CPU has AVX2, and the lengths fit, both checked above.
-    unsafe { sums_avx2(query, signs, out) }
+    unsafe { sums_avx2(query, sign_bits, out) }
 }
 
 /// # Safety
-/// The CPU must have AVX2, `out` must be whole groups, and `signs` must be `out.len()` times as long as `query`.
+/// The CPU must have AVX2. `out.len()` must be a multiple of `GROUP`, and `sign_bits` must be `out.len()`
+/// times as long as `query`.
 #[target_feature(enable = "avx2")]
-unsafe fn sums_avx2(query: &[Planes], signs: &[u64], out: &mut [i32]) {
+unsafe fn sums_avx2(query: &[BitPlanes], sign_bits: &[u64], out: &mut [i32]) {
     let words = query.len();
     #[rustfmt::skip]
-    let counts_of_half = _mm256_setr_epi8(
+    let popcounts = _mm256_setr_epi8(
         0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
         0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
     );
-    let half = _mm256_set1_epi8(0x0f);
+    let half_byte = _mm256_set1_epi8(0x0f);
     let zero = _mm256_setzero_si256();
     for (index, sums) in out.chunks_exact_mut(LANES).enumerate() {
-        let (group, side) = (index * LANES / GROUP, index * LANES % GROUP);
-        let group = &signs[group * words * GROUP..][..words * GROUP];
+        let (group, first) = (index * LANES / GROUP, index * LANES % GROUP);
+        let group = &sign_bits[group * words * GROUP..][..words * GROUP];
         let mut totals = [zero; PLANES];
         for (part, query) in query.chunks(WORDS).enumerate() {
             let mut bytes = [zero; PLANES];
-            for (at, planes) in query.iter().enumerate() {
-                let place = (part * WORDS + at) * GROUP + side;
-                // SAFETY: place + LANES is at most the group's length, and the load needs no alignment.
-                let word = unsafe { _mm256_loadu_si256(group.as_ptr().add(place).cast::<__m256i>()) };
+            for (word_index, planes) in query.iter().enumerate() {
+                let offset = (part * WORDS + word_index) * GROUP + first;
+                // SAFETY: offset + LANES is at most the group's length, and the load needs no alignment.
+                let word = unsafe { _mm256_loadu_si256(group.as_ptr().add(offset).cast::<__m256i>()) };
                 for (bytes, &plane) in bytes.iter_mut().zip(planes) {
                     let both = _mm256_and_si256(word, _mm256_set1_epi64x(plane as i64));
-                    let low = _mm256_shuffle_epi8(counts_of_half, _mm256_and_si256(both, half));
-                    let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(both), half);
-                    let high = _mm256_shuffle_epi8(counts_of_half, upper);
+                    let low = _mm256_shuffle_epi8(popcounts, _mm256_and_si256(both, half_byte));
+                    let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(both), half_byte);
+                    let high = _mm256_shuffle_epi8(popcounts, upper);
                     *bytes = _mm256_add_epi8(*bytes, _mm256_add_epi8(low, high));
                 }
             }

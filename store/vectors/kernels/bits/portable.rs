@@ -1,14 +1,14 @@
-//! For any CPU.
+//! Works on any CPU.
 
-use super::{GROUP, Planes, check};
+use super::{BitPlanes, GROUP, check};
 
 /// See [`super::Sums`].
-pub(super) fn sums(query: &[Planes], signs: &[u64], out: &mut [i32]) {
-    check(query, signs, out);
+pub(super) fn sums(query: &[BitPlanes], sign_bits: &[u64], out: &mut [i32]) {
+    check(query, sign_bits, out);
     if query.is_empty() {
         return out.fill(0);
     }
-    let groups = signs.chunks_exact(GROUP * query.len());
+    let groups = sign_bits.chunks_exact(GROUP * query.len());
     for (sums, group) in out.chunks_exact_mut(GROUP).zip(groups) {
         sums.fill(0);
         for (planes, words) in query.iter().zip(group.chunks_exact(GROUP)) {

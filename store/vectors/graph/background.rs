@@ -1,4 +1,4 @@
-//! The graph that searches use, and the thread that builds the next one.
+//! The graph in use, and the thread that reads or builds the next one.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,19 +6,20 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use super::{Graph, saved};
+use super::{Graph, file};
 use crate::VectorIndex;
 use crate::vectors::Vectors;
 
-/// A graph is built anew when more than this share of the vectors came after it …
-const NEW_SHARE: f64 = 0.1;
-/// … and at least so many.
-const WORTH_BUILDING: usize = 20_000;
+/// The graph is rebuilt when more than this share of the vectors is not in it …
+const MAX_UNINDEXED_SHARE: f64 = 0.1;
+/// … and at least this many vectors are not.
+const MIN_UNINDEXED: usize = 20_000;
 
-/// So many vectors are worth a graph where it is not said: looking at all then takes some milliseconds. See docs/scale.md.
-const AUTO_FROM: usize = 2_000_000;
+/// Number of vectors from which [`VectorIndex::Auto`] uses a graph. A flat scan then takes some milliseconds;
+/// docs/scale.md has measurements.
+const AUTO_MIN_VECTORS: usize = 2_000_000;
 
-/// At most one graph in use and one being built.
+/// At most one graph in use, and at most one being built.
 pub(crate) struct BackgroundGraph {
     index: VectorIndex,
     current: Arc<RwLock<Option<Arc<Graph>>>>,
@@ -27,7 +28,7 @@ pub(crate) struct BackgroundGraph {
 }
 
 impl BackgroundGraph {
-    /// Without a graph yet.
+    /// Starts without a graph.
     pub(crate) fn new(index: VectorIndex) -> BackgroundGraph {
         BackgroundGraph {
             index,
@@ -37,7 +38,7 @@ impl BackgroundGraph {
         }
     }
 
-    /// The graph, if there is one that fits.
+    /// The graph in use, if it fits `vectors`.
     pub(crate) fn graph(&self, vectors: &Vectors) -> Option<Arc<Graph>> {
         let current = self
             .current
@@ -47,37 +48,41 @@ impl BackgroundGraph {
         current.filter(|graph| graph.fits(vectors))
     }
 
-    /// Has a graph read or built in the background, where `vectors` are worth one and theirs has fallen behind.
+    /// Starts a thread that reads or builds a graph, if `vectors` should have one and the current one is
+    /// missing or stale.
+    ///
+    /// Does nothing while a thread is running.
     pub(crate) fn refresh(&self, dir: &Path, generation: u64, vectors: &Arc<Vectors>) {
-        let from = match self.index {
+        let min_vectors = match self.index {
             VectorIndex::Flat => return,
-            VectorIndex::Auto => AUTO_FROM,
+            VectorIndex::Auto => AUTO_MIN_VECTORS,
             VectorIndex::Graph => 1,
         };
-        let wanted = vectors.len >= from;
-        if !wanted || !self.is_behind(vectors) {
+        if vectors.len < min_vectors || !self.needs_rebuild(vectors) {
             return;
         }
         let mut building = self.building.lock().unwrap_or_else(PoisonError::into_inner);
         if building.as_ref().is_some_and(|thread| !thread.is_finished()) {
             return;
         }
-        let work = Work {
-            path: saved::path_of(dir, generation),
+        let task = Task {
+            path: file::path_of(dir, generation),
             vectors: Arc::clone(vectors),
             current: Arc::clone(&self.current),
             stop: Arc::clone(&self.stop),
         };
         match std::thread::Builder::new()
             .name("graph".into())
-            .spawn(move || work.run())
+            .spawn(move || task.run())
         {
             Ok(thread) => *building = Some(thread),
-            Err(error) => tracing::warn!("no graph is built: {error}"),
+            Err(error) => {
+                tracing::warn!("searching without a graph, because its thread cannot be started: {error}")
+            }
         }
     }
 
-    /// Waits for a graph that is being built.
+    /// Waits until no graph is being built.
     pub(crate) fn wait(&self) {
         let building = self
             .building
@@ -87,23 +92,23 @@ impl BackgroundGraph {
         if let Some(thread) = building
             && thread.join().is_err()
         {
-            tracing::error!("building the graph panicked; searches do without it");
+            tracing::error!("building the graph panicked; searching without it");
         }
     }
 
-    fn is_behind(&self, vectors: &Vectors) -> bool {
-        self.graph(vectors).is_none_or(|graph| is_behind(&graph, vectors))
+    fn needs_rebuild(&self, vectors: &Vectors) -> bool {
+        self.graph(vectors).is_none_or(|graph| is_stale(&graph, vectors))
     }
 }
 
-/// Threads that build: half of the cores, so that searches and embedding have the others.
+/// Number of threads to build with: half of the cores. Searching and embedding need the others.
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
 
-fn is_behind(graph: &Graph, vectors: &Vectors) -> bool {
-    let new = vectors.len - graph.rows();
-    new >= WORTH_BUILDING && new as f64 > NEW_SHARE * vectors.len as f64
+fn is_stale(graph: &Graph, vectors: &Vectors) -> bool {
+    let unindexed = vectors.len - graph.rows();
+    unindexed >= MIN_UNINDEXED && unindexed as f64 > MAX_UNINDEXED_SHARE * vectors.len as f64
 }
 
 impl Drop for BackgroundGraph {
@@ -113,43 +118,41 @@ impl Drop for BackgroundGraph {
     }
 }
 
-/// What the thread has to do.
-struct Work {
+/// The task of the thread.
+struct Task {
     path: PathBuf,
     vectors: Arc<Vectors>,
     current: Arc<RwLock<Option<Arc<Graph>>>>,
     stop: Arc<AtomicBool>,
 }
 
-impl Work {
+impl Task {
     fn run(self) {
         let started = Instant::now();
-        let in_use = self
+        let is_first = self
             .current
             .read()
             .unwrap_or_else(PoisonError::into_inner)
-            .is_some();
-        // Only a first graph can be one that an earlier process has left.
-        let left = (!in_use)
-            .then(|| saved::load(&self.path, &self.vectors))
-            .flatten();
-        if let Some(graph) = left.filter(|graph| !is_behind(graph, &self.vectors)) {
-            tracing::debug!(rows = graph.rows(), "the graph was read");
-            self.put_to_use(graph);
+            .is_none();
+        // A file can only be from an earlier process. This process keeps its graphs in memory.
+        let from_file = is_first.then(|| file::load(&self.path, &self.vectors)).flatten();
+        if let Some(graph) = from_file.filter(|graph| !is_stale(graph, &self.vectors)) {
+            tracing::debug!(rows = graph.rows(), "read the graph");
+            self.publish(graph);
             return;
         }
         let Some(graph) = Graph::build(&self.vectors, threads(), &self.stop) else {
             return;
         };
         let seconds = started.elapsed().as_secs();
-        tracing::info!(rows = graph.rows(), seconds, "the graph was built");
-        if let Err(error) = saved::save(&graph, &self.path) {
-            tracing::warn!("the graph has to be built again by the next process: {error}");
+        tracing::info!(rows = graph.rows(), seconds, "built the graph");
+        if let Err(error) = file::save(&graph, &self.path) {
+            tracing::warn!("cannot write the graph, so the next process has to build it again: {error}");
         }
-        self.put_to_use(graph);
+        self.publish(graph);
     }
 
-    fn put_to_use(&self, graph: Graph) {
+    fn publish(&self, graph: Graph) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(graph));
     }
 }
