@@ -95,7 +95,11 @@ fn invalid_field<E: Display>(error: &PathError<E>) -> ApiError {
 /// The path of an error ends at an unknown field or a field with an invalid value. For a missing or duplicate field it ends at
 /// the object, so the field's name is appended.
 fn field_path(path: &str, message: &str) -> String {
-    let object = if matches!(path, "." | "?") { "" } else { path };
+    // `?` stands for a key that could not be read.
+    let object = match path {
+        "." | "?" => "",
+        path => path.strip_suffix(".?").unwrap_or(path),
+    };
     match missing_or_duplicate_field(message) {
         None => object.to_owned(),
         Some(name) if object.is_empty() => name.to_owned(),
