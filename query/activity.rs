@@ -1,96 +1,85 @@
-//! What the indexer is doing, as far as an answer has to say so.
+//! What the indexer is doing, and how much of the corpus is searchable.
 //!
-//! `query` never meets the indexer: whoever runs both passes an [`Activity`] along with each search.
+//! An answer has to say whether documents may be missing, but this crate does not depend on the indexer. The caller, which runs
+//! both, therefore passes an [`Activity`] with each search. The engine combines it with the counts of its snapshot into the
+//! [`IndexState`] of the answer.
 
-use autorag_store::Counts;
+use autorag_store::{Counts, string_enum};
 
-/// Stage of the indexing run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Phase {
-    /// The index is being opened; nothing is known yet.
-    Opening,
-    /// Files are being found and compared.
-    Scanning,
-    /// Files are being parsed and made searchable by BM25.
-    Indexing,
-    /// Vectors are being built.
-    Embedding,
-    /// The last run has finished.
-    Ready,
-    /// Someone has indexing rest; changes are not followed.
-    Paused,
-    /// No run has finished, and none is under way.
-    Incomplete,
-    /// The last run failed; the index is as it was before or as far as it came.
-    Failed,
+string_enum! {
+    /// Phase of an index. A run passes through `Scanning`, `Indexing` and `Embedding`, and ends in `Ready` or `Failed`.
+    Phase "phase" {
+        /// The index is being opened, so its contents are unknown.
+        Opening = "opening",
+        /// The indexer is listing files and comparing them with the index.
+        Scanning = "scanning",
+        /// The indexer is parsing new and changed files. Their passages become searchable by BM25.
+        Indexing = "indexing",
+        /// All files are searchable by BM25, and the indexer is embedding their passages.
+        Embedding = "embedding",
+        /// The last run succeeded and none is in progress.
+        Ready = "ready",
+        /// Indexing is paused, so changes to files are not picked up.
+        Paused = "paused",
+        /// No run has ever finished and none is in progress: the process was interrupted.
+        Incomplete = "incomplete",
+        /// The last run failed. What it committed before the failure is searchable.
+        Failed = "failed",
+    }
 }
 
 impl Phase {
-    /// Whether a document of the folder may not be known yet.
+    /// True if files may exist that the index does not know yet.
     pub(crate) fn may_miss_documents(self) -> bool {
         match self {
             Phase::Opening | Phase::Scanning | Phase::Indexing | Phase::Incomplete => true,
             Phase::Embedding | Phase::Ready | Phase::Paused | Phase::Failed => false,
         }
     }
-
-    /// The word for it on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Phase::Opening => "opening",
-            Phase::Scanning => "scanning",
-            Phase::Indexing => "indexing",
-            Phase::Embedding => "embedding",
-            Phase::Ready => "ready",
-            Phase::Paused => "paused",
-            Phase::Incomplete => "incomplete",
-            Phase::Failed => "failed",
-        }
-    }
 }
 
-/// What the indexer is doing at this moment.
+/// What the indexer is doing now, as reported by the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Activity {
-    /// Stage of the run.
+    /// Current phase.
     pub phase: Phase,
-    /// Files found by the run under way, or by the last one.
+    /// Files seen by the current run, or by the last one if none is in progress.
     pub files_seen: u64,
-    /// When the last complete run ended, RFC 3339.
+    /// End of the last successful run, RFC 3339.
     pub last_run: Option<String>,
-    /// Why the last run failed.
+    /// Why the last run failed. `None` if it succeeded.
     pub failure: Option<String>,
 }
 
-/// How much of the corpus an answer could see. "Nothing found" means little while `complete` is false.
+/// How much of the corpus is searchable. While `complete` is false, an empty answer may mean "not indexed yet".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexState {
-    /// Stage of the indexing run.
+    /// Current phase.
     pub phase: Phase,
-    /// Whether every file of the last walk is searchable by both retrievers.
+    /// True if every file of the last run is searchable by both retrievers.
     pub complete: bool,
     /// Documents with text.
     pub documents: u64,
-    /// Their passages, all searchable by BM25.
+    /// Passages, all of them searchable by BM25.
     pub passages: u64,
-    /// Passages that have a vector.
+    /// Passages that are embedded.
     pub embedded: u64,
-    /// Passages still waiting for one.
+    /// Passages that wait for their embedding.
     pub pending: u64,
     /// Files that could not be read or parsed.
     pub errors: u64,
-    /// Files left out on purpose.
+    /// Files skipped on purpose.
     pub skipped: u64,
-    /// Files found by the run under way, or by the last one.
+    /// Files seen by the current run, or by the last one if none is in progress.
     pub files_seen: u64,
-    /// When the last complete run ended, RFC 3339.
+    /// End of the last successful run, RFC 3339.
     pub last_run: Option<String>,
-    /// Why the last run failed.
+    /// Why the last run failed. `None` if it succeeded.
     pub failure: Option<String>,
 }
 
 impl IndexState {
-    /// Joins what the snapshot holds with what the indexer is doing.
+    /// Combines the counts of a snapshot with the activity of the indexer.
     pub fn new(counts: Counts, activity: &Activity) -> IndexState {
         let pending = counts.passages.saturating_sub(counts.embedded);
         IndexState {

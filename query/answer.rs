@@ -1,157 +1,123 @@
-//! What a search gives back.
+//! Search results.
 
 use std::sync::Arc;
 
 use autorag_store::{DocumentEntry, DocumentKey, Passage, Span};
 
-use crate::{Boosted, Explanation, Freshness, Fusion, IndexState, Mode, Placement, Signals};
+use crate::{
+    AppliedBoosts, Degradation, Explanation, Freshness, Fusion, IndexState, Mode, RerankScore,
+    RetrieverScore, Signals,
+};
 
-/// Hits for a query, with all that is needed to judge them.
+/// The answer to a [`Request`](crate::Request).
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// The query as asked.
+    /// The query of the request.
     pub query: String,
-    /// Which retrievers were asked for.
+    /// The mode of the request.
     pub mode: Mode,
-    /// Best first.
+    /// Hits, best first.
     pub hits: Vec<Hit>,
-    /// What the threshold left out, where one was set. Hits there are none and this is not zero: something was found, and
-    /// nothing of it is relevant.
+    /// Candidates below the score threshold. `None` without a threshold. If there are some but no hits, the search found passages,
+    /// but none of them is relevant.
     pub below_threshold: Option<BelowThreshold>,
-    /// How the retrievers' lists were joined, and on what signals; none where only one took part.
+    /// Fusion method and signals of a hybrid search.
     pub fusion: Option<(Fusion, Signals)>,
-    /// What did not take part, or not fully.
-    pub degraded: Vec<Degraded>,
-    /// How much of the corpus could be seen.
+    /// Parts of the search that failed or were incomplete.
+    pub degraded: Vec<Degradation>,
+    /// How much of the corpus was searchable.
     pub index_state: IndexState,
-    /// How long each stage took.
+    /// Time of each stage.
     pub took: StageTimes,
 }
 
-/// A passage that answers.
+/// A passage that matches the query.
 #[derive(Debug, Clone)]
 pub struct Hit {
-    /// Place in the whole list, from 1; a second page goes on counting.
+    /// Rank from 1, counted over all pages.
     pub rank: u32,
-    /// How likely the passage answers, from 0 to 1, on one scale for all questions; see `docs/retrieval.md`. It never rises along
-    /// the ranking, unless boosts or a reranker have changed that.
+    /// Probability from 0 to 1 that the passage answers, comparable across queries; see docs/retrieval.md. It never rises from one
+    /// hit to the next, unless boosts or a reranker changed the order.
     pub score: f32,
-    /// The score of fusion that the order comes from; that of the one retriever where only one was asked.
+    /// Score that the order comes from: fused, or of the only retriever used.
     pub fused: f32,
-    /// The passage: `document text[passage.span]`.
+    /// The passage. Its text is that of the document at [`Passage::span`].
     pub passage: Passage,
-    /// The passage with its neighbours, where the request asked for some.
+    /// The passage with its neighbours, if requested and if it has any.
     pub context: Option<Context>,
-    /// The document it is from.
+    /// Document of the passage.
     pub document: Arc<DocumentEntry>,
-    /// The part of the passage that matches best, in pieces to be marked or not.
+    /// The part of the passage with the most matches.
     pub snippet: Vec<SnippetPart>,
-    /// Whether the file is still as it was indexed.
+    /// State of the document's file compared with the index.
     pub freshness: Freshness,
-    /// Its place before reranking, from 1, and the reranker's score, from 0 to 1, where it has one.
-    pub reranked: Option<(u32, f32)>,
-    /// Its place before boosts, from 1, where there were any, and how strongly each of them applied.
-    pub boosted: Option<(u32, Vec<Boosted>)>,
-    /// Why it is here, where the request asked for that.
+    /// `None` if no reranker scored the passage.
+    pub rerank: Option<RerankScore>,
+    /// `None` without boosts in the request.
+    pub boosts: Option<AppliedBoosts>,
+    /// Why the hit has its rank, if requested.
     pub explanation: Option<Explanation>,
-    /// Where the same is said again, further down the ranking.
+    /// Near-duplicates of the passage that ranked below it.
     pub duplicates: Vec<Duplicate>,
-    /// What the lexical retriever made of it, where it proposed it: BM25 and rank.
-    pub lexical: Option<Placement>,
-    /// What the dense retriever made of it, where it proposed it: cosine and rank.
-    pub dense: Option<Placement>,
+    /// BM25 score and rank. `None` if the passage is not a lexical candidate.
+    pub lexical: Option<RetrieverScore>,
+    /// Cosine similarity and rank. `None` if the passage is not a dense candidate.
+    pub dense: Option<RetrieverScore>,
 }
 
-/// A stretch of a document's text.
+/// A passage with its neighbours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context {
-    /// Where it lies.
+    /// Location in the document's text.
     pub span: Span,
-    /// The document's text in `span`.
+    /// The document's text at `span`.
     pub text: String,
 }
 
-/// A passage that says the same as a hit.
+/// A near-duplicate of a hit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Duplicate {
-    /// Key of its document.
+    /// Key of the duplicate's document.
     pub key: DocumentKey,
-    /// Where it lies in that document's text.
+    /// Location in that document's text.
     pub span: Span,
 }
 
-/// Candidates that a threshold left out.
+/// Candidates below the score threshold.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct BelowThreshold {
-    /// How many, of those that the retrievers proposed.
+    /// Number of such candidates.
     pub passages: u64,
-    /// The best score among them; 0 where there is none.
+    /// Best score among them, or 0 if there are none.
     pub best_score: f32,
 }
 
-/// A piece of a snippet.
+/// A piece of a snippet, either entirely a match or entirely not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnippetPart {
-    /// The piece.
+    /// Text of the piece.
     pub text: String,
-    /// Whether it matches a term of the query.
+    /// True if the text matches a term of the query.
     pub highlight: bool,
 }
 
-/// A part of the search that did not take part, or not fully.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Degraded {
-    /// Which part.
-    pub part: Part,
-    /// Why, for a reader.
-    pub reason: String,
-}
-
-/// A part of the search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Part {
-    /// The corpus as a whole: not all files have been read yet.
-    Index,
-    /// The lexical index.
-    Lexical,
-    /// The vectors.
-    Dense,
-    /// The query itself.
-    Query,
-    /// The reranker.
-    Rerank,
-}
-
-impl Part {
-    /// The word for it on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Part::Index => "index",
-            Part::Lexical => "lexical",
-            Part::Dense => "dense",
-            Part::Query => "query",
-            Part::Rerank => "rerank",
-        }
-    }
-}
-
-/// Microseconds by stage. `lexical` and the pair of `embed` and `dense` run side by side.
+/// Time of each stage in microseconds. `lexical` runs in parallel with `embed` and `dense`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StageTimes {
-    /// Compiling the filter to a set of documents.
+    /// Evaluating the filter.
     pub filter: u64,
     /// Embedding the query.
     pub embed: u64,
-    /// Asking the lexical index.
+    /// Searching the lexical index.
     pub lexical: u64,
-    /// Asking the vectors.
+    /// Searching the vectors.
     pub dense: u64,
-    /// Joining the lists.
+    /// Fusing the lists and applying boosts.
     pub fuse: u64,
-    /// Waiting for the reranker.
+    /// Reranking.
     pub rerank: u64,
-    /// Loading texts, cutting snippets, checking freshness.
+    /// Loading texts, making snippets and explanations, checking freshness.
     pub load: u64,
-    /// All of it, as waited for.
+    /// The whole search, in wall time.
     pub total: u64,
 }

@@ -1,72 +1,77 @@
-//! Telling passages that say the same from ones that merely speak of the same.
+//! Detection of near-duplicate passages by their shingles.
 
-use crate::words::{mixed, word_hashes};
+use crate::words::{mix, word_hashes};
 
-/// Words in a row that make one shingle (Broder, "On the resemblance and containment of documents", 1997).
-const SHINGLE: usize = 4;
-/// Share of all their shingles that two passages have in common from which on one repeats the other: a changed name, date or
-/// number is let through, a changed sentence in a paragraph is not.
-const SAME: f64 = 0.7;
+/// Words per shingle (Broder, "On the resemblance and containment of documents", 1997).
+const SHINGLE_WORDS: usize = 4;
+/// Minimum resemblance (Jaccard index of the shingles) of duplicates. In a paragraph, a changed name, date or number stays above
+/// it, a changed sentence falls below it.
+const MIN_RESEMBLANCE: f64 = 0.7;
 
-/// The shingles of a passage, by hash: each once, in the order of the hashes.
+/// The shingles of a passage as hashes, sorted and distinct.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shingles(Vec<u64>);
 
 impl Shingles {
-    /// Cuts `text` into overlapping runs of words. Case, white space and marks do not count; of scripts without spaces each
+    /// Cuts `text` into overlapping runs of words. Case, white space and punctuation are ignored. In scripts without spaces each
     /// character is a word.
     pub(crate) fn of(text: &str) -> Shingles {
         let words = word_hashes(text);
-        let runs = words.windows(SHINGLE.min(words.len()).max(1));
+        let runs = words.windows(SHINGLE_WORDS.min(words.len()).max(1));
         let mut hashes: Vec<u64> = runs.map(hash).collect();
         hashes.sort_unstable();
         hashes.dedup();
         Shingles(hashes)
     }
 
-    /// Whether the two passages are as good as one: the share of the shingles of both that are in either is great enough. Texts
-    /// without words are like no other.
-    pub(crate) fn repeats(&self, other: &Shingles) -> bool {
-        let both = self.0.len() + other.0.len();
-        // What so many shingles must have in common; one less is looked for, lest rounding decide.
-        let least = (SAME * both as f64 / (1.0 + SAME)) as usize;
-        let shared = shared(&self.0, &other.0, (both + 2).saturating_sub(2 * least));
-        shared.is_some_and(|shared| resemblance(shared, both) >= SAME)
+    /// True if two passages are near-duplicates. A text without words resembles no other.
+    pub(crate) fn resembles(&self, other: &Shingles) -> bool {
+        let total = self.0.len() + other.0.len();
+        // From shared / (total - shared) >= MIN_RESEMBLANCE. The 2 below allows one shared shingle fewer, so that rounding never
+        // rejects a duplicate.
+        let min_shared = (MIN_RESEMBLANCE * total as f64 / (1.0 + MIN_RESEMBLANCE)) as usize;
+        let max_unshared = (total + 2).saturating_sub(2 * min_shared);
+        count_shared(&self.0, &other.0, max_unshared)
+            .is_some_and(|shared| resemblance(shared, total) >= MIN_RESEMBLANCE)
     }
 }
 
-/// The share of the shingles of two passages, `both` in all, that are in either.
-fn resemblance(shared: usize, both: usize) -> f64 {
-    match both - shared {
+/// Jaccard index of two sets with `total` elements together, of which `shared` are in both.
+fn resemblance(shared: usize, total: usize) -> f64 {
+    match total - shared {
         0 => 0.0,
-        different => shared as f64 / different as f64,
+        union => shared as f64 / union as f64,
     }
 }
 
-/// How many are in both of two ordered lists; nothing where more than `apart` are in one alone, which most pairs soon show.
-fn shared(mut one: &[u64], mut other: &[u64], apart: usize) -> Option<usize> {
-    let (mut shared, mut met_apart) = (0, 0);
-    while let ([first, one_rest @ ..], [second, other_rest @ ..]) = (one, other) {
-        match first == second {
-            true => shared += 1,
-            false => met_apart += 1,
+/// Number of elements in both of two sorted lists, or `None` once more than `max_unshared` elements are in only one of them. Most
+/// pairs exceed that early.
+fn count_shared(mut one: &[u64], mut other: &[u64], max_unshared: usize) -> Option<usize> {
+    let (mut shared, mut unshared) = (0, 0);
+    while let ([first, one_tail @ ..], [second, other_tail @ ..]) = (one, other) {
+        if first == second {
+            shared += 1;
+        } else {
+            unshared += 1;
         }
-        if met_apart > apart {
+        if unshared > max_unshared {
             return None;
         }
         if first <= second {
-            one = one_rest;
+            one = one_tail;
         }
         if second <= first {
-            other = other_rest;
+            other = other_tail;
         }
     }
     Some(shared)
 }
 
-/// Of words in their order.
-fn hash(run: &[u64]) -> u64 {
-    mixed(run.iter().fold(0, |hash: u64, word| hash.rotate_left(17) ^ word))
+/// Hash of a sequence of words. The order counts.
+fn hash(words: &[u64]) -> u64 {
+    mix(words
+        .iter()
+        .fold(0, |hash: u64, word| hash.rotate_left(17) ^ word))
 }
 
 #[cfg(test)]
@@ -80,37 +85,43 @@ mod tests {
     const PARAGRAPH: &str = "Stop the service before you copy the data folder. A copy of a folder that is being written to \
         may hold half of a change, and the service refuses to open such a copy. Start the service again afterwards.";
 
-    fn repeats(one: &str, other: &str) -> bool {
-        Shingles::of(one).repeats(&Shingles::of(other))
+    fn are_duplicates(one: &str, other: &str) -> bool {
+        Shingles::of(one).resembles(&Shingles::of(other))
     }
 
     #[test]
-    fn layout_and_a_changed_word_do_not_tell_passages_apart() {
-        let laid_out = PARAGRAPH.to_uppercase().replace(". ", ".\n\n");
-        assert!(repeats(PARAGRAPH, &laid_out));
-        assert!(repeats(PARAGRAPH, &PARAGRAPH.replace("again", "once more")));
-        assert!(repeats(
+    fn passages_that_differ_in_layout_or_one_word_are_duplicates() {
+        let reformatted = PARAGRAPH.to_uppercase().replace(". ", ".\n\n");
+        assert!(are_duplicates(PARAGRAPH, &reformatted));
+        assert!(are_duplicates(
+            PARAGRAPH,
+            &PARAGRAPH.replace("again", "once more")
+        ));
+        assert!(are_duplicates(
             "請先停止服務再複製資料夾",
             "請先停止服務，再複製資料夾。"
         ));
     }
 
     #[test]
-    fn passages_on_one_subject_stay_apart() {
-        assert!(!repeats(
+    fn passages_on_one_subject_are_not_duplicates() {
+        assert!(!are_duplicates(
             PARAGRAPH,
             "Stop the service, then copy the data folder elsewhere."
         ));
         let half: String = PARAGRAPH.chars().take(PARAGRAPH.len() / 2).collect();
-        assert!(!repeats(PARAGRAPH, &half), "a part says less than the whole");
-        assert!(!repeats("", "") && !repeats("- - -", "***"));
-        assert!(repeats("Yes.", "yes") && !repeats("yes", "no"));
+        assert!(
+            !are_duplicates(PARAGRAPH, &half),
+            "a part is no duplicate of the whole"
+        );
+        assert!(!are_duplicates("", "") && !are_duplicates("- - -", "***"));
+        assert!(are_duplicates("Yes.", "yes") && !are_duplicates("yes", "no"));
     }
 
     proptest! {
-        /// Whether passages repeat each other is what counting all their shingles tells, and the same from both sides.
+        /// The early exit never changes the result, and the relation is symmetric.
         #[test]
-        fn repeating_is_a_share_of_all_shingles(
+        fn duplicates_share_most_of_their_shingles(
             words in prop::collection::vec("[abc]", 0..40),
             changes in prop::collection::vec((0usize..40, "[abcd]"), 0..6),
         ) {
@@ -123,10 +134,10 @@ mod tests {
             let of = |shingles: &Shingles| shingles.0.iter().copied().collect::<BTreeSet<u64>>();
             let shared = of(&one).intersection(&of(&other)).count();
             let either = of(&one).union(&of(&other)).count();
-            let expected = either > 0 && shared as f64 / either as f64 >= SAME;
-            prop_assert_eq!(one.repeats(&other), expected);
-            prop_assert_eq!(other.repeats(&one), expected);
-            prop_assert_eq!(one.repeats(&one), !words.is_empty());
+            let expected = either > 0 && shared as f64 / either as f64 >= MIN_RESEMBLANCE;
+            prop_assert_eq!(one.resembles(&other), expected);
+            prop_assert_eq!(other.resembles(&one), expected);
+            prop_assert_eq!(one.resembles(&one), !words.is_empty());
         }
     }
 }

@@ -1,54 +1,86 @@
-//! From a request to its answer.
+//! The engine: from a request to its answer.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use autorag_embedder::Embedder;
 use autorag_store::{
-    DocumentEntry, DocumentKey, DocumentQuery, DocumentSet, ErrorChain, Highlighter, Passage, PassageId,
-    Snapshot, Store, StoreError,
+    DocumentEntry, DocumentKey, DocumentQuery, DocumentSet, ErrorChain, PassageId, Snapshot, Store,
+    StoreError,
 };
 
-use crate::boost::boosted;
-use crate::context::expand;
-use crate::degradation::degraded;
-use crate::explanation::explained;
-use crate::relevance::above;
-use crate::retrieval::{Retrieved, micros, retrieve, timed};
-use crate::selection::{Selected, select};
+use crate::degradation::{LexicalFailure, degradations};
+use crate::hits::{Page, build_hits};
+use crate::ranking::rank;
+use crate::retrieval::{Retrieval, micros_since, retrieve, timed};
+use crate::selection::select;
 use crate::{
-    Activity, Answer, Degraded, DocumentText, Duplicate, Freshness, FusedCandidate, Hit, IndexState,
-    LineRange, Mode, Part, QueryError, Request, Reranker, StageTimes, freshness, read, snippet,
+    Activity, Answer, Degradation, DegradationKind, DocumentText, Freshness, IndexState, LineRange, Mode,
+    QueryError, Request, Reranker, StageTimes, freshness, read,
 };
 
-/// Fewest candidates each retriever gives to fusion: enough that a passage both know meets itself.
+/// Minimum number of candidates from each retriever. Fusion works best if a relevant passage is in both lists.
 const MIN_CANDIDATES: usize = 200;
-/// How often a search starts again when the writer pruned a passage from under it.
+/// Candidates from each retriever per requested hit. Duplicates and the limit per document use up some of them.
+const CANDIDATES_PER_HIT: usize = 3;
+/// Maximum number of snapshots that one search or read tries. The writer may prune a passage that an older snapshot still refers to.
 const ATTEMPTS: usize = 3;
 
-/// Answers searches and reads over one store. Cheap to share; readers never wait for the writer.
+/// Searches and reads the documents of one store.
+///
+/// An engine never blocks the writer of the store and is never blocked by it.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use autorag_embedder::Embedder;
+/// use autorag_query::{Activity, Engine, Phase, Request};
+/// use autorag_store::{ModelIdentity, Store, StoreOptions};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// let embedder = Arc::new(Embedder::built_in()?);
+/// let model = ModelIdentity {
+///     id: embedder.model().id.clone(),
+///     version: embedder.model().version.clone(),
+///     dimensions: embedder.model().dimensions,
+///     ..ModelIdentity::default()
+/// };
+/// let store = Store::open(folder.path(), StoreOptions { model, sources: Vec::new() })?;
+/// let engine = Engine::new(Arc::new(store), embedder);
+///
+/// let activity = Activity { phase: Phase::Ready, files_seen: 0, last_run: None, failure: None };
+/// let request = Request { limit: 3, ..Request::new("how do I install it?") };
+/// let answer = engine.search(&request, &activity)?;
+/// for hit in &answer.hits {
+///     println!("{:.2} {}:{}", hit.score, hit.document.key, hit.passage.span.start_line);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Engine {
     store: Arc<Store>,
     embedder: Arc<Embedder>,
+    /// Other models that the store's vectors may come from.
+    other_embedders: Vec<Arc<Embedder>>,
     reranker: Option<Reranker>,
-    /// Models that the store's vectors may come from besides.
-    others: Vec<Arc<Embedder>>,
 }
 
 impl Engine {
-    /// An engine over `store`. Where its vectors come from another model than that of `embedder`, answers are by words alone and
-    /// say so.
+    /// An engine over `store` that embeds queries with `embedder`.
+    ///
+    /// If the store's vectors come from another model, searches use keywords only, and the answer reports it.
     pub fn new(store: Arc<Store>, embedder: Arc<Embedder>) -> Engine {
         Engine {
             store,
             embedder,
-            others: Vec::new(),
+            other_embedders: Vec::new(),
             reranker: None,
         }
     }
 
-    /// The same with a reranker for requests that want one.
+    /// Sets the reranker for requests that ask for one.
     #[must_use]
     pub fn with_reranker(self, reranker: Reranker) -> Engine {
         Engine {
@@ -57,107 +89,93 @@ impl Engine {
         }
     }
 
-    /// The same with other models that the store's vectors may come from, now or after a change of models.
+    /// Adds models that the store's vectors may come from. After a change of models, the old vectors serve until all passages are
+    /// re-embedded.
     #[must_use]
-    pub fn with_others(self, others: Vec<Arc<Embedder>>) -> Engine {
-        Engine { others, ..self }
+    pub fn with_others(self, embedders: Vec<Arc<Embedder>>) -> Engine {
+        Engine {
+            other_embedders: embedders,
+            ..self
+        }
     }
 
-    /// The model that makes the vectors of a snapshot, where it is one of those that this engine has.
+    /// The model of a snapshot's vectors, if the engine has it.
     pub fn embedder_of(&self, snapshot: &Snapshot) -> Option<&Arc<Embedder>> {
         let model = snapshot.model();
         std::iter::once(&self.embedder)
-            .chain(&self.others)
+            .chain(&self.other_embedders)
             .find(|embedder| {
                 let own = embedder.model();
                 model.matches(&own.id, &own.version, own.dimensions)
             })
     }
 
-    /// The store it reads.
+    /// The store.
     pub fn store(&self) -> &Arc<Store> {
         &self.store
     }
 
-    /// The model it embeds queries with.
+    /// The model that queries are embedded with, unless the store's vectors come from another one.
     pub fn embedder(&self) -> &Arc<Embedder> {
         &self.embedder
     }
 
-    /// How much of the corpus a search would see now.
+    /// How much of the corpus is searchable now.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub fn index_state(&self, activity: &Activity) -> Result<IndexState, QueryError> {
         Ok(IndexState::new(self.store.snapshot()?.counts(), activity))
     }
 
-    /// Searches. Every way in (command line, HTTP, MCP) ends here.
+    /// Searches.
     ///
     /// # Errors
-    /// [`QueryError::Invalid`] for a request that breaks a limit; otherwise when the store or model fails.
+    /// [`QueryError::Invalid`] for an invalid request. [`QueryError::DenseUnavailable`] or [`QueryError::LexicalUnavailable`] if a
+    /// retriever failed and the other one cannot replace it. Otherwise, if the store or the model fails.
     pub fn search(&self, request: &Request, activity: &Activity) -> Result<Answer, QueryError> {
         request.validate()?;
-        self.reranker(request)?;
-        let mut attempt = 1;
-        loop {
+        for _ in 1..ATTEMPTS {
             let snapshot = self.store.snapshot()?;
-            match self.search_in(&snapshot, request, activity) {
-                // The next snapshot is without it, or has one that was made anew.
-                Err(QueryError::Store(error)) if error.is_lexical_damage() && attempt < ATTEMPTS => {
-                    tracing::warn!("a search met damage: {}", ErrorChain(&error));
+            match self.answer_from(&snapshot, request, activity) {
+                Ok((answer, true)) => return Ok(answer),
+                // A passage was replaced and pruned during the search. The next snapshot has its successor.
+                Ok((_, false)) => {}
+                // The next snapshot either excludes the lexical index or has a rebuilt one.
+                Err(QueryError::Store(error)) if error.is_lexical_damage() => {
+                    tracing::warn!("a search found damage: {}", ErrorChain(&error));
                     self.store.report_lexical_damage(&snapshot);
-                    attempt += 1;
                 }
-                // The next snapshot is of the new catalog.
-                Err(QueryError::Store(StoreError::Replaced { .. })) if attempt < ATTEMPTS => attempt += 1,
+                // The next snapshot reads the new catalog.
+                Err(QueryError::Store(StoreError::Replaced { .. })) => {}
                 Err(error) => return Err(error),
-                Ok(Some(answer)) => return Ok(answer),
-                // A passage was replaced and pruned while it was being read: the next snapshot knows better.
-                Ok(None) if attempt < ATTEMPTS => attempt += 1,
-                Ok(None) => {
-                    let mut answer = self.search_partly(request, activity)?;
-                    answer.degraded.push(Degraded {
-                        part: Part::Index,
-                        reason:
-                            "some hits are missing: their documents were replaced faster than they could be read, or their texts \
-                             in the index are damaged, of which the log tells"
-                                .into(),
-                    });
-                    return Ok(answer);
-                }
             }
         }
+        let (mut answer, is_complete) = self.answer_from(&*self.store.snapshot()?, request, activity)?;
+        if !is_complete {
+            answer.degraded.push(Degradation::new(
+                DegradationKind::HitsMissing,
+                "some hits are missing: their documents changed during the search, or their stored text is damaged (see the log)",
+            ));
+        }
+        Ok(answer)
     }
 
-    /// The reranker, if the request wants one.
+    /// The reranker, if the request asks for one.
     fn reranker(&self, request: &Request) -> Result<Option<&Reranker>, QueryError> {
-        match (request.rerank, &self.reranker) {
-            (false, _) => Ok(None),
-            (true, Some(reranker)) => Ok(Some(reranker)),
-            (true, None) => Err(QueryError::Invalid {
+        if !request.rerank {
+            return Ok(None);
+        }
+        match &self.reranker {
+            Some(reranker) => Ok(Some(reranker)),
+            None => Err(QueryError::Invalid {
                 field: "rerank",
-                message: "is asked for, but no reranker is set; name one with the setting rerank.url or rerank.model".into(),
+                message: "is requested, but no reranker is configured".into(),
             }),
         }
     }
 
-    fn search_in(
-        &self,
-        snapshot: &Snapshot,
-        request: &Request,
-        activity: &Activity,
-    ) -> Result<Option<Answer>, QueryError> {
-        let (answer, whole) = self.answer_from(snapshot, request, activity)?;
-        Ok(whole.then_some(answer))
-    }
-
-    fn search_partly(&self, request: &Request, activity: &Activity) -> Result<Answer, QueryError> {
-        let snapshot = self.store.snapshot()?;
-        Ok(self.answer_from(&snapshot, request, activity)?.0)
-    }
-
-    /// The answer from one snapshot, and whether every hit could be loaded.
+    /// The answer from one snapshot, and whether all its hits could be loaded.
     fn answer_from(
         &self,
         snapshot: &Snapshot,
@@ -166,145 +184,107 @@ impl Engine {
     ) -> Result<(Answer, bool), QueryError> {
         let started = Instant::now();
         let mut took = StageTimes::default();
-        let within = match &request.filter {
-            Some(filter) => Some(timed(&mut took.filter, || snapshot.select(filter))),
-            None => None,
-        };
-        let wanted = request.offset + request.limit;
-        let depth = MIN_CANDIDATES.max(wanted * 3);
+        let reranker = self.reranker(request)?;
+        let filter = request.filter.as_ref();
+        let within = filter.map(|filter| timed(&mut took.filter, || snapshot.select(filter)));
+        let depth = MIN_CANDIDATES.max((request.offset + request.limit) * CANDIDATES_PER_HIT);
 
-        let mut retrieved = self.retrieve(snapshot, request, within.as_ref(), depth)?;
-        (took.lexical, took.embed, took.dense) =
-            (retrieved.lexical_us, retrieved.embed_us, retrieved.dense_us);
-        let fused = timed(&mut took.fuse, || retrieved.fused(request));
-        let (mut relevant, below_threshold) = above(fused, request.score_threshold);
-        let before = relevant.clone();
-        let strengths = timed(&mut took.fuse, || boosted(snapshot, request, &mut relevant))?;
-        let (reranked, rerank_degraded) = match self.reranker(request)? {
-            Some(reranker) => timed(&mut took.rerank, || {
-                reranker.reorder(snapshot, &request.query, &mut relevant, request.rerank_budget)
-            })?,
-            None => Default::default(),
-        };
-        let read = std::mem::take(&mut retrieved.read);
-        let (mut hits, whole) = timed(&mut took.load, || {
-            self.load(snapshot, request, &relevant, within.as_ref(), read)
-        })?;
-        for hit in &mut hits {
-            hit.reranked = reranked.get(&hit.passage.id).copied();
-        }
-        if request.explain {
-            let scales = retrieved.scales();
-            for hit in &mut hits {
-                hit.explanation = Some(explained(snapshot, request, hit, &scales)?);
-            }
-        }
-        if let Some(mut strengths) = strengths {
-            let places: HashMap<PassageId, u32> = before
-                .iter()
-                .map(|candidate| candidate.passage)
-                .zip(1..)
-                .collect();
-            for hit in &mut hits {
-                let place = places.get(&hit.passage.id).copied();
-                hit.boosted = place.zip(strengths.remove(&hit.passage.id));
-            }
-        }
-        let counts = snapshot.counts();
-        let dense_failure = retrieved.dense_failure.take();
-        let outage = self
-            .embedder_of(snapshot)
-            .and_then(|embedder| embedder.outage())
-            .map(|outage| outage.reason);
-        let mut degraded = degraded(
-            request,
-            counts,
-            activity,
-            retrieved.lexical_failure.take(),
-            dense_failure,
-            outage,
-            retrieved.truncated,
+        let mut retrieval = self.retrieve(snapshot, request, within.as_ref(), depth)?;
+        (took.lexical, took.embed, took.dense) = (
+            retrieval.times.lexical,
+            retrieval.times.embed,
+            retrieval.times.dense,
         );
-        degraded.extend(rerank_degraded);
-        took.total = micros(started);
+        let ranking = rank(snapshot, request, &retrieval, reranker, &mut took)?;
+        let loaded = std::mem::take(&mut retrieval.passages);
+        let Page { hits, is_complete } = timed(&mut took.load, || {
+            let selection = select(snapshot, request, &ranking.candidates, within.as_ref(), loaded)?;
+            build_hits(self, snapshot, request, selection, &ranking, retrieval.scales())
+        })?;
+
+        let counts = snapshot.counts();
+        let mut degraded = degradations(request, counts, activity, &retrieval.failures);
+        degraded.extend(ranking.reranking.degradation);
+        took.total = micros_since(started);
         let answer = Answer {
             query: request.query.clone(),
             mode: request.mode,
             hits,
-            below_threshold,
-            fusion: (request.mode == Mode::Hybrid).then_some((request.fusion, retrieved.signals)),
+            below_threshold: ranking.below_threshold,
+            fusion: (request.mode == Mode::Hybrid).then_some((request.fusion, retrieval.signals)),
             degraded,
             index_state: IndexState::new(counts, activity),
             took,
         };
-        Ok((answer, whole))
+        Ok((answer, is_complete))
     }
 
-    /// Asks both retrievers. That one cannot be asked is an error only for who wants no other, or where the other has nothing.
+    /// Retrieves candidates. The failure of a retriever is an error only if the other one is not used or found nothing.
     fn retrieve(
         &self,
         snapshot: &Snapshot,
         request: &Request,
         within: Option<&DocumentSet>,
         depth: usize,
-    ) -> Result<Retrieved, QueryError> {
+    ) -> Result<Retrieval, QueryError> {
         let embedder = self.embedder_of(snapshot);
-        let mut retrieved = retrieve(embedder, snapshot, request, within, depth)?;
-        retrieved.lexical_failure = self.lexical_failure(snapshot);
-        if let Some(reason) = retrieved.lexical_failure.clone()
-            && request.mode.wants_lexical()
-            && retrieved.dense.is_empty()
+        let mut retrieval = retrieve(embedder, snapshot, request, within, depth)?;
+        let outage = embedder.and_then(|embedder| embedder.outage());
+        retrieval.failures.outage = outage.map(|outage| outage.reason);
+        retrieval.failures.lexical = self.lexical_failure(snapshot);
+        if let Some(failure) = retrieval.failures.lexical
+            && request.mode.uses_lexical()
+            && retrieval.dense.is_empty()
         {
-            return Err(QueryError::LexicalUnavailable { reason });
+            return Err(lexical_unavailable(failure));
         }
         if request.mode == Mode::Dense {
-            let nothing_yet = || {
-                let outage = embedder
-                    .and_then(|embedder| embedder.outage())
-                    .filter(|_| snapshot.counts().embedded == 0)?;
-                Some(format!(
-                    "no passage has a vector yet, and the embedding provider is not available: {}",
-                    outage.reason
-                ))
-            };
-            if let Some(reason) = retrieved.dense_failure.clone().or_else(nothing_yet) {
+            if let Some(reason) = retrieval.failures.dense.clone() {
+                return Err(QueryError::DenseUnavailable { reason });
+            }
+            if let Some(outage) = &retrieval.failures.outage
+                && snapshot.counts().embedded == 0
+            {
+                let reason = format!(
+                    "no passage has a vector yet, and the embedding provider is unavailable: {outage}"
+                );
                 return Err(QueryError::DenseUnavailable { reason });
             }
         }
-        Ok(retrieved)
+        Ok(retrieval)
     }
 
-    /// Why words cannot be searched in a snapshot, and what happens.
-    fn lexical_failure(&self, snapshot: &Snapshot) -> Option<String> {
-        let reason = match self.store.is_writer() {
-            true => "the lexical index is damaged, and is being made anew from the catalog",
-            false => {
-                "the lexical index is damaged; the process that keeps it makes it anew when it meets the damage, and \
-                 `autorag doctor --repair` does while none keeps it"
-            }
-        };
-        snapshot.is_lexical_damaged().then(|| reason.to_owned())
+    fn lexical_failure(&self, snapshot: &Snapshot) -> Option<LexicalFailure> {
+        if !snapshot.is_lexical_damaged() {
+            None
+        } else if self.store.is_writer() {
+            Some(LexicalFailure::Rebuilding)
+        } else {
+            Some(LexicalFailure::Damaged)
+        }
     }
 
-    /// Documents in the order of their best passage, with its score: the ranking that [`Engine::search`] shows a page of,
-    /// taken from the `depth` best of each retriever.
+    /// Ranks documents by their best passage among the `depth` first candidates of each retriever, with the score of that passage.
+    ///
+    /// The order is that of [`Engine::search`] without threshold, boosts and reranking.
     ///
     /// # Errors
-    /// Those of [`Engine::search`], and [`QueryError::DenseUnavailable`] for hybrid searches too: a ranking by words alone would be
-    /// measured as something else.
+    /// The errors of [`Engine::search`]. Unlike there, a hybrid search fails if either retriever fails: an evaluation must not
+    /// attribute the measures of one retriever to both.
     pub fn rank(&self, request: &Request, depth: usize) -> Result<Vec<(DocumentKey, f32)>, QueryError> {
         request.validate()?;
         let snapshot = self.store.snapshot()?;
         let within = request.filter.as_ref().map(|filter| snapshot.select(filter));
-        let retrieved = self.retrieve(&snapshot, request, within.as_ref(), depth)?;
-        if let Some(reason) = retrieved.dense_failure {
+        let retrieval = self.retrieve(&snapshot, request, within.as_ref(), depth)?;
+        if let Some(reason) = retrieval.failures.dense {
             return Err(QueryError::DenseUnavailable { reason });
         }
-        if let (Some(reason), true) = (&retrieved.lexical_failure, request.mode.wants_lexical()) {
-            let reason = reason.clone();
-            return Err(QueryError::LexicalUnavailable { reason });
+        if let Some(failure) = retrieval.failures.lexical
+            && request.mode.uses_lexical()
+        {
+            return Err(lexical_unavailable(failure));
         }
-        let fused = retrieved.fused(request);
+        let fused = retrieval.fused(request);
         let ids: Vec<PassageId> = fused.iter().map(|candidate| candidate.passage).collect();
         let documents = snapshot.documents_of(&ids)?;
         let mut seen = HashSet::new();
@@ -316,71 +296,7 @@ impl Engine {
         Ok(ranked.collect())
     }
 
-    /// Turns candidates into hits, and says whether the catalog still had every passage.
-    fn load(
-        &self,
-        snapshot: &Snapshot,
-        request: &Request,
-        candidates: &[FusedCandidate],
-        within: Option<&DocumentSet>,
-        read: HashMap<PassageId, Passage>,
-    ) -> Result<(Vec<Hit>, bool), QueryError> {
-        let selection = select(snapshot, request, candidates, within, read)?;
-        let mut whole = selection.whole;
-        let mut highlighter = snapshot.highlighter(&request.query);
-        let selected = selection.page.into_iter();
-        let hits = selected.filter_map(|selected| {
-            let document = snapshot.document_by_id(selected.passage.document)?;
-            Some(self.hit(snapshot, &mut highlighter, selected, document))
-        });
-        let mut hits: Vec<Hit> = hits.collect();
-        if request.context_expansion > 0 {
-            whole &= expand(snapshot, &mut hits, request.context_expansion)?;
-        }
-        Ok((hits, whole))
-    }
-
-    fn hit(
-        &self,
-        snapshot: &Snapshot,
-        highlighter: &mut Highlighter,
-        selected: Selected,
-        document: Arc<DocumentEntry>,
-    ) -> Hit {
-        let Selected {
-            candidate,
-            rank,
-            passage,
-            duplicates,
-            ..
-        } = selected;
-        let matches = highlighter.ranges(&passage.text);
-        let duplicate = |passage: Passage| {
-            let key = snapshot.document_by_id(passage.document)?.key.clone();
-            Some(Duplicate {
-                key,
-                span: passage.span,
-            })
-        };
-        Hit {
-            rank,
-            score: candidate.relevance,
-            fused: candidate.score,
-            snippet: snippet::cut(&passage.text, &matches),
-            freshness: self.freshness(&document),
-            passage,
-            context: None,
-            reranked: None,
-            boosted: None,
-            explanation: None,
-            document,
-            duplicates: duplicates.into_iter().filter_map(duplicate).collect(),
-            lexical: candidate.lexical,
-            dense: candidate.dense,
-        }
-    }
-
-    /// Whether a document's file is as it was indexed.
+    /// Compares a document's file with the index.
     pub fn freshness(&self, entry: &DocumentEntry) -> Freshness {
         match self.store.resolve(&entry.key) {
             Some((root, path)) => freshness::check(root, &path, entry),
@@ -388,11 +304,10 @@ impl Engine {
         }
     }
 
-    /// Some lines of a document's text.
+    /// Reads lines of a document's text.
     ///
     /// # Errors
-    /// [`QueryError::NoSuchDocument`], [`QueryError::NotIndexedYet`] and [`QueryError::NoText`] as they say; otherwise when
-    /// the store fails.
+    /// [`QueryError::NoSuchDocument`], [`QueryError::NotIndexedYet`] or [`QueryError::NoText`]. Otherwise, if the store fails.
     pub fn read(&self, key: &str, range: LineRange, activity: &Activity) -> Result<DocumentText, QueryError> {
         for _ in 0..ATTEMPTS {
             let snapshot = self.store.snapshot()?;
@@ -405,33 +320,41 @@ impl Engine {
                     reason: reason.clone(),
                 });
             }
-            // None: the document was replaced and pruned meanwhile, and the next snapshot has its successor.
+            // The document may have been replaced and pruned meanwhile. The next snapshot has its successor.
             let Some(text) = snapshot.document_text(key)? else {
                 continue;
             };
-            let (slice, start_line, end_line, total_lines) = read::lines(&text, range);
+            let lines = read::lines(&text, range);
             return Ok(DocumentText {
-                text: slice.to_owned(),
-                start_line,
-                end_line,
-                total_lines,
+                text: lines.text.to_owned(),
+                start_line: lines.start,
+                end_line: lines.end,
+                total_lines: lines.total,
                 freshness: self.freshness(&entry),
                 document: entry,
             });
         }
         let key = key.to_owned();
-        Err(match activity.phase.may_miss_documents() {
-            true => QueryError::NotIndexedYet { key },
-            false => QueryError::NoSuchDocument { key },
+        Err(if activity.phase.may_miss_documents() {
+            QueryError::NotIndexedYet { key }
+        } else {
+            QueryError::NoSuchDocument { key }
         })
     }
 
-    /// Documents in the order of their keys.
+    /// Lists documents, sorted by key.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub fn documents(&self, query: &DocumentQuery) -> Result<Vec<Arc<DocumentEntry>>, QueryError> {
         Ok(self.store.snapshot()?.documents(query))
+    }
+}
+
+fn lexical_unavailable(failure: LexicalFailure) -> QueryError {
+    QueryError::LexicalUnavailable {
+        reason: failure.reason(),
+        is_rebuilding: failure == LexicalFailure::Rebuilding,
     }
 }
 
@@ -442,7 +365,7 @@ mod tests {
     use autorag_store::{ModelIdentity, StoreOptions};
 
     #[test]
-    fn an_unknown_document_is_told_from_one_not_indexed_yet() {
+    fn while_indexing_an_unknown_document_is_not_indexed_yet() {
         let dir = tempfile::tempdir().unwrap();
         let embedder = Arc::new(Embedder::built_in().unwrap());
         let model = embedder.model();

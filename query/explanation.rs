@@ -1,42 +1,37 @@
-//! Why a hit is where it is.
+//! Why a hit has its rank.
 
-use autorag_store::{Snapshot, TermMatch};
+use autorag_store::{DocumentEntry, Passage, Snapshot, TermMatch};
 
-use crate::fusion::Scales;
-use crate::{FusedCandidate, Hit, QueryError, Request, Standing};
+use crate::fusion::{FusedCandidate, Scales};
+use crate::{NormalizedScore, QueryError, Request};
 
-/// What a hit owes its place to, for a reader.
+/// Why a hit has its rank.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
-    /// The words of the question, and where the passage has them.
+    /// Terms of the query, and where the passage and its document contain them. Empty for a dense search.
     pub terms: Vec<TermMatch>,
-    /// What its BM25 amounts to, where the lexical retriever proposed it.
-    pub lexical: Option<Standing>,
-    /// What its cosine amounts to, where the dense retriever proposed it.
-    pub dense: Option<Standing>,
+    /// Normalized BM25 score. `None` if the passage is not a lexical candidate.
+    pub lexical: Option<NormalizedScore>,
+    /// Normalized cosine similarity. `None` if the passage is not a dense candidate.
+    pub dense: Option<NormalizedScore>,
 }
 
-/// What a hit owes its place to.
-pub(crate) fn explained(
+pub(crate) fn explain(
     snapshot: &Snapshot,
     request: &Request,
-    hit: &Hit,
+    candidate: &FusedCandidate,
+    passage: &Passage,
+    document: &DocumentEntry,
     scales: &Scales,
 ) -> Result<Explanation, QueryError> {
-    let candidate = FusedCandidate {
-        passage: hit.passage.id,
-        score: hit.fused,
-        relevance: hit.score,
-        lexical: hit.lexical,
-        dense: hit.dense,
-    };
-    let terms = match request.mode.wants_lexical() {
-        true => snapshot.terms(&request.query, &hit.passage, &hit.document)?,
-        false => Vec::new(),
+    let terms = if request.mode.uses_lexical() {
+        snapshot.terms(&request.query, passage, document)?
+    } else {
+        Vec::new()
     };
     Ok(Explanation {
         terms,
-        lexical: hit.lexical.map(|_| scales.lexical(&candidate)),
-        dense: hit.dense.map(|_| scales.dense(&candidate)),
+        lexical: candidate.lexical.map(|_| scales.lexical(candidate)),
+        dense: candidate.dense.map(|_| scales.dense(candidate)),
     })
 }

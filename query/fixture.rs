@@ -1,4 +1,4 @@
-//! Small stores for the tests of this crate.
+//! Small indexes for the tests of this crate.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,24 +8,25 @@ use autorag_store::{
     PassageId, Snapshot, Span, Store, StoreOptions,
 };
 
-use crate::{FusedCandidate, Placement};
+use crate::RetrieverScore;
+use crate::fusion::FusedCandidate;
 
-/// A store on disk, gone with the value.
-pub(crate) struct Corpus {
+/// A store in a temporary folder.
+pub(crate) struct TestIndex {
     _dir: tempfile::TempDir,
     pub store: Store,
     passages: u64,
 }
 
-impl Corpus {
-    /// Documents by key and text, each line a passage.
-    pub(crate) fn of_lines(documents: &[(&str, &str)]) -> Corpus {
+impl TestIndex {
+    /// Indexes documents, given as key and text. Each line is a passage.
+    pub(crate) fn of_lines(documents: &[(&str, &str)]) -> TestIndex {
         let documents = documents.iter().map(|(key, text)| document(key, text));
-        Corpus::of(documents.collect())
+        TestIndex::new(documents.collect())
     }
 
-    /// These documents, without vectors.
-    pub(crate) fn of(documents: Vec<NewDocument>) -> Corpus {
+    /// Indexes documents without embedding them.
+    pub(crate) fn new(documents: Vec<NewDocument>) -> TestIndex {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
         let passages = documents
@@ -38,7 +39,7 @@ impl Corpus {
         };
         store.apply(&batch).unwrap();
         store.refresh_lexical().unwrap();
-        Corpus {
+        TestIndex {
             _dir: dir,
             store,
             passages,
@@ -49,7 +50,7 @@ impl Corpus {
         self.store.snapshot().unwrap()
     }
 
-    /// The numbers of all passages, in the order in which they were added.
+    /// Ids of all passages, in the order of the documents.
     pub(crate) fn passages(&self) -> Vec<PassageId> {
         (1..=self.passages).map(PassageId).collect()
     }
@@ -104,18 +105,18 @@ pub(crate) fn document(key: &str, text: &str) -> NewDocument {
     }
 }
 
-/// A ranking of these passages, best first.
-pub(crate) fn ranked(passages: &[PassageId]) -> Vec<FusedCandidate> {
-    let ranked = passages.iter().zip(1u32..);
+/// Candidates with falling relevance for `passages`, given best first.
+pub(crate) fn ranking(passages: &[PassageId]) -> Vec<FusedCandidate> {
+    let numbered = passages.iter().zip(1u32..);
     let candidate = |(&passage, rank): (&PassageId, u32)| {
         let score = 1.0 / rank as f32;
         FusedCandidate {
             passage,
             score,
             relevance: score,
-            lexical: Some(Placement { score, rank }),
+            lexical: Some(RetrieverScore { score, rank }),
             dense: None,
         }
     };
-    ranked.map(candidate).collect()
+    numbered.map(candidate).collect()
 }

@@ -1,4 +1,4 @@
-//! Reading a document, whole or by lines.
+//! Line ranges of documents.
 
 use std::sync::Arc;
 
@@ -6,42 +6,45 @@ use autorag_store::DocumentEntry;
 
 use crate::Freshness;
 
-/// Lines asked for, from 1, both ends included.
+/// A range of lines, counted from 1, both ends included.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LineRange {
-    /// First line; the document's first where not said.
+    /// First line. `None` is the first of the document.
     pub start: Option<u32>,
-    /// Last line; the document's last where not said.
+    /// Last line. `None` is the last of the document.
     pub end: Option<u32>,
 }
 
-/// A document's text, or some lines of it.
+/// The text of a document or of some of its lines.
 #[derive(Debug, Clone)]
 pub struct DocumentText {
     /// The document.
     pub document: Arc<DocumentEntry>,
-    /// The lines asked for, as extracted.
+    /// Text of the lines, as extracted from the file.
     pub text: String,
-    /// First line given, from 1.
+    /// First line, from 1.
     pub start_line: u32,
-    /// Last line given; less than `start_line` where the range is empty.
+    /// Last line. Less than `start_line` for an empty range.
     pub end_line: u32,
-    /// How many lines the document has.
+    /// Number of lines in the document.
     pub total_lines: u32,
-    /// Whether the file is still as it was indexed.
+    /// State of the document's file compared with the index.
     pub freshness: Freshness,
 }
 
-/// The lines `range` of `text`: the slice, its first and last line, and how many lines there are.
-/// A last line that ends in a line break is not followed by an empty one.
-pub(crate) fn lines(text: &str, range: LineRange) -> (&str, u32, u32, u32) {
+/// Lines of a text.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Lines<'a> {
+    pub text: &'a str,
+    pub start: u32,
+    pub end: u32,
+    pub total: u32,
+}
+
+/// The lines of `text` in `range`. A line break at the end of the text does not start another line.
+pub(crate) fn lines(text: &str, range: LineRange) -> Lines<'_> {
     let mut starts: Vec<usize> = vec![0];
-    starts.extend(
-        text.bytes()
-            .enumerate()
-            .filter(|(_, byte)| *byte == b'\n')
-            .map(|(at, _)| at + 1),
-    );
+    starts.extend(text.match_indices('\n').map(|(at, _)| at + 1));
     if starts.last() == Some(&text.len()) {
         starts.pop();
     }
@@ -49,11 +52,21 @@ pub(crate) fn lines(text: &str, range: LineRange) -> (&str, u32, u32, u32) {
     let start = range.start.unwrap_or(1).max(1);
     let end = range.end.unwrap_or(total).min(total);
     if start > end {
-        return ("", start, start - 1, total);
+        return Lines {
+            text: "",
+            start,
+            end: start - 1,
+            total,
+        };
     }
     let from = starts[start as usize - 1];
     let to = starts.get(end as usize).copied().unwrap_or(text.len());
-    (&text[from..to], start, end, total)
+    Lines {
+        text: &text[from..to],
+        start,
+        end,
+        total,
+    }
 }
 
 #[cfg(test)]
@@ -67,15 +80,20 @@ mod tests {
         }
     }
 
+    fn slice(text: &str, range: LineRange) -> (&str, u32, u32, u32) {
+        let lines = lines(text, range);
+        (lines.text, lines.start, lines.end, lines.total)
+    }
+
     #[test]
-    fn line_ranges() {
+    fn a_range_is_limited_to_the_lines_of_the_text() {
         let text = "a\nb\nc\n";
-        assert_eq!(lines(text, LineRange::default()), (text, 1, 3, 3));
-        assert_eq!(lines(text, range(2, 2)), ("b\n", 2, 2, 3));
-        assert_eq!(lines(text, range(3, 99)), ("c\n", 3, 3, 3));
-        assert_eq!(lines(text, range(4, 9)), ("", 4, 3, 3));
-        assert_eq!(lines(text, range(0, 1)), ("a\n", 1, 1, 3));
-        assert_eq!(lines("no break", LineRange::default()), ("no break", 1, 1, 1));
-        assert_eq!(lines("", LineRange::default()), ("", 1, 0, 0));
+        assert_eq!(slice(text, LineRange::default()), (text, 1, 3, 3));
+        assert_eq!(slice(text, range(2, 2)), ("b\n", 2, 2, 3));
+        assert_eq!(slice(text, range(3, 99)), ("c\n", 3, 3, 3));
+        assert_eq!(slice(text, range(4, 9)), ("", 4, 3, 3));
+        assert_eq!(slice(text, range(0, 1)), ("a\n", 1, 1, 3));
+        assert_eq!(slice("no break", LineRange::default()), ("no break", 1, 1, 1));
+        assert_eq!(slice("", LineRange::default()), ("", 1, 0, 0));
     }
 }

@@ -1,106 +1,81 @@
-//! What a search asks for, checked once for every way in.
+//! Search requests and their limits.
 
-use std::fmt;
-use std::str::FromStr;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use autorag_store::{Filter, Matching};
+use autorag_store::{Filter, Matching, string_enum};
 
 use crate::{Boost, Fusion, MAX_BOOSTS, QueryError};
 
-/// Most hits one answer carries.
+/// Maximum of [`Request::limit`].
 pub const MAX_LIMIT: usize = 50;
-/// Furthest a page of hits may start.
+/// Maximum of [`Request::offset`].
 pub const MAX_OFFSET: usize = 1000;
-/// Most passages shown on each side of a hit.
+/// Maximum of [`Request::context_expansion`].
 pub const MAX_CONTEXT: u32 = 3;
-/// Longest that reranking may be given.
+/// Maximum of [`Request::rerank_budget`].
 pub const MAX_RERANK_BUDGET: Duration = Duration::from_secs(20);
-/// Longest query, in bytes of UTF-8.
+/// Maximum length of a query, in bytes of UTF-8.
 pub const MAX_QUERY_BYTES: usize = 8192;
 
-/// Which retrievers take part.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Mode {
-    /// BM25 and vectors, fused.
-    #[default]
-    Hybrid,
-    /// BM25 alone.
-    Lexical,
-    /// Vectors alone.
-    Dense,
+string_enum! {
+    /// Which retrievers a search uses.
+    #[derive(Default)]
+    Mode "mode" {
+        /// The lexical and the dense retriever, fused.
+        #[default]
+        Hybrid = "hybrid",
+        /// BM25 only.
+        Lexical = "lexical",
+        /// Vectors only.
+        Dense = "dense",
+    }
 }
 
 impl Mode {
-    /// The word for it on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Mode::Hybrid => "hybrid",
-            Mode::Lexical => "lexical",
-            Mode::Dense => "dense",
-        }
-    }
-
-    pub(crate) fn wants_lexical(self) -> bool {
+    pub(crate) fn uses_lexical(self) -> bool {
         self != Mode::Dense
     }
 
-    pub(crate) fn wants_dense(self) -> bool {
+    pub(crate) fn uses_dense(self) -> bool {
         self != Mode::Lexical
-    }
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Mode {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Mode, String> {
-        match word {
-            "hybrid" => Ok(Mode::Hybrid),
-            "lexical" => Ok(Mode::Lexical),
-            "dense" => Ok(Mode::Dense),
-            other => Err(format!("{other:?} is not a mode; use hybrid, lexical or dense")),
-        }
     }
 }
 
 /// A search.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The question, in words.
+    /// A question or keywords.
     pub query: String,
-    /// Which retrievers take part.
+    /// Which retrievers to use.
     pub mode: Mode,
-    /// How the lists of a hybrid search are joined.
+    /// How a hybrid search fuses its two lists.
     pub fusion: Fusion,
-    /// Which passages words propose.
+    /// Whether a lexical candidate needs any or all of the keywords.
     pub matching: Matching,
-    /// How many hits, 1 to [`MAX_LIMIT`].
+    /// Number of hits, 1 to [`MAX_LIMIT`].
     pub limit: usize,
-    /// How many hits to pass over first, up to [`MAX_OFFSET`].
+    /// Number of hits to skip, up to [`MAX_OFFSET`].
     pub offset: usize,
-    /// Which documents may answer; none means all.
+    /// Restricts the search to matching documents. `None` searches all.
     pub filter: Option<Filter>,
-    /// Least score of a hit, from 0 to 1; none means any.
+    /// Minimum score of a hit, from 0 to 1.
     pub score_threshold: Option<f32>,
-    /// Most hits of one document, 0 for any number. None means 3, but any number where fewer than ten documents may answer.
+    /// Maximum number of hits from one document, or 0 for no limit. The default is 3, or no limit if fewer than ten documents
+    /// match the filter.
     pub max_per_document: Option<usize>,
-    /// Whether the best candidates are reranked, by the reranker of the engine.
+    /// Rerank the best candidates. Needs [`Engine::with_reranker`](crate::Engine::with_reranker).
     pub rerank: bool,
-    /// How long that may take; none means as long as the reranker is set to.
+    /// Time limit for reranking. `None` uses the reranker's own.
     pub rerank_budget: Option<Duration>,
-    /// Whether each hit tells why it is where it is.
+    /// Add an [`Explanation`](crate::Explanation) to each hit.
     pub explain: bool,
-    /// What about documents moves their passages up, at most [`MAX_BOOSTS`].
+    /// Boosts by document fields, at most [`MAX_BOOSTS`].
     pub boosts: Vec<Boost>,
-    /// How many passages are shown on each side of a hit, up to [`MAX_CONTEXT`].
+    /// Number of neighbouring passages to show on each side of a hit, up to [`MAX_CONTEXT`].
     pub context_expansion: u32,
-    /// Whether passages that say the same become one hit.
+    /// Collapse near-duplicate passages into one hit.
     pub collapse_duplicates: bool,
 }
 
@@ -129,80 +104,63 @@ impl Request {
     /// Checks every limit.
     ///
     /// # Errors
-    /// [`QueryError::Invalid`] naming the first field that breaks one.
+    /// [`QueryError::Invalid`] for the first field that is out of its range.
     pub fn validate(&self) -> Result<(), QueryError> {
-        let invalid = |field, message| Err(QueryError::Invalid { field, message });
         if self.query.trim().is_empty() {
-            return invalid(
+            return Err(invalid(
                 "query",
-                "is empty; say what to look for, such as \"how do I install it\"".into(),
-            );
+                "must not be empty; ask a question or give keywords",
+            ));
         }
         if self.query.len() > MAX_QUERY_BYTES {
-            return invalid(
-                "query",
-                format!(
-                    "is {} bytes long; at most {MAX_QUERY_BYTES} are taken",
-                    self.query.len()
-                ),
-            );
+            let length = self.query.len();
+            let message = format!("must be at most {MAX_QUERY_BYTES} bytes long, not {length}");
+            return Err(invalid("query", message));
         }
-        if self.limit == 0 || self.limit > MAX_LIMIT {
-            return invalid(
-                "limit",
-                format!("is {}; it goes from 1 to {MAX_LIMIT}", self.limit),
-            );
+        check_range("limit", &self.limit, 1..=MAX_LIMIT)?;
+        check_range("offset", &self.offset, 0..=MAX_OFFSET)?;
+        if let Some(max) = &self.max_per_document {
+            check_range("max_per_document", max, 0..=MAX_LIMIT)?;
         }
-        if self.offset > MAX_OFFSET {
-            return invalid(
-                "offset",
-                format!("is {}; it goes up to {MAX_OFFSET}", self.offset),
-            );
-        }
-        if self.max_per_document.is_some_and(|most| most > MAX_LIMIT) {
-            return invalid(
-                "max_per_document",
-                format!("is over {MAX_LIMIT}; it goes from 1 to {MAX_LIMIT}, or is 0 for any number"),
-            );
-        }
-        if self.context_expansion > MAX_CONTEXT {
-            return invalid(
-                "context_expansion",
-                format!("is {}; it goes from 0 to {MAX_CONTEXT}", self.context_expansion),
-            );
-        }
-        let allowed = Duration::from_millis(1)..=MAX_RERANK_BUDGET;
-        if let Some(budget) = self.rerank_budget
-            && !allowed.contains(&budget)
-        {
-            return invalid(
+        check_range("context_expansion", &self.context_expansion, 0..=MAX_CONTEXT)?;
+        if let Some(budget) = self.rerank_budget {
+            check_range(
                 "rerank_budget_ms",
-                format!(
-                    "is {}; it goes from 1 to {}",
-                    budget.as_millis(),
-                    MAX_RERANK_BUDGET.as_millis()
-                ),
-            );
+                &budget.as_millis(),
+                1..=MAX_RERANK_BUDGET.as_millis(),
+            )?;
         }
         if self.boosts.len() > MAX_BOOSTS {
-            return invalid(
-                "boost_by",
-                format!(
-                    "has {} entries; at most {MAX_BOOSTS} are taken",
-                    self.boosts.len()
-                ),
-            );
+            let message = format!("has {} boosts; the maximum is {MAX_BOOSTS}", self.boosts.len());
+            return Err(invalid("boost_by", message));
         }
         self.boosts.iter().try_for_each(Boost::validate)?;
-        if let Some(threshold) = self.score_threshold
-            && !(0.0..=1.0).contains(&threshold)
-        {
-            return invalid(
-                "score_threshold",
-                format!("is {threshold}; it goes from 0 (any hit) to 1"),
-            );
+        if let Some(threshold) = &self.score_threshold {
+            check_range("score_threshold", threshold, 0.0..=1.0)?;
         }
         Ok(())
+    }
+}
+
+fn check_range<T: PartialOrd + Display>(
+    field: &'static str,
+    value: &T,
+    allowed: RangeInclusive<T>,
+) -> Result<(), QueryError> {
+    if allowed.contains(value) {
+        return Ok(());
+    }
+    let (start, end) = allowed.into_inner();
+    Err(invalid(
+        field,
+        format!("must be from {start} to {end}, not {value}"),
+    ))
+}
+
+fn invalid(field: &'static str, message: impl Into<String>) -> QueryError {
+    QueryError::Invalid {
+        field,
+        message: message.into(),
     }
 }
 
@@ -210,7 +168,7 @@ impl Request {
 mod tests {
     use super::*;
 
-    fn field_of(request: Request) -> Option<&'static str> {
+    fn invalid_field(request: &Request) -> Option<&'static str> {
         match request.validate() {
             Err(QueryError::Invalid { field, .. }) => Some(field),
             _ => None,
@@ -218,53 +176,86 @@ mod tests {
     }
 
     #[test]
-    fn limits_name_their_field() {
-        let base = || Request::new("x");
-        assert_eq!(field_of(base()), None);
-        assert_eq!(field_of(Request::new(" \n")), Some("query"));
-        assert_eq!(
-            field_of(Request::new("y".repeat(MAX_QUERY_BYTES + 1))),
-            Some("query")
-        );
-        assert_eq!(field_of(Request { limit: 0, ..base() }), Some("limit"));
-        assert_eq!(
-            field_of(Request {
-                limit: MAX_LIMIT + 1,
-                ..base()
-            }),
-            Some("limit")
-        );
-        assert_eq!(
-            field_of(Request {
-                offset: MAX_OFFSET + 1,
-                ..base()
-            }),
-            Some("offset")
-        );
-        let request = Request {
-            max_per_document: Some(MAX_LIMIT + 1),
-            ..base()
+    fn the_error_names_the_field_that_is_out_of_range() {
+        let valid = || Request::new("x");
+        assert_eq!(invalid_field(&valid()), None);
+        let boost = Boost {
+            field: "stars".into(),
+            direction: crate::Direction::Desc,
+            weight: 1.0,
+            half_life_days: None,
         };
-        assert_eq!(field_of(request), Some("max_per_document"));
-        let request = Request {
-            context_expansion: MAX_CONTEXT + 1,
-            ..base()
-        };
-        assert_eq!(field_of(request), Some("context_expansion"));
+        let cases = [
+            ("query", Request::new(" \n")),
+            ("query", Request::new("y".repeat(MAX_QUERY_BYTES + 1))),
+            ("limit", Request { limit: 0, ..valid() }),
+            (
+                "limit",
+                Request {
+                    limit: MAX_LIMIT + 1,
+                    ..valid()
+                },
+            ),
+            (
+                "offset",
+                Request {
+                    offset: MAX_OFFSET + 1,
+                    ..valid()
+                },
+            ),
+            (
+                "max_per_document",
+                Request {
+                    max_per_document: Some(MAX_LIMIT + 1),
+                    ..valid()
+                },
+            ),
+            (
+                "context_expansion",
+                Request {
+                    context_expansion: MAX_CONTEXT + 1,
+                    ..valid()
+                },
+            ),
+            (
+                "rerank_budget_ms",
+                Request {
+                    rerank_budget: Some(Duration::from_micros(10)),
+                    ..valid()
+                },
+            ),
+            (
+                "boost_by",
+                Request {
+                    boosts: vec![boost; MAX_BOOSTS + 1],
+                    ..valid()
+                },
+            ),
+        ];
+        for (field, request) in cases {
+            assert_eq!(invalid_field(&request), Some(field), "{request:?}");
+        }
         for threshold in [-0.1, 1.5, f32::NAN] {
             let request = Request {
                 score_threshold: Some(threshold),
-                ..base()
+                ..valid()
             };
-            assert_eq!(field_of(request), Some("score_threshold"));
+            assert_eq!(invalid_field(&request), Some("score_threshold"));
         }
     }
 
     #[test]
-    fn mode_words_go_both_ways() {
-        for mode in [Mode::Hybrid, Mode::Lexical, Mode::Dense] {
-            assert_eq!(mode.as_str().parse::<Mode>(), Ok(mode));
-        }
-        assert!("vector".parse::<Mode>().is_err());
+    fn every_limit_itself_is_valid() {
+        let request = Request {
+            query: "y".repeat(MAX_QUERY_BYTES),
+            limit: MAX_LIMIT,
+            offset: MAX_OFFSET,
+            score_threshold: Some(1.0),
+            max_per_document: Some(MAX_LIMIT),
+            rerank_budget: Some(MAX_RERANK_BUDGET),
+            context_expansion: MAX_CONTEXT,
+            ..Request::new("x")
+        };
+        assert_eq!(invalid_field(&request), None);
     }
 }

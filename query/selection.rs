@@ -1,101 +1,100 @@
-//! From the ranking to the passages that are shown: repetitions folded, and no document with more than its share.
+//! Selection of the passages on a page: collapses duplicates and limits the passages of a document.
 
 use std::collections::HashMap;
 
 use autorag_store::{DocumentId, DocumentSet, Passage, PassageId, Snapshot};
 
 use crate::duplicates::Shingles;
-use crate::retrieval::read_passages;
-use crate::{FusedCandidate, QueryError, Request};
+use crate::fusion::FusedCandidate;
+use crate::retrieval::load_passages;
+use crate::{QueryError, Request};
 
-/// Most passages of a document where the request does not say: enough for an answer that is spread over a page, and few enough
-/// that a long document does not fill the list. docs/retrieval.md has the figures.
+/// Default of [`Request::max_per_document`]. It leaves room for an answer that is spread over a page, and keeps a long document from
+/// filling the list. docs/retrieval.md compares other limits.
 const DEFAULT_PER_DOCUMENT: usize = 3;
-/// Of fewer documents than this, none is held back unless the request says so: there would be little to fill the page with.
+/// Below this number of documents there is no limit by default, because other documents could not fill the page.
 const FEW_DOCUMENTS: u64 = 10;
-/// Fewest candidates whose texts are loaded at once.
+/// Minimum number of candidates whose texts are loaded at once.
 const BATCH: usize = 24;
 
-/// A passage to be shown.
-pub(crate) struct Selected {
-    /// What the retrievers made of it.
+/// A passage on the page.
+pub(crate) struct SelectedPassage {
     pub candidate: FusedCandidate,
-    /// Place in the whole list, from 1.
+    /// Rank from 1, counted over all pages.
     pub rank: u32,
-    /// Its text and place.
     pub passage: Passage,
-    /// Passages ranked after it that say the same.
+    /// Near-duplicates that ranked below it.
     pub duplicates: Vec<Passage>,
     shingles: Shingles,
 }
 
-/// The passages of the page that the request asks for.
+/// The passages of the requested page.
 pub(crate) struct Selection {
     /// Best first.
-    pub page: Vec<Selected>,
-    /// Whether the catalog still had every passage that was looked at.
-    pub whole: bool,
+    pub page: Vec<SelectedPassage>,
+    /// False if a candidate was pruned from the catalog during the search.
+    pub is_complete: bool,
 }
 
-/// Goes down the ranking until the page is full. What is left out of a page is left out whatever page is asked for, so that
-/// pages fit together. Passages that were `read` are not read again.
+/// Goes down the ranking until the page is full.
+///
+/// Duplicates and the limit per document are decided from the top of the ranking and not of the page. Consecutive pages therefore
+/// neither repeat nor omit a passage. Texts in `loaded` are not loaded again.
 pub(crate) fn select(
     snapshot: &Snapshot,
     request: &Request,
     candidates: &[FusedCandidate],
     within: Option<&DocumentSet>,
-    mut read: HashMap<PassageId, Passage>,
+    mut loaded: HashMap<PassageId, Passage>,
 ) -> Result<Selection, QueryError> {
-    let most = most_per_document(request, within, snapshot.counts().documents);
+    let limit = limit_per_document(request, within, snapshot.counts().documents);
     let wanted = request.offset + request.limit;
-    let mut kept: Vec<Selected> = Vec::new();
-    let mut of_document: HashMap<DocumentId, usize> = HashMap::new();
-    let mut whole = true;
+    let mut selected: Vec<SelectedPassage> = Vec::new();
+    let mut per_document: HashMap<DocumentId, usize> = HashMap::new();
+    let mut is_complete = true;
     for batch in candidates.chunks(BATCH.max(request.limit * 2)) {
-        if kept.len() >= wanted {
+        if selected.len() >= wanted {
             break;
         }
-        read_passages(
-            snapshot,
-            batch.iter().map(|candidate| candidate.passage),
-            &mut read,
-        )?;
+        let ids = batch.iter().map(|candidate| candidate.passage);
+        load_passages(snapshot, ids, &mut loaded)?;
         for candidate in batch {
-            let Some(passage) = read.remove(&candidate.passage) else {
-                whole = false;
+            let Some(passage) = loaded.remove(&candidate.passage) else {
+                is_complete = false;
                 continue;
             };
             let shingles = Shingles::of(&passage.text);
-            let mut before = kept.iter_mut();
-            let same = before.find(|kept| request.collapse_duplicates && kept.shingles.repeats(&shingles));
-            if let Some(same) = same {
-                same.duplicates.push(passage);
+            let mut above = selected.iter_mut();
+            let original =
+                above.find(|above| request.collapse_duplicates && above.shingles.resembles(&shingles));
+            if let Some(original) = original {
+                original.duplicates.push(passage);
                 continue;
             }
-            // The rest of the batch is looked at for repetitions alone.
-            let taken = of_document.entry(passage.document).or_default();
-            if kept.len() >= wanted || *taken >= most {
+            // With a full page, the remaining candidates of the batch are only checked for duplicates.
+            let count = per_document.entry(passage.document).or_default();
+            if selected.len() >= wanted || *count >= limit {
                 continue;
             }
-            *taken += 1;
-            kept.push(Selected {
+            *count += 1;
+            selected.push(SelectedPassage {
                 candidate: *candidate,
-                rank: kept.len() as u32 + 1,
+                rank: selected.len() as u32 + 1,
                 passage,
                 duplicates: Vec::new(),
                 shingles,
             });
         }
     }
-    let page = kept.split_off(request.offset.min(kept.len()));
-    Ok(Selection { page, whole })
+    let page = selected.split_off(request.offset.min(selected.len()));
+    Ok(Selection { page, is_complete })
 }
 
-/// How many passages a document may show.
-fn most_per_document(request: &Request, within: Option<&DocumentSet>, documents: u64) -> usize {
+/// Maximum number of passages from one document.
+fn limit_per_document(request: &Request, within: Option<&DocumentSet>, documents: u64) -> usize {
     match request.max_per_document {
         Some(0) => usize::MAX,
-        Some(most) => most,
+        Some(limit) => limit,
         None if within.map_or(documents, DocumentSet::len) < FEW_DOCUMENTS => usize::MAX,
         None => DEFAULT_PER_DOCUMENT,
     }
@@ -104,20 +103,20 @@ fn most_per_document(request: &Request, within: Option<&DocumentSet>, documents:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{Corpus, ranked};
+    use crate::fixture::{TestIndex, ranking};
 
-    /// Documents whose passages are the lines of their texts.
-    fn page(corpus: &Corpus, request: &Request) -> Vec<(String, usize)> {
-        let snapshot = corpus.snapshot();
+    /// Text and number of duplicates of each passage on the page. The ranking is the order of all passages.
+    fn page(index: &TestIndex, request: &Request) -> Vec<(String, usize)> {
+        let snapshot = index.snapshot();
         let selection = select(
             &snapshot,
             request,
-            &ranked(&corpus.passages()),
+            &ranking(&index.passages()),
             None,
             HashMap::new(),
         )
         .unwrap();
-        assert!(selection.whole);
+        assert!(selection.is_complete);
         let shown = selection
             .page
             .iter()
@@ -125,7 +124,7 @@ mod tests {
         shown.collect()
     }
 
-    fn asking(limit: usize, max_per_document: Option<usize>) -> Request {
+    fn request(limit: usize, max_per_document: Option<usize>) -> Request {
         Request {
             limit,
             max_per_document,
@@ -134,8 +133,8 @@ mod tests {
     }
 
     #[test]
-    fn a_repetition_is_folded_into_the_first_that_says_it() {
-        let corpus = Corpus::of_lines(&[
+    fn a_duplicate_collapses_into_the_passage_that_ranks_above_it() {
+        let index = TestIndex::of_lines(&[
             (
                 "a.md",
                 "stop the service and copy the data folder\nanother thing entirely",
@@ -145,37 +144,37 @@ mod tests {
         let first = "stop the service and copy the data folder".to_owned();
         let second = "another thing entirely".to_owned();
         assert_eq!(
-            page(&corpus, &asking(10, None)),
+            page(&index, &request(10, None)),
             [(first, 1), (second, 0)],
-            "in the order of the ranking"
+            "the order of the ranking is kept"
         );
         let apart = Request {
             collapse_duplicates: false,
-            ..asking(10, None)
+            ..request(10, None)
         };
-        assert_eq!(page(&corpus, &apart).len(), 3);
+        assert_eq!(page(&index, &apart).len(), 3);
     }
 
     #[test]
-    fn what_was_read_on_the_way_is_not_read_again() {
-        let corpus = Corpus::of_lines(&[("a.md", "one apple\ntwo pears")]);
-        let snapshot = corpus.snapshot();
-        let passages = corpus.passages();
-        let mut known = snapshot.passages(&passages[..1]).unwrap().remove(0);
-        known.text = "as it was read".into();
-        let read = HashMap::from([(known.id, known)]);
-        let selection = select(&snapshot, &Request::new("x"), &ranked(&passages), None, read).unwrap();
+    fn loaded_passages_are_not_loaded_again() {
+        let index = TestIndex::of_lines(&[("a.md", "one apple\ntwo pears")]);
+        let snapshot = index.snapshot();
+        let passages = index.passages();
+        let mut passage = snapshot.passages(&passages[..1]).unwrap().remove(0);
+        passage.text = "already loaded".into();
+        let loaded = HashMap::from([(passage.id, passage)]);
+        let selection = select(&snapshot, &Request::new("x"), &ranking(&passages), None, loaded).unwrap();
         let texts: Vec<&str> = selection
             .page
             .iter()
             .map(|shown| shown.passage.text.as_str())
             .collect();
-        assert_eq!(texts, ["as it was read", "two pears"]);
+        assert_eq!(texts, ["already loaded", "two pears"]);
     }
 
     #[test]
-    fn the_next_document_fills_the_page() {
-        let corpus = Corpus::of_lines(&[
+    fn the_limit_per_document_lets_other_documents_in() {
+        let index = TestIndex::of_lines(&[
             (
                 "long.md",
                 "one apple\ntwo pears\nthree plums\nfour cherries\nfive figs",
@@ -183,7 +182,7 @@ mod tests {
             ("short.md", "six quinces"),
         ]);
         let shown = |most| -> Vec<String> {
-            let page = page(&corpus, &asking(3, most));
+            let page = page(&index, &request(3, most));
             page.into_iter().map(|(text, _)| text).collect()
         };
         assert_eq!(shown(Some(1)), ["one apple", "six quinces"]);
@@ -192,25 +191,25 @@ mod tests {
         assert_eq!(
             shown(None),
             shown(Some(0)),
-            "among few documents none is held back"
+            "there is no default limit with few documents"
         );
     }
 
     #[test]
-    fn pages_fit_together() {
+    fn pages_neither_repeat_nor_omit_a_passage() {
         let lines: Vec<String> = (0..80)
             .map(|n| format!("line {} of many {}", n / 2, n / 2 * 7))
             .collect();
-        let corpus = Corpus::of_lines(&[("a.md", &lines.join("\n"))]);
-        let all = page(&corpus, &asking(40, None));
+        let index = TestIndex::of_lines(&[("a.md", &lines.join("\n"))]);
+        let all = page(&index, &request(40, None));
         assert_eq!(all.len(), 40);
         let pages: Vec<(String, usize)> = (0..4)
             .flat_map(|number| {
                 let request = Request {
                     offset: number * 10,
-                    ..asking(10, None)
+                    ..request(10, None)
                 };
-                page(&corpus, &request)
+                page(&index, &request)
             })
             .collect();
         let texts = |page: &[(String, usize)]| page.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>();

@@ -1,17 +1,17 @@
-//! The part of a passage worth showing.
+//! Snippets: the part of a passage with the most matches.
 
 use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::SnippetPart;
 
-/// Longest snippet, in bytes of the passage; about three lines of a terminal.
+/// Maximum length of a snippet in bytes, without ellipses. About three lines of a terminal.
 const SNIPPET_BYTES: usize = 280;
 
-/// Cuts the window of `text` that holds the most different matched words, and splits it into parts.
+/// Cuts out the window of `text` with the most distinct matched words, and splits it into parts.
 ///
-/// `matches` are byte ranges of `text`, in order and apart from one another. Runs of white space become one space,
-/// since a snippet is read as a line. An ellipsis marks each end that is cut.
+/// `matches` are byte ranges of `text`, sorted and disjoint. A snippet is a single line, so each run of white space becomes one
+/// space. An ellipsis marks each end that is cut.
 pub(crate) fn cut(text: &str, matches: &[Range<usize>]) -> Vec<SnippetPart> {
     let window = best_window(text, matches);
     let mut parts = Parts::default();
@@ -19,13 +19,13 @@ pub(crate) fn cut(text: &str, matches: &[Range<usize>]) -> Vec<SnippetPart> {
         parts.push("… ", false);
     }
     let mut at = window.start;
-    for found in matches
+    for matched in matches
         .iter()
         .filter(|m| m.start >= window.start && m.end <= window.end)
     {
-        parts.push(&text[at..found.start], false);
-        parts.push(&text[found.clone()], true);
-        at = found.end;
+        parts.push(&text[at..matched.start], false);
+        parts.push(&text[matched.clone()], true);
+        at = matched.end;
     }
     parts.push(&text[at..window.end], false);
     if window.end < text.len() {
@@ -34,19 +34,20 @@ pub(crate) fn cut(text: &str, matches: &[Range<usize>]) -> Vec<SnippetPart> {
     parts.finish()
 }
 
-/// The window of at most [`SNIPPET_BYTES`] that starts a little before some match and sees the most different words,
-/// then the most matches; the earliest of equals.
+/// The window of at most [`SNIPPET_BYTES`] with the most distinct matched words. Ties are broken by the number of matches, then by
+/// position. A window starts a little before a match.
 fn best_window(text: &str, matches: &[Range<usize>]) -> Range<usize> {
     if text.len() <= SNIPPET_BYTES {
         return 0..text.len();
     }
+    // Distinct words, matches, start of the first match.
     let mut best = (0, 0, 0);
     for (i, first) in matches.iter().enumerate() {
-        let seen = matches[i..]
+        let in_window = matches[i..]
             .iter()
             .take_while(|m| m.end <= first.start + SNIPPET_BYTES * 3 / 4);
         let (mut words, mut count) = (HashSet::new(), 0);
-        for m in seen {
+        for m in in_window {
             words.insert(text[m.clone()].to_lowercase());
             count += 1;
         }
@@ -59,7 +60,7 @@ fn best_window(text: &str, matches: &[Range<usize>]) -> Range<usize> {
     start..end
 }
 
-/// The first start of a word at or after `at`, within reason; else the next character boundary.
+/// The first start of a word at or after `at`, or `at` itself (on a character boundary) if a very long word follows.
 fn word_start(text: &str, at: usize) -> usize {
     if at == 0 {
         return 0;
@@ -72,7 +73,7 @@ fn word_start(text: &str, at: usize) -> usize {
     gap.map_or(at, |(offset, c)| at + offset + c.len_utf8())
 }
 
-/// The last end of a word at or before `at`, but after `start`.
+/// The last end of a word at or before `at` and after `start`, or `at` itself if a very long word precedes it.
 fn word_end(text: &str, at: usize, start: usize) -> usize {
     if at >= text.len() {
         return text.len();
@@ -86,7 +87,7 @@ fn word_end(text: &str, at: usize, start: usize) -> usize {
     gap.map_or(at, |(offset, _)| start + offset)
 }
 
-/// Collects parts, folding white space and joining neighbours of one kind.
+/// Collects parts. Collapses white space and merges adjacent parts with the same highlighting.
 #[derive(Default)]
 struct Parts {
     parts: Vec<SnippetPart>,
@@ -95,25 +96,25 @@ struct Parts {
 
 impl Parts {
     fn push(&mut self, text: &str, highlight: bool) {
-        let mut folded = String::with_capacity(text.len());
+        let mut collapsed = String::with_capacity(text.len());
         for c in text.chars() {
             if c.is_whitespace() {
                 if !self.ends_in_space {
-                    folded.push(' ');
+                    collapsed.push(' ');
                 }
                 self.ends_in_space = true;
             } else {
-                folded.push(c);
+                collapsed.push(c);
                 self.ends_in_space = false;
             }
         }
-        if folded.is_empty() {
+        if collapsed.is_empty() {
             return;
         }
         match self.parts.last_mut() {
-            Some(last) if last.highlight == highlight => last.text.push_str(&folded),
+            Some(last) if last.highlight == highlight => last.text.push_str(&collapsed),
             _ => self.parts.push(SnippetPart {
-                text: folded,
+                text: collapsed,
                 highlight,
             }),
         }
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn short_text_is_whole_with_its_marks() {
+    fn a_short_text_is_shown_whole() {
         assert_eq!(
             marked(&cut("one  two\nthree", std::slice::from_ref(&(5..8)))),
             "one [two] three"
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn window_goes_to_the_most_different_words() {
+    fn the_window_has_the_most_distinct_words() {
         let filler = "lorem ".repeat(100);
         let text = format!("alpha alpha {filler}alpha beta gamma {filler}");
         let tail = text.find("alpha beta").unwrap();
@@ -167,15 +168,15 @@ mod tests {
     }
 
     #[test]
-    fn no_match_shows_the_beginning() {
+    fn without_matches_the_beginning_is_shown() {
         let text = "word ".repeat(200);
         assert!(marked(&cut(&text, &[])).starts_with("word word"));
     }
 
     proptest! {
-        /// Any text and any matches: no panic, no growth beyond the window, and highlights are matched texts.
+        /// For any text and matches, the snippet stays within its maximum length and cuts no character in half.
         #[test]
-        fn never_breaks_a_character(text in "\\PC{0,600}", cuts in proptest::collection::vec(0usize..600, 0..8)) {
+        fn a_snippet_never_exceeds_its_length(text in "\\PC{0,600}", cuts in proptest::collection::vec(0usize..600, 0..8)) {
             let mut at: Vec<usize> = cuts.into_iter().filter(|&c| c <= text.len() && text.is_char_boundary(c)).collect();
             at.sort_unstable();
             at.dedup();

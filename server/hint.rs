@@ -8,7 +8,7 @@ use std::io;
 
 use autorag_embedder::EmbedError;
 use autorag_indexer::IndexError;
-use autorag_query::QueryError;
+use autorag_query::{DegradationKind, QueryError, QueryErrorKind};
 use autorag_store::{ErrorChain, StoreError, StoreErrorKind};
 
 use crate::instance_handle::InstanceError;
@@ -21,6 +21,8 @@ const TOO_MANY_OPEN_FILES: &str =
 const READ_ONLY: &str = "make the folder writable, or keep the index elsewhere with --data-dir";
 const PROVIDER: &str =
     "check the settings in [model] and the provider; to start without it, set model.dimensions";
+
+const REPAIR_WITHOUT_WRITER: &str = "if no process updates the index, run `autorag doctor --repair`";
 
 /// Codes of an exhausted file table, the system's and the process's. They are the same on every Unix.
 const ENFILE: i32 = 23;
@@ -100,18 +102,35 @@ fn of_index(error: &IndexError) -> Option<&'static str> {
 }
 
 fn of_query(error: &QueryError, interface: Interface) -> Option<&'static str> {
-    match error {
-        QueryError::Store(error) => of_store(error.kind()),
-        QueryError::Embed(error) => of_embedder(error),
-        QueryError::NoSuchDocument { .. } => Some(match interface {
+    match error.kind() {
+        QueryErrorKind::NoSuchDocument => Some(match interface {
             Interface::CommandLine => "list documents with `autorag status --items completed`",
             Interface::Http => "list documents with GET /v1/documents",
             Interface::Mcp => "find documents with rag_search",
         }),
-        QueryError::NotIndexedYet { .. } => Some("try again shortly"),
-        QueryError::DenseUnavailable { .. } => {
+        QueryErrorKind::NotIndexedYet | QueryErrorKind::LexicalRebuilding => Some("try again shortly"),
+        QueryErrorKind::DenseUnavailable => {
             Some("use the mode hybrid or lexical, which work with keywords alone")
         }
+        QueryErrorKind::LexicalDamaged => Some(REPAIR_WITHOUT_WRITER),
+        QueryErrorKind::Store(kind) => of_store(kind),
+        QueryErrorKind::InvalidRequest
+        | QueryErrorKind::NoText
+        | QueryErrorKind::InvalidCollection
+        | QueryErrorKind::InvalidReranker
+        | QueryErrorKind::Embed => match error {
+            QueryError::Embed(error) => of_embedder(error),
+            QueryError::Invalid { field: "rerank", .. } => Some("set rerank.url or rerank.model"),
+            _ => None,
+        },
+    }
+}
+
+/// The hint for a part of a search that failed or was incomplete.
+pub fn of_degradation(kind: DegradationKind) -> Option<&'static str> {
+    match kind {
+        DegradationKind::IndexingPaused => Some("run `autorag jobs resume` to resume it"),
+        DegradationKind::LexicalDamaged => Some(REPAIR_WITHOUT_WRITER),
         _ => None,
     }
 }

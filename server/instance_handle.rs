@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use autorag_query::QueryError;
+use autorag_query::{QueryError, QueryErrorKind};
 use tokio::sync::{Semaphore, watch};
 
 use crate::error_kind::ErrorKind;
-use crate::hint::{Interface, with_hint};
+use crate::hint::{Interface, hint, with_hint};
 use crate::instance::Instance;
 
 /// How long a request waits for an index that is being opened. That takes milliseconds, unless the lexical index or the vectors
@@ -58,13 +58,8 @@ impl InstanceError {
     /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            InstanceError::Query(QueryError::Invalid { .. }) => ErrorKind::InvalidRequest,
-            InstanceError::Query(QueryError::NoSuchDocument { .. }) => ErrorKind::NotFound,
-            InstanceError::Query(QueryError::NotIndexedYet { .. }) => ErrorKind::NotIndexedYet,
-            InstanceError::Query(QueryError::NoText { .. }) => ErrorKind::NoText,
-            InstanceError::Query(QueryError::DenseUnavailable { .. }) => ErrorKind::DenseUnavailable,
-            InstanceError::Query(QueryError::LexicalUnavailable { .. }) => ErrorKind::LexicalUnavailable,
-            InstanceError::Query(_) | InstanceError::Panicked => ErrorKind::Internal,
+            InstanceError::Query(error) => kind_of_query(error.kind()),
+            InstanceError::Panicked => ErrorKind::Internal,
             InstanceError::Opening => ErrorKind::Opening,
             InstanceError::Unavailable(_) => ErrorKind::Unavailable,
             InstanceError::Overloaded { .. } => ErrorKind::Overloaded,
@@ -84,10 +79,28 @@ impl InstanceError {
     pub fn message(&self, interface: Interface) -> String {
         if let InstanceError::Query(QueryError::Invalid { field, message }) = self {
             // Display puts a colon between the two; here they form a sentence.
-            format!("{field} {message}")
+            match hint(self, interface) {
+                Some(hint) => format!("{field} {message}; {hint}"),
+                None => format!("{field} {message}"),
+            }
         } else {
             with_hint(self, interface)
         }
+    }
+}
+
+fn kind_of_query(kind: QueryErrorKind) -> ErrorKind {
+    match kind {
+        QueryErrorKind::InvalidRequest => ErrorKind::InvalidRequest,
+        QueryErrorKind::NoSuchDocument => ErrorKind::NotFound,
+        QueryErrorKind::NotIndexedYet => ErrorKind::NotIndexedYet,
+        QueryErrorKind::NoText => ErrorKind::NoText,
+        QueryErrorKind::DenseUnavailable => ErrorKind::DenseUnavailable,
+        QueryErrorKind::LexicalRebuilding | QueryErrorKind::LexicalDamaged => ErrorKind::LexicalUnavailable,
+        QueryErrorKind::InvalidCollection
+        | QueryErrorKind::InvalidReranker
+        | QueryErrorKind::Store(_)
+        | QueryErrorKind::Embed => ErrorKind::Internal,
     }
 }
 

@@ -28,6 +28,7 @@ pub struct UnknownVariant {
 /// }
 ///
 /// assert_eq!(Colour::Red.as_str(), "red");
+/// assert_eq!(Colour::ALL, [Colour::Red, Colour::Blue]);
 /// assert_eq!("blue".parse(), Ok(Colour::Blue));
 /// let error = "green".parse::<Colour>().unwrap_err();
 /// assert_eq!(error.to_string(), "\"green\" is not a colour; use one of red, blue");
@@ -45,6 +46,9 @@ macro_rules! string_enum {
         }
 
         impl $name {
+            /// All variants, in the order of their definition.
+            pub const ALL: &'static [$name] = &[$($name::$variant),*];
+
             /// The string of each variant, in the order of their definition.
             pub const STRINGS: &'static [&'static str] = &[$($word),*];
 

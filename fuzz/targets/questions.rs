@@ -1,7 +1,7 @@
-//! Any question, filter and boost, asked of a small index.
+//! Searches a small index with arbitrary queries, filters and boosts.
 //!
-//! The first two bytes of the input choose how is asked, then come the query, the filter as JSON and the field of a boost, each up to
-//! a byte 0xff.
+//! The first two bytes of the input encode the options of the request. The query, the filter as JSON and the field of a boost
+//! follow, separated by 0xff bytes.
 
 #![no_main]
 
@@ -14,7 +14,7 @@ use autorag_query::{Activity, Boost, Direction, Engine, Fusion, Mode, Phase, Que
 use autorag_store::{Filter, Matching, ModelIdentity, SourceRoot, Store, StoreOptions};
 use libfuzzer_sys::fuzz_target;
 
-/// Texts in several languages and scripts, with titles, headings, metadata, identifiers, and one said twice.
+/// Path and text of each file: several languages and scripts, titles, headings, metadata, identifiers, and one duplicate.
 const FILES: [(&str, &str); 8] = [
     (
         "guide/install.md",
@@ -42,7 +42,7 @@ const FILES: [(&str, &str); 8] = [
 ];
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
-    // Kept for as long as the process runs.
+    // Kept, because the index is used until the process ends.
     let folder = tempfile::tempdir().unwrap().keep();
     for (path, text) in FILES {
         let file = folder.join("corpus").join(path);
@@ -70,7 +70,7 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
 });
 
 fuzz_target!(|input: &[u8]| {
-    if let [how, of_what, parts @ ..] = input {
+    if let [options, more_options, parts @ ..] = input {
         let mut parts = parts.split(|byte| *byte == 0xff).map(String::from_utf8_lossy);
         let mut part = || parts.next().unwrap_or_default();
         let (query, filter, field) = (part(), part(), part());
@@ -78,53 +78,49 @@ fuzz_target!(|input: &[u8]| {
         request.filter = serde_json::from_str(&filter)
             .ok()
             .and_then(|json| Filter::parse(&json).ok());
-        ask(chosen(request, *how, *of_what, &field));
+        check_answer(&with_options(request, *options, *more_options, &field));
     }
 });
 
-/// The request with what the two bytes choose.
-fn chosen(request: Request, how: u8, of_what: u8, field: &str) -> Request {
-    let direction = [
-        Direction::Asc,
-        Direction::Desc,
-        Direction::Exists,
-        Direction::NotExists,
-    ][usize::from(of_what >> 6)];
+/// The request with the options that the two bytes encode, and with a boost unless `field` is empty.
+fn with_options(request: Request, options: u8, more_options: u8, field: &str) -> Request {
+    let direction = Direction::ALL[usize::from(more_options >> 6)];
     let boost = Boost {
         field: field.to_owned(),
         direction,
         weight: 0.5,
-        half_life_days: (direction == Direction::Desc && of_what & 32 != 0).then_some(30.0),
+        half_life_days: (direction == Direction::Desc && more_options & 32 != 0).then_some(30.0),
     };
     Request {
-        // Embedding takes most of the time, and is fuzzed by itself.
-        mode: [Mode::Lexical, Mode::Lexical, Mode::Lexical, Mode::Hybrid][usize::from(how % 4)],
-        fusion: [Fusion::Weighted, Fusion::Weighted, Fusion::Rrf, Fusion::Max][usize::from(how / 4 % 4)],
-        matching: [Matching::Any, Matching::All][usize::from(how / 16 % 2)],
-        explain: how & 32 != 0,
-        collapse_duplicates: how & 64 != 0,
-        context_expansion: u32::from(how >> 7),
-        limit: 1 + usize::from(of_what % 8),
-        offset: usize::from(of_what / 8 % 4),
+        // Mostly lexical: embedding takes most of the time and has its own fuzz target.
+        mode: [Mode::Lexical, Mode::Lexical, Mode::Lexical, Mode::Hybrid][usize::from(options % 4)],
+        fusion: [Fusion::Weighted, Fusion::Weighted, Fusion::Rrf, Fusion::Max][usize::from(options / 4 % 4)],
+        matching: [Matching::Any, Matching::All][usize::from(options / 16 % 2)],
+        explain: options & 32 != 0,
+        collapse_duplicates: options & 64 != 0,
+        context_expansion: u32::from(options >> 7),
+        limit: 1 + usize::from(more_options % 8),
+        offset: usize::from(more_options / 8 % 4),
         boosts: Some(boost).filter(|_| !field.is_empty()).into_iter().collect(),
         ..request
     }
 }
 
-/// Hits are counted on from the offset, with scores from 0 to 1 that do not rise, and show something of their passages.
-fn ask(request: Request) {
+/// Checks the invariants of an answer: ranks continue from the offset, scores are from 0 to 1 and do not rise without boosts, and
+/// no snippet is empty.
+fn check_answer(request: &Request) {
     let activity = Activity {
         phase: Phase::Ready,
         files_seen: FILES.len() as u64,
         last_run: None,
         failure: None,
     };
-    let answer = match ENGINE.search(&request, &activity) {
+    let answer = match ENGINE.search(request, &activity) {
         Ok(answer) => answer,
         Err(QueryError::Invalid { field, .. }) => {
             assert!(
                 matches!(field, "query" | "boost_by" | "filter"),
-                "{field} was within its limits"
+                "{field} is within its limits"
             );
             return;
         }
@@ -137,7 +133,7 @@ fn ask(request: Request) {
         let span = hit.passage.span;
         assert_eq!(hit.passage.text.len(), span.end_byte - span.start_byte);
         assert!(hit.snippet.iter().any(|part| !part.text.trim().is_empty()));
-        // What has no neighbours, or none that is not shown elsewhere, has no context.
+        // A hit without neighbours, or whose neighbours are all shown for other hits, has no context.
         assert!(hit.context.is_none() || request.context_expansion > 0);
         assert!(
             hit.context
@@ -148,7 +144,7 @@ fn ask(request: Request) {
     }
     let scores = answer.hits.windows(2).map(|pair| pair[0].score >= pair[1].score);
     assert!(
-        !request.boosts.is_empty() || scores.into_iter().all(|falls| falls),
+        !request.boosts.is_empty() || scores.into_iter().all(|sorted| sorted),
         "{:?}",
         request.query
     );

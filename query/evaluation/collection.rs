@@ -1,4 +1,4 @@
-//! Collections in the layout of BEIR (Thakur et al., 2021, <https://arxiv.org/abs/2104.08663>), and questions about a folder.
+//! Collections in the BEIR layout (Thakur et al., 2021, <https://arxiv.org/abs/2104.08663>), and questions about a folder.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -8,48 +8,48 @@ use serde::de::DeserializeOwned;
 
 use crate::QueryError;
 
-/// Grades of the documents that were judged, by question and document. Above 0 is relevant.
+/// Grades by question id and document id. Documents with a grade above 0 are relevant.
 pub type Judgments = HashMap<String, HashMap<String, u32>>;
 
 /// A document of a collection.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct CollectionDocument {
-    /// Its name in the judgments.
+    /// Id, as in the judgments.
     #[serde(alias = "_id")]
     pub id: String,
-    /// Its title; often empty.
+    /// Title; often empty.
     #[serde(default)]
     pub title: String,
-    /// Its text.
+    /// Text without the title.
     pub text: String,
 }
 
-/// A question.
+/// A question of a collection.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Question {
-    /// Its name in the judgments.
+    /// Id, as in the judgments.
     #[serde(alias = "_id")]
     pub id: String,
-    /// The question.
+    /// Text of the question.
     pub text: String,
 }
 
-/// Questions with judgments, and the documents where they are part of the collection.
+/// Questions with judgments, and in the BEIR layout also the documents.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Collection {
-    /// Documents; empty where the questions are about a folder.
+    /// Documents. Empty if the questions are about a folder.
     pub documents: Vec<CollectionDocument>,
-    /// Questions that have a relevant document. The others would only dilute the means.
+    /// Questions with at least one relevant document. Others would only lower the means.
     pub questions: Vec<Question>,
-    /// What is relevant to what.
+    /// Grades of the judged documents of each question.
     pub judgments: Judgments,
 }
 
 impl Collection {
-    /// Reads `corpus.jsonl`, `queries.jsonl` and `qrels.tsv` (or `qrels/test.tsv`) of a folder.
+    /// Reads a folder in the BEIR layout: `corpus.jsonl`, `queries.jsonl` and `qrels.tsv` or `qrels/test.tsv`.
     ///
     /// # Errors
-    /// [`QueryError::Collection`] naming the file and line that cannot be read.
+    /// [`QueryError::Collection`] with the file and line that cannot be read.
     pub fn read(folder: &Path) -> Result<Collection, QueryError> {
         let qrels = [folder.join("qrels.tsv"), folder.join("qrels/test.tsv")];
         let qrels = qrels.iter().find(|path| path.is_file()).unwrap_or(&qrels[0]);
@@ -57,15 +57,17 @@ impl Collection {
         let documents = json_lines(&folder.join("corpus.jsonl"))?;
         Ok(Collection {
             documents,
-            ..Collection::of(questions, judgments(qrels)?)
+            ..Collection::new(questions, judgments(qrels)?)
         })
     }
 
-    /// Reads questions (id, tab, text) and judgments (question, tab, document, tab, grade) about the documents of a folder.
-    /// Both may have a line of column names.
+    /// Reads questions about the documents of a folder.
+    ///
+    /// `questions` has the columns id and text, `qrels` the columns question id, document key and grade. Both are separated by tabs
+    /// and may start with a header.
     ///
     /// # Errors
-    /// [`QueryError::Collection`] naming the file and line that cannot be read.
+    /// [`QueryError::Collection`] with the file and line that cannot be read.
     pub fn about_folder(questions: &Path, qrels: &Path) -> Result<Collection, QueryError> {
         let rows = rows(questions)?
             .into_iter()
@@ -75,19 +77,19 @@ impl Collection {
                 id: id.clone(),
                 text: text.clone(),
             }),
-            _ => Err(broken(
+            _ => Err(malformed(
                 questions,
                 row.number,
-                "is not a question's id, a tab and its text",
+                "must have two columns: question id and text",
             )),
         });
-        Ok(Collection::of(
+        Ok(Collection::new(
             parsed.collect::<Result<_, _>>()?,
             judgments(qrels)?,
         ))
     }
 
-    fn of(mut questions: Vec<Question>, judgments: Judgments) -> Collection {
+    fn new(mut questions: Vec<Question>, judgments: Judgments) -> Collection {
         questions.retain(|question| {
             let judged = judgments.get(&question.id);
             judged.is_some_and(|judged| judged.values().any(|grade| *grade > 0))
@@ -108,13 +110,14 @@ fn json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, QueryError> {
         .filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(index, line)| {
-            serde_json::from_str(line).map_err(|error| broken(path, index + 1, &error.to_string()))
+            serde_json::from_str(line).map_err(|error| malformed(path, index + 1, &error.to_string()))
         })
         .collect()
 }
 
-/// A line of a table.
+/// A line of a tab-separated file.
 struct Row {
+    /// Line number, from 1.
     number: usize,
     cells: Vec<String>,
 }
@@ -135,24 +138,25 @@ fn rows(path: &Path) -> Result<Vec<Row>, QueryError> {
 fn judgments(path: &Path) -> Result<Judgments, QueryError> {
     let mut judgments = Judgments::new();
     for row in rows(path)? {
-        // TREC's own form has a second column that says nothing.
+        // The TREC format has an unused second column.
         let (question, document, grade) = match row.cells.as_slice() {
             [question, document, grade] | [question, _, document, grade] => (question, document, grade),
             _ => {
-                return Err(broken(
+                return Err(malformed(
                     path,
                     row.number,
-                    "is not question, document and grade between tabs",
+                    "must have three columns: question id, document id and grade",
                 ));
             }
         };
         match grade.parse::<f32>() {
             Ok(grade) => {
-                let of_question = judgments.entry(question.clone()).or_default();
-                of_question.insert(document.clone(), grade.max(0.0) as u32);
+                let grades = judgments.entry(question.clone()).or_default();
+                grades.insert(document.clone(), grade.max(0.0) as u32);
             }
+            // The header.
             Err(_) if row.number == 1 => {}
-            Err(_) => return Err(broken(path, row.number, "has a grade that is no number")),
+            Err(_) => return Err(malformed(path, row.number, "has a grade that is not a number")),
         }
     }
     Ok(judgments)
@@ -165,10 +169,10 @@ fn read(path: &Path) -> Result<String, QueryError> {
     })
 }
 
-fn broken(path: &Path, line: usize, what: &str) -> QueryError {
+fn malformed(path: &Path, line: usize, problem: &str) -> QueryError {
     QueryError::Collection {
         path: PathBuf::from(path),
-        message: format!("line {line} {what}"),
+        message: format!("line {line} {problem}"),
     }
 }
 
@@ -177,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_layouts_are_read_and_mistakes_are_located() {
+    fn both_layouts_are_read_and_errors_name_the_line() {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs_err::write(dir.path().join(name), text).unwrap();
         write("corpus.jsonl", "{\"_id\": \"d\", \"text\": \"words\"}\n\n");
@@ -191,10 +195,15 @@ mod tests {
         assert_eq!(read.judgments["q"]["d"], 2);
 
         write("questions.tsv", "id\tquestion\nq\tand this?\n");
-        let about =
+        let read_about =
             |name: &str| Collection::about_folder(&dir.path().join("questions.tsv"), &dir.path().join(name));
-        assert_eq!(about("qrels.tsv").unwrap().questions[0].text, "and this?");
-        write("broken.tsv", "q\td\t1\nq\td\tmuch\n");
-        assert!(about("broken.tsv").unwrap_err().to_string().contains("line 2"));
+        assert_eq!(read_about("qrels.tsv").unwrap().questions[0].text, "and this?");
+        write("malformed.tsv", "q\td\t1\nq\td\tmuch\n");
+        assert!(
+            read_about("malformed.tsv")
+                .unwrap_err()
+                .to_string()
+                .contains("line 2")
+        );
     }
 }

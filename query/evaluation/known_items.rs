@@ -1,72 +1,51 @@
-//! Questions that a folder asks of itself: a sentence that stands in one document only, with half of its words gone, asks for that
-//! document. They need no judge, so any folder can be measured; they say how well a text is found again by part of its own words,
-//! which is less than an answer to a question.
+//! Known-item questions, generated from the documents of a folder.
+//!
+//! A question is half of the words of a sentence that occurs in one document only, and asks for that document. The questions need no
+//! judges, so any folder can be measured. They measure how well a text is found by some of its own words, which is easier than
+//! finding the answer to a question.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::RangeInclusive;
 
 use super::{Collection, Judgments, Question};
 use crate::words::{is_unspaced, words};
 
-/// Words of a sentence that makes a question.
-const SENTENCE_WORDS: std::ops::RangeInclusive<usize> = 8..=40;
-/// Of so many sentences of a document, the most telling ones, one is picked.
-const TELLING: usize = 5;
-/// Fewest words of a question.
-const FEWEST: usize = 4;
+/// Number of words of a sentence that can become a question.
+const SENTENCE_WORDS: RangeInclusive<usize> = 8..=40;
+/// Number of most distinctive sentences of a document, one of which is picked at random.
+const DISTINCTIVE: usize = 5;
+/// Minimum number of words of a question.
+const MIN_QUESTION_WORDS: usize = 4;
 
-/// Makes up to `count` questions about `documents`, given by key and text. The same documents and `seed` give the same questions.
+/// A sentence as its words.
+type Sentence = Vec<String>;
+
+/// Generates up to `count` questions about `documents`, given as key and text. The same documents and `seed` give the same questions.
 pub fn known_items<'a>(
     documents: impl IntoIterator<Item = (&'a str, &'a str)>,
     count: usize,
     seed: u64,
 ) -> Collection {
-    let documents: Vec<(&str, Vec<Vec<String>>)> = documents
+    let mut documents: Vec<(&str, Vec<Sentence>)> = documents
         .into_iter()
         .map(|(key, text)| (key, sentences(text)))
         .collect();
-    let mut word_documents: HashMap<&str, u32> = HashMap::new();
-    let mut sentence_documents: HashMap<&[String], u32> = HashMap::new();
-    for (_, sentences) in &documents {
-        let different: BTreeSet<&str> = sentences.iter().flatten().map(String::as_str).collect();
-        for word in different {
-            *word_documents.entry(word).or_default() += 1;
-        }
-        let different: BTreeSet<&[String]> = sentences.iter().map(Vec::as_slice).collect();
-        for sentence in different {
-            *sentence_documents.entry(sentence).or_default() += 1;
-        }
-    }
-    let rarity = |word: &String| {
-        let with = word_documents.get(word.as_str()).copied().unwrap_or(1);
-        (documents.len() as f64 / f64::from(with)).ln()
-    };
-    let mut drawn: Vec<(u64, &str, &Vec<Vec<String>>)> = documents
-        .iter()
-        .map(|(key, sentences)| (Dice::of(seed, key).roll(), *key, sentences))
-        .collect();
-    drawn.sort_by(|one, other| (one.0, one.1).cmp(&(other.0, other.1)));
+    documents.sort_by_cached_key(|(key, _)| (SplitMix64::new(seed, key).next(), *key));
+    let frequencies = Frequencies::new(&documents);
     let mut questions = Vec::new();
     let mut judgments = Judgments::new();
-    for (_, key, sentences) in drawn {
+    for (key, sentences) in &documents {
         if questions.len() == count {
             break;
         }
-        let mut telling: Vec<&Vec<String>> = sentences
-            .iter()
-            .filter(|sentence| SENTENCE_WORDS.contains(&sentence.len()))
-            .filter(|sentence| sentence_documents.get(sentence.as_slice()) == Some(&1))
-            .collect();
-        let telling_of =
-            |sentence: &[String]| sentence.iter().map(rarity).sum::<f64>() / sentence.len() as f64;
-        telling.sort_by(|one, other| telling_of(other).total_cmp(&telling_of(one)));
-        telling.truncate(TELLING);
-        let mut dice = Dice::of(seed ^ 1, key);
-        let Some(sentence) = dice.pick(&telling) else {
+        let mut random = SplitMix64::new(seed ^ 1, key);
+        let distinctive = frequencies.most_distinctive(sentences);
+        let Some(sentence) = random.pick(&distinctive) else {
             continue;
         };
         let id = format!("known-{}", questions.len() + 1);
-        judgments.insert(id.clone(), HashMap::from([(key.to_owned(), 1)]));
-        let text = half_of(sentence, &mut dice);
+        judgments.insert(id.clone(), HashMap::from([((*key).to_owned(), 1)]));
+        let text = half_of(sentence, &mut random);
         questions.push(Question { id, text });
     }
     Collection {
@@ -76,41 +55,94 @@ pub fn known_items<'a>(
     }
 }
 
-/// The sentences of a text, as words.
-fn sentences(text: &str) -> Vec<Vec<String>> {
-    let ends = |c: char| matches!(c, '.' | '!' | '?' | '\n' | '。' | '！' | '？');
-    let cut = text.split(ends).map(words);
-    cut.filter(|sentence| !sentence.is_empty()).collect()
+/// Document frequencies of words and sentences.
+struct Frequencies<'a> {
+    documents: usize,
+    words: HashMap<&'a str, u32>,
+    sentences: HashMap<&'a [String], u32>,
 }
 
-/// About half of the words, in their order; of a script without spaces half of the characters, in a row.
-fn half_of(sentence: &[String], dice: &mut Dice) -> String {
+impl<'a> Frequencies<'a> {
+    fn new(documents: &'a [(&str, Vec<Sentence>)]) -> Frequencies<'a> {
+        let mut words: HashMap<&str, u32> = HashMap::new();
+        let mut sentences: HashMap<&[String], u32> = HashMap::new();
+        for (_, of_document) in documents {
+            let distinct: BTreeSet<&str> = of_document.iter().flatten().map(String::as_str).collect();
+            for word in distinct {
+                *words.entry(word).or_default() += 1;
+            }
+            let distinct: BTreeSet<&[String]> = of_document.iter().map(Vec::as_slice).collect();
+            for sentence in distinct {
+                *sentences.entry(sentence).or_default() += 1;
+            }
+        }
+        Frequencies {
+            documents: documents.len(),
+            words,
+            sentences,
+        }
+    }
+
+    /// The sentences of a document with the highest mean IDF of their words, highest first. Only sentences that occur in no other
+    /// document count.
+    fn most_distinctive<'s>(&self, sentences: &'s [Sentence]) -> Vec<&'s Sentence> {
+        let mut distinctive: Vec<&Sentence> = sentences
+            .iter()
+            .filter(|sentence| SENTENCE_WORDS.contains(&sentence.len()))
+            .filter(|sentence| self.sentences.get(sentence.as_slice()) == Some(&1))
+            .collect();
+        let mean_idf = |sentence: &[String]| {
+            let sum: f64 = sentence.iter().map(|word| self.idf(word)).sum();
+            sum / sentence.len() as f64
+        };
+        distinctive.sort_by(|one, other| mean_idf(other).total_cmp(&mean_idf(one)));
+        distinctive.truncate(DISTINCTIVE);
+        distinctive
+    }
+
+    fn idf(&self, word: &str) -> f64 {
+        let frequency = self.words.get(word).copied().unwrap_or(1);
+        (self.documents as f64 / f64::from(frequency)).ln()
+    }
+}
+
+/// Splits a text into sentences.
+fn sentences(text: &str) -> Vec<Sentence> {
+    let is_end = |c: char| matches!(c, '.' | '!' | '?' | '\n' | '。' | '！' | '？');
+    let sentences = text.split(is_end).map(words);
+    sentences.filter(|sentence| !sentence.is_empty()).collect()
+}
+
+/// About half of the words of a sentence, in their order. In scripts without spaces, a substring of half of the characters.
+fn half_of(sentence: &[String], random: &mut SplitMix64) -> String {
     let unspaced = |word: &String| word.chars().all(is_unspaced);
-    let half = (sentence.len() / 2).max(FEWEST).min(sentence.len());
+    let half = (sentence.len() / 2).max(MIN_QUESTION_WORDS).min(sentence.len());
     if sentence.iter().filter(|word| unspaced(word)).count() * 2 > sentence.len() {
-        let start = dice.below(sentence.len() - half + 1);
+        let start = random.below(sentence.len() - half + 1);
         return sentence[start..start + half].concat();
     }
     let mut kept: Vec<usize> = (0..sentence.len()).collect();
     while kept.len() > half {
-        kept.remove(dice.below(kept.len()));
+        kept.remove(random.below(kept.len()));
     }
     let kept: Vec<&str> = kept.into_iter().map(|at| sentence[at].as_str()).collect();
     kept.join(" ")
 }
 
-/// Numbers that look random and are the same each time (SplitMix64; Steele, Lea and Flood, 2014).
-struct Dice(u64);
+/// The random number generator SplitMix64 (Steele, Lea and Flood, 2014). It is written out here so that a seed gives the same
+/// questions in every version.
+struct SplitMix64(u64);
 
-impl Dice {
-    fn of(seed: u64, key: &str) -> Dice {
-        let mixed = key.bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
+impl SplitMix64 {
+    /// A generator seeded with `seed` and the FNV-1a hash of `key`.
+    fn new(seed: u64, key: &str) -> SplitMix64 {
+        let state = key.bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        Dice(mixed)
+        SplitMix64(state)
     }
 
-    fn roll(&mut self) -> u64 {
+    fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -118,8 +150,9 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
+    /// A number below `bound`, or 0 if `bound` is 0.
     fn below(&mut self, bound: usize) -> usize {
-        (self.roll() % bound.max(1) as u64) as usize
+        (self.next() % bound.max(1) as u64) as usize
     }
 
     fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
@@ -131,9 +164,10 @@ impl Dice {
 mod tests {
     use super::*;
 
-    const SHARED: &str = "This sentence stands in both of the documents and so asks for neither of them.";
+    const SHARED: &str =
+        "This sentence occurs in both of the documents and therefore asks for neither of them.";
 
-    fn made(count: usize, seed: u64) -> Collection {
+    fn generate(count: usize, seed: u64) -> Collection {
         let heron =
             format!("{SHARED} The heron stands in the reeds and waits for the fish to come by. Short one.");
         let owl = format!("{SHARED} An owl turns its head and listens for mice under the snow at night.");
@@ -147,43 +181,43 @@ mod tests {
     }
 
     #[test]
-    fn each_question_is_half_of_a_sentence_of_its_document_alone() {
-        let collections: Vec<Collection> = (0..8).map(|seed| made(10, seed)).collect();
+    fn a_question_is_half_of_a_sentence_that_only_its_document_has() {
+        let collections: Vec<Collection> = (0..8).map(|seed| generate(10, seed)).collect();
         assert!(
             collections
                 .iter()
                 .all(|collection| collection.questions.len() == 3)
         );
-        let asked = collections.iter().flat_map(|collection| {
+        let judged_questions = collections.iter().flat_map(|collection| {
             let questions = collection.questions.iter();
             questions.map(|question| (question, &collection.judgments[&question.id]))
         });
-        for (question, judged) in asked {
-            let (key, grade) = judged.iter().next().unwrap();
+        for (question, grades) in judged_questions {
+            let (key, grade) = grades.iter().next().unwrap();
             assert_eq!(*grade, 1);
-            let asked = words(&question.text);
-            let telling = match key.as_str() {
+            let kept = words(&question.text);
+            let sentence = match key.as_str() {
                 "heron.md" => "the heron stands in the reeds and waits for the fish to come by",
                 "owl.md" => "an owl turns its head and listens for mice under the snow at night",
                 _ => "請先停止服務，再複製資料夾到其他地方，然後重新啟動服務",
             };
-            let sentence = words(telling);
-            assert_eq!(asked.len(), sentence.len() / 2);
-            let mut rest = sentence.iter();
+            let sentence = words(sentence);
+            assert_eq!(kept.len(), sentence.len() / 2);
+            let mut remaining = sentence.iter();
             assert!(
-                asked.iter().all(|word| rest.any(|other| other == word)),
-                "in order: {}",
+                kept.iter().all(|word| remaining.any(|other| other == word)),
+                "not in order: {}",
                 question.text
             );
         }
     }
 
     #[test]
-    fn the_seed_decides() {
-        assert_eq!(made(3, 7), made(3, 7));
-        assert_eq!(made(2, 7).questions[..], made(3, 7).questions[..2]);
+    fn equal_seeds_give_equal_questions() {
+        assert_eq!(generate(3, 7), generate(3, 7));
+        assert_eq!(generate(2, 7).questions[..], generate(3, 7).questions[..2]);
         let texts = |seed| {
-            made(3, seed)
+            generate(3, seed)
                 .questions
                 .into_iter()
                 .map(|q| q.text)

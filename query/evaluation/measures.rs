@@ -1,24 +1,24 @@
-//! nDCG, recall and reciprocal rank, as trec_eval and BEIR compute them.
+//! nDCG, recall and reciprocal rank, computed as in trec_eval and BEIR.
 
 use std::collections::HashMap;
 use std::iter::Sum;
 use std::ops::{Add, Div};
 
-/// Measures of one ranking, or their means over many.
+/// Measures of one ranking, or their means over several.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Measures {
-    /// Normalised discounted cumulative gain of the first ten, with linear gain (Järvelin and Kekäläinen, 2002).
+    /// nDCG@10: normalized discounted cumulative gain of the first ten documents, with linear gain (Järvelin and Kekäläinen, 2002).
     pub ndcg_10: f64,
-    /// Share of the relevant documents among the first ten.
+    /// Recall@10: share of the relevant documents that are among the first ten.
     pub recall_10: f64,
-    /// Share of the relevant documents among the first hundred.
+    /// Recall@100: share of the relevant documents that are among the first hundred.
     pub recall_100: f64,
-    /// One through the rank of the first relevant document, if it is among the first ten.
+    /// MRR@10: reciprocal rank of the first relevant document, or 0 if it is not among the first ten.
     pub mrr_10: f64,
 }
 
 impl Measures {
-    /// Measures `ranking`, document ids best first, against the grades of what was judged.
+    /// Measures a ranking of document ids, best first. `grades` are the judgments of the question.
     pub fn of<'a>(ranking: impl IntoIterator<Item = &'a str>, grades: &HashMap<String, u32>) -> Measures {
         let gains: Vec<f64> = ranking
             .into_iter()
@@ -31,19 +31,20 @@ impl Measures {
         if relevant == 0 {
             return Measures::default();
         }
-        let found = |depth: usize| gains.iter().take(depth).filter(|gain| **gain > 0.0).count() as f64;
+        let relevant_within =
+            |depth: usize| gains.iter().take(depth).filter(|gain| **gain > 0.0).count() as f64;
         let first = gains.iter().take(10).position(|gain| *gain > 0.0);
         Measures {
-            ndcg_10: discounted(&gains) / discounted(&ideal),
-            recall_10: found(10) / relevant as f64,
-            recall_100: found(100) / relevant as f64,
+            ndcg_10: dcg(&gains) / dcg(&ideal),
+            recall_10: relevant_within(10) / relevant as f64,
+            recall_100: relevant_within(100) / relevant as f64,
             mrr_10: first.map_or(0.0, |at| 1.0 / (at + 1) as f64),
         }
     }
 }
 
-/// The sum of the first ten gains, each divided by the binary logarithm of its rank plus one.
-fn discounted(gains: &[f64]) -> f64 {
+/// DCG@10: the sum of the first ten gains, each divided by `log2(rank + 1)`.
+fn dcg(gains: &[f64]) -> f64 {
     let ranked = gains.iter().take(10).zip(2u32..);
     ranked.map(|(gain, rank)| gain / f64::from(rank).log2()).sum()
 }
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_perfect_and_a_useless_ranking() {
+    fn a_perfect_ranking_scores_1_and_a_useless_one_0() {
         let judged = grades(&[("a", 2), ("b", 1), ("c", 0)]);
         let perfect = Measures::of(["a", "b", "x"], &judged);
         assert_eq!(

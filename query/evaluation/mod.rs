@@ -1,4 +1,4 @@
-//! How good the rankings are: a collection of documents, questions and judgments, and the measures of the field.
+//! Evaluation of rankings: collections of documents, questions and judgments; standard measures; TREC runs.
 
 mod collection;
 mod known_items;

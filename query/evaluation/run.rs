@@ -1,4 +1,4 @@
-//! Rankings of many questions, kept in the format of TREC so that other tools and later runs can be compared.
+//! Rankings of many questions, stored in the TREC format for comparison with later runs and other tools.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -7,12 +7,12 @@ use std::path::Path;
 use super::{Collection, Measures};
 use crate::QueryError;
 
-/// For each question, documents with their scores, best first.
+/// For each question, its documents and their scores, best first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Run(BTreeMap<String, Vec<(String, f32)>>);
 
 impl Run {
-    /// Adds the ranking of a question. Of several passages of a document, the first counts.
+    /// Adds the ranking of a question, best first. If a document occurs repeatedly, its first score counts.
     pub fn insert(&mut self, question: &str, ranking: impl IntoIterator<Item = (String, f32)>) {
         let mut seen = std::collections::HashSet::new();
         let ranking = ranking
@@ -21,12 +21,12 @@ impl Run {
         self.0.insert(question.to_owned(), ranking.collect());
     }
 
-    /// The ranking of a question; empty where it has none.
+    /// The ranking of a question. Empty if the question is unknown.
     pub fn ranking(&self, question: &str) -> &[(String, f32)] {
         self.0.get(question).map_or(&[], Vec::as_slice)
     }
 
-    /// The rank of a document for a question, from 1.
+    /// Rank of a document for a question, from 1.
     pub fn rank_of(&self, question: &str, document: &str) -> Option<usize> {
         let mut ranking = self.ranking(question).iter();
         ranking
@@ -34,7 +34,7 @@ impl Run {
             .map(|at| at + 1)
     }
 
-    /// The rank of the first relevant document of a question, from 1.
+    /// Rank of the first relevant document for a question, from 1.
     pub fn first_relevant(&self, collection: &Collection, question: &str) -> Option<usize> {
         let grades = collection.judgments.get(question)?;
         let mut ranking = self.ranking(question).iter();
@@ -43,7 +43,7 @@ impl Run {
             .map(|at| at + 1)
     }
 
-    /// The measures of one question.
+    /// The measures of one question. All are 0 for a question without judgments.
     pub fn measures_of(&self, collection: &Collection, question: &str) -> Measures {
         let ids = self
             .ranking(question)
@@ -55,7 +55,7 @@ impl Run {
             .map_or_else(Measures::default, |grades| Measures::of(ids, grades))
     }
 
-    /// The means over the questions of the collection.
+    /// The means over all questions of a collection.
     pub fn measures(&self, collection: &Collection) -> Measures {
         let each = collection
             .questions
@@ -64,10 +64,10 @@ impl Run {
         each.sum::<Measures>() / collection.questions.len().max(1) as f64
     }
 
-    /// Writes lines of question, `Q0`, document, rank, score and `tag`.
+    /// Writes one line for each document: question, `Q0`, document, rank, score and `tag`, separated by tabs.
     ///
     /// # Errors
-    /// When `out` cannot be written.
+    /// If `out` cannot be written.
     pub fn write(&self, out: &mut impl Write, tag: &str) -> std::io::Result<()> {
         for (question, ranking) in &self.0 {
             for ((document, score), rank) in ranking.iter().zip(1..) {
@@ -77,10 +77,10 @@ impl Run {
         Ok(())
     }
 
-    /// Reads what [`Run::write`] wrote, or another program in the format of TREC.
+    /// Reads a TREC run, written by [`Run::write`] or by another program. Cells may be separated by tabs or, without tabs, by spaces.
     ///
     /// # Errors
-    /// [`QueryError::Collection`] naming the file and line that cannot be read.
+    /// [`QueryError::Collection`] with the file and line that cannot be read.
     pub fn read(path: &Path) -> Result<Run, QueryError> {
         let failed = |message: String| QueryError::Collection {
             path: path.to_owned(),
@@ -89,16 +89,20 @@ impl Run {
         let text = fs_err::read_to_string(path).map_err(|error| failed(error.to_string()))?;
         let mut run = Run::default();
         for (index, line) in text.lines().enumerate() {
-            let cells: Vec<&str> = match line.contains('\t') {
-                true => line.split('\t').collect(),
-                false => line.split_whitespace().collect(),
+            let cells: Vec<&str> = if line.contains('\t') {
+                line.split('\t').collect()
+            } else {
+                line.split_whitespace().collect()
             };
             let [question, _, document, _, score, ..] = cells.as_slice() else {
-                return Err(failed(format!("line {} is not of a TREC run", index + 1)));
+                return Err(failed(format!(
+                    "line {} is not a line of a TREC run: question, Q0, document, rank, score",
+                    index + 1
+                )));
             };
             let score = score
                 .parse()
-                .map_err(|_| failed(format!("line {} has a score that is no number", index + 1)))?;
+                .map_err(|_| failed(format!("line {} has a score that is not a number", index + 1)))?;
             let ranking = run.0.entry((*question).to_owned()).or_default();
             ranking.push(((*document).to_owned(), score));
         }
@@ -114,11 +118,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_reads_back() {
+    fn a_run_survives_writing_and_reading() {
         let mut run = Run::default();
         let ranking = [("a b", 0.75), ("c", 0.5), ("a b", 0.25)];
         run.insert("q1", ranking.map(|(id, score)| (id.to_owned(), score)));
-        assert_eq!(run.ranking("q1").len(), 2, "a document counts once");
+        assert_eq!(run.ranking("q1").len(), 2, "a document is listed once");
         let file = tempfile::NamedTempFile::new().unwrap();
         run.write(&mut file.as_file(), "test").unwrap();
         assert_eq!(Run::read(file.path()).unwrap(), run);

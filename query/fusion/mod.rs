@@ -1,92 +1,72 @@
-//! Joining the retrievers' lists into one.
+//! Fusion of the lexical and the dense list into one ranking.
 
+mod normalization;
 mod rrf;
-mod scales;
 mod signals;
 mod weighted;
 
 use std::collections::HashMap;
-use std::fmt;
-use std::str::FromStr;
 
-use autorag_store::{Candidate, PassageId};
+use autorag_store::{Candidate, PassageId, string_enum};
 
-pub(crate) use scales::Scales;
-pub use scales::Standing;
+pub use normalization::NormalizedScore;
+pub(crate) use normalization::Scales;
 pub use signals::Signals;
 pub(crate) use signals::code_share;
 
-/// How lists are joined.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Fusion {
-    /// Scores, weighted by what the query and the lists tell of either retriever; see [`Signals`].
-    #[default]
-    Weighted,
-    /// Reciprocal rank fusion.
-    Rrf,
-    /// The better of the two scores, each as a share of its list's best.
-    Max,
-}
-
-impl Fusion {
-    /// The word for it on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Fusion::Weighted => "weighted",
-            Fusion::Rrf => "rrf",
-            Fusion::Max => "max",
-        }
+string_enum! {
+    /// How a hybrid search fuses its two lists.
+    #[derive(Default)]
+    Fusion "fusion method" {
+        /// Weighted sum of normalized scores. The weights come from [`Signals`].
+        #[default]
+        Weighted = "weighted",
+        /// Reciprocal rank fusion.
+        Rrf = "rrf",
+        /// The higher of the two scores, each divided by the best score of its list.
+        Max = "max",
     }
 }
 
-impl fmt::Display for Fusion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Fusion {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Fusion, String> {
-        match word {
-            "weighted" => Ok(Fusion::Weighted),
-            "rrf" => Ok(Fusion::Rrf),
-            "max" => Ok(Fusion::Max),
-            other => Err(format!(
-                "{other:?} is not a way of fusion; use weighted, rrf or max"
-            )),
-        }
-    }
-}
-
-/// A candidate's place in one retriever's list.
+/// Score and rank that one retriever gave a passage.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Placement {
-    /// The retriever's own score.
+pub struct RetrieverScore {
+    /// BM25 score or cosine similarity.
     pub score: f32,
-    /// Rank, from 1.
+    /// Rank in the retriever's list, from 1.
     pub rank: u32,
 }
 
-/// A candidate with its place in each list.
+/// A candidate with its score from each retriever and its fused score.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct FusedCandidate {
-    /// Which passage.
+pub(crate) struct FusedCandidate {
     pub passage: PassageId,
-    /// The fused score, on the scale of the way of fusion; higher is better.
+    /// Fused score; higher is better. Its range depends on the fusion method.
     pub score: f32,
-    /// How likely it answers, from 0 to 1, on one scale for all questions; 0 until it is judged.
+    /// Probability from 0 to 1 that the passage answers, comparable across queries. 0 until `relevance::set_relevance` sets it.
     pub relevance: f32,
-    /// BM25 and rank, where the lexical retriever proposed it.
-    pub lexical: Option<Placement>,
-    /// Cosine and rank, where the dense retriever proposed it.
-    pub dense: Option<Placement>,
+    /// `None` if the passage is not a lexical candidate.
+    pub lexical: Option<RetrieverScore>,
+    /// `None` if the passage is not a dense candidate.
+    pub dense: Option<RetrieverScore>,
 }
 
-/// Joins two lists, each best first. Ties go to the better lexical rank, then to the better dense one, then to the older passage,
-/// so that equal inputs give equal orders.
-pub fn fuse(
+impl FusedCandidate {
+    fn new(passage: PassageId) -> FusedCandidate {
+        FusedCandidate {
+            passage,
+            score: 0.0,
+            relevance: 0.0,
+            lexical: None,
+            dense: None,
+        }
+    }
+}
+
+/// Fuses two lists, each sorted best first.
+///
+/// Equal inputs give equal orders: ties are broken by lexical rank, then by dense rank, then by passage id.
+pub(crate) fn fuse(
     fusion: Fusion,
     lexical: &[Candidate],
     dense: &[Candidate],
@@ -99,39 +79,55 @@ pub fn fuse(
     }
 }
 
-/// Each candidate once, with its places and no score yet.
-fn joined(lexical: &[Candidate], dense: &[Candidate]) -> Vec<FusedCandidate> {
+/// The list of a search with the lexical retriever only. The fused score is the BM25 score.
+pub(crate) fn lexical_only(candidates: &[Candidate]) -> Vec<FusedCandidate> {
+    let fused = retriever_scores(candidates).map(|(passage, lexical)| FusedCandidate {
+        score: lexical.score,
+        lexical: Some(lexical),
+        ..FusedCandidate::new(passage)
+    });
+    fused.collect()
+}
+
+/// The list of a search with the dense retriever only. The fused score is the cosine similarity.
+pub(crate) fn dense_only(candidates: &[Candidate]) -> Vec<FusedCandidate> {
+    let fused = retriever_scores(candidates).map(|(passage, dense)| FusedCandidate {
+        score: dense.score,
+        dense: Some(dense),
+        ..FusedCandidate::new(passage)
+    });
+    fused.collect()
+}
+
+/// The union of two lists, in no particular order and with a fused score of 0.
+fn union(lexical: &[Candidate], dense: &[Candidate]) -> Vec<FusedCandidate> {
     let mut fused: HashMap<PassageId, FusedCandidate> = HashMap::with_capacity(lexical.len() + dense.len());
-    let entry_of = |passage| FusedCandidate {
-        passage,
-        score: 0.0,
-        relevance: 0.0,
-        lexical: None,
-        dense: None,
-    };
-    let place = |(candidate, rank): (&Candidate, u32)| Placement {
-        score: candidate.score,
-        rank,
-    };
-    for (candidate, rank) in lexical.iter().zip(1u32..) {
-        let entry = fused
-            .entry(candidate.passage)
-            .or_insert_with(|| entry_of(candidate.passage));
-        entry.lexical = Some(place((candidate, rank)));
+    for (passage, score) in retriever_scores(lexical) {
+        let candidate = fused
+            .entry(passage)
+            .or_insert_with(|| FusedCandidate::new(passage));
+        candidate.lexical = Some(score);
     }
-    for (candidate, rank) in dense.iter().zip(1u32..) {
-        let entry = fused
-            .entry(candidate.passage)
-            .or_insert_with(|| entry_of(candidate.passage));
-        entry.dense = Some(place((candidate, rank)));
+    for (passage, score) in retriever_scores(dense) {
+        let candidate = fused
+            .entry(passage)
+            .or_insert_with(|| FusedCandidate::new(passage));
+        candidate.dense = Some(score);
     }
     fused.into_values().collect()
 }
 
-/// Best first.
-fn ordered(mut fused: Vec<FusedCandidate>) -> Vec<FusedCandidate> {
+fn retriever_scores(candidates: &[Candidate]) -> impl Iterator<Item = (PassageId, RetrieverScore)> {
+    candidates.iter().zip(1u32..).map(|(candidate, rank)| {
+        let score = candidate.score;
+        (candidate.passage, RetrieverScore { score, rank })
+    })
+}
+
+/// Sorts by fused score, best first, and breaks ties as [`fuse`] describes.
+fn sort(mut fused: Vec<FusedCandidate>) -> Vec<FusedCandidate> {
     fused.sort_by(|a, b| {
-        let rank = |place: Option<Placement>| place.map_or(u32::MAX, |place| place.rank);
+        let rank = |score: Option<RetrieverScore>| score.map_or(u32::MAX, |score| score.rank);
         b.score
             .total_cmp(&a.score)
             .then_with(|| rank(a.lexical).cmp(&rank(b.lexical)))
@@ -139,28 +135,4 @@ fn ordered(mut fused: Vec<FusedCandidate>) -> Vec<FusedCandidate> {
             .then_with(|| a.passage.cmp(&b.passage))
     });
     fused
-}
-
-/// The list of a single retriever in the same shape, with its own score.
-pub(crate) fn only_lexical(candidates: &[Candidate]) -> Vec<FusedCandidate> {
-    let place = |(c, rank): (&Candidate, u32)| FusedCandidate {
-        passage: c.passage,
-        score: c.score,
-        relevance: 0.0,
-        lexical: Some(Placement { score: c.score, rank }),
-        dense: None,
-    };
-    candidates.iter().zip(1u32..).map(place).collect()
-}
-
-/// The list of a single retriever in the same shape, with its own score.
-pub(crate) fn only_dense(candidates: &[Candidate]) -> Vec<FusedCandidate> {
-    let place = |(c, rank): (&Candidate, u32)| FusedCandidate {
-        passage: c.passage,
-        score: c.score,
-        relevance: 0.0,
-        lexical: None,
-        dense: Some(Placement { score: c.score, rank }),
-    };
-    candidates.iter().zip(1u32..).map(place).collect()
 }

@@ -1,26 +1,25 @@
-//! Reciprocal rank fusion: ranks alone count.
+//! Reciprocal rank fusion, which ignores scores and uses ranks only.
 
 use autorag_store::Candidate;
 
-use super::{FusedCandidate, joined, ordered};
+use super::{FusedCandidate, sort, union};
 
-/// Damping of reciprocal rank fusion: how little the very first ranks stand out.
-/// 60 is the value of Cormack, Clarke and Büttcher, "Reciprocal rank fusion outperforms Condorcet and individual
-/// rank learning methods", SIGIR 2009.
+/// Damping constant k. The higher it is, the less the first ranks stand out. 60 is the value of Cormack, Clarke and Büttcher,
+/// "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods", SIGIR 2009.
 const RRF_K: f32 = 60.0;
 
-/// Sums `1 / (60 + rank)` over the lists.
+/// Sums `1 / (RRF_K + rank)` over both lists.
 pub(super) fn fuse(lexical: &[Candidate], dense: &[Candidate]) -> Vec<FusedCandidate> {
-    let mut fused = joined(lexical, dense);
+    let mut fused = union(lexical, dense);
     for candidate in &mut fused {
-        let places = [candidate.lexical, candidate.dense];
-        candidate.score = places
+        let scores = [candidate.lexical, candidate.dense];
+        candidate.score = scores
             .iter()
             .flatten()
-            .map(|place| 1.0 / (RRF_K + place.rank as f32))
+            .map(|score| 1.0 / (RRF_K + score.rank as f32))
             .sum();
     }
-    ordered(fused)
+    sort(fused)
 }
 
 #[cfg(test)]
@@ -39,21 +38,21 @@ mod tests {
     }
 
     #[test]
-    fn agreement_beats_a_single_first_place() {
+    fn a_passage_in_both_lists_beats_the_first_of_one() {
         let fused = fuse(&list(&[1, 2]), &list(&[3, 2]));
         assert_eq!(fused[0].passage, PassageId(2));
-        assert_eq!(fused[0].lexical.map(|place| place.rank), Some(2));
+        assert_eq!(fused[0].lexical.map(|lexical| lexical.rank), Some(2));
         assert!((fused[0].score - 2.0 / 62.0).abs() < 1e-7);
     }
 
     #[test]
-    fn ties_go_to_the_lexical_list() {
+    fn the_lexical_list_wins_ties() {
         let fused = fuse(&list(&[9]), &list(&[4]));
         assert_eq!(fused[0].passage, PassageId(9));
     }
 
     proptest! {
-        /// Every candidate appears once, and adding a list never lowers a passage's score.
+        /// Every candidate appears once, with the sum of its reciprocal ranks, best first.
         #[test]
         fn fusion_is_a_union(a in proptest::collection::hash_set(0u64..50, 0..30), b in proptest::collection::hash_set(0u64..50, 0..30)) {
             let (a, b): (Vec<u64>, Vec<u64>) = (a.into_iter().collect(), b.into_iter().collect());

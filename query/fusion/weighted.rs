@@ -1,52 +1,60 @@
-//! Fusion of scores: each list's scores are brought to a scale of 0 to 1, and their weighted sum counts (a convex combination;
-//! Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval", 2022, <https://arxiv.org/abs/2210.11934>).
+//! Fusion of scores: a weighted sum (convex combination) of scores normalized to 0 to 1. See Bruch, Gai and Ingber, "An Analysis of
+//! Fusion Functions for Hybrid Retrieval", 2022, <https://arxiv.org/abs/2210.11934>.
 //!
-//! Half of a score on the new scale is relative, how near it is to its list's best, which orders the hits of one question; half
-//! is absolute, how much of the question is met, which is comparable between questions.
+//! A normalized score is the mean of two scales. The relative scale compares with the best score of the list and orders the hits of
+//! one query. The absolute scale measures how much of the query is matched and is comparable across queries. docs/retrieval.md shows
+//! that both are needed.
 
 use autorag_store::Candidate;
 
-use super::scales::Scales;
-use super::{FusedCandidate, Signals, joined, ordered};
+use super::normalization::Scales;
+use super::{FusedCandidate, Signals, sort, union};
 
-/// The weighted sum of both scores.
+/// The weighted sum of both normalized scores.
 pub(super) fn fuse(lexical: &[Candidate], dense: &[Candidate], signals: &Signals) -> Vec<FusedCandidate> {
-    let (seen, unseen) = match (lexical.is_empty(), dense.is_empty()) {
+    // Dense weight of a candidate inside and outside the dense list.
+    let (listed, unlisted) = match (lexical.is_empty(), dense.is_empty()) {
         (true, _) => (1.0, 1.0),
         (false, true) => (0.0, 0.0),
-        (false, false) => (signals.dense_weight(), signals.dense_weight_unseen()),
+        (false, false) => (signals.dense_weight(), signals.dense_weight_unlisted()),
     };
     let scales = Scales::new(lexical, dense, signals.lexical_ceiling);
-    scored(lexical, dense, |candidate| {
-        let weight = if candidate.dense.is_some() { seen } else { unseen };
+    fuse_with(lexical, dense, |candidate| {
+        let weight = if candidate.dense.is_some() {
+            listed
+        } else {
+            unlisted
+        };
         (1.0 - weight) * scales.lexical(candidate).mean() + weight * scales.dense(candidate).mean()
     })
 }
 
-/// The larger of both scores.
+/// The higher of both scores, each divided by the best score of its list.
 pub(super) fn fuse_by_maximum(lexical: &[Candidate], dense: &[Candidate]) -> Vec<FusedCandidate> {
     let best = |list: &[Candidate]| {
         list.first()
             .map_or(1.0, |first| first.score.max(f32::MIN_POSITIVE))
     };
     let (best_lexical, best_dense) = (best(lexical), best(dense));
-    scored(lexical, dense, |candidate| {
-        let lexical = candidate.lexical.map_or(0.0, |place| place.score / best_lexical);
-        let dense = candidate.dense.map_or(0.0, |place| place.score / best_dense);
+    fuse_with(lexical, dense, |candidate| {
+        let lexical = candidate
+            .lexical
+            .map_or(0.0, |lexical| lexical.score / best_lexical);
+        let dense = candidate.dense.map_or(0.0, |dense| dense.score / best_dense);
         lexical.max(dense).clamp(0.0, 1.0)
     })
 }
 
-fn scored(
+fn fuse_with(
     lexical: &[Candidate],
     dense: &[Candidate],
     score: impl Fn(&FusedCandidate) -> f32,
 ) -> Vec<FusedCandidate> {
-    let mut fused = joined(lexical, dense);
+    let mut fused = union(lexical, dense);
     for candidate in &mut fused {
         candidate.score = score(candidate);
     }
-    ordered(fused)
+    sort(fused)
 }
 
 #[cfg(test)]
@@ -74,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn both_halves_count_by_their_weight() {
+    fn each_score_counts_by_its_weight() {
         let (lexical, dense) = (list(&[(1, 10.0), (2, 5.0)]), list(&[(2, 0.8), (1, 0.6)]));
         let fused = fuse(&lexical, &dense, &signals(20.0));
         let score = |id| fused.iter().find(|c| c.passage == PassageId(id)).unwrap().score;
@@ -88,8 +96,8 @@ mod tests {
     }
 
     #[test]
-    fn while_vectors_are_missing_words_are_not_held_back_for_it() {
-        // The first hit by words has no vector yet.
+    fn a_passage_without_a_vector_does_not_lose_rank_for_it() {
+        // Passage 1 is the first lexical candidate and may have no vector yet.
         let (lexical, dense) = (
             list(&[(1, 29.0), (2, 17.0)]),
             list(&[(3, 0.56), (2, 0.55), (4, 0.2)]),
@@ -107,21 +115,21 @@ mod tests {
     }
 
     #[test]
-    fn one_list_alone_keeps_its_order() {
+    fn a_single_list_keeps_its_order() {
         let only = list(&[(3, 0.9), (1, 0.5)]);
         let ids = |fused: Vec<FusedCandidate>| fused.iter().map(|c| c.passage.0).collect::<Vec<_>>();
         assert_eq!(ids(fuse(&[], &only, &signals(1.0))), [3, 1]);
         assert_eq!(ids(fuse(&only, &[], &signals(1.0))), [3, 1]);
         assert_eq!(ids(fuse_by_maximum(&only, &[])), [3, 1]);
-        // All of these come to 0.
+        // Negative cosines all normalize to 0.
         let far = list(&[(3, -0.1), (1, -0.2)]);
         assert_eq!(ids(fuse(&[], &far, &signals(1.0))), [3, 1]);
     }
 
     proptest! {
-        /// Scores stay between 0 and 1, in order, each candidate once, whatever the lists and signals.
+        /// For any lists and signals, each candidate appears once, sorted, with a score from 0 to 1.
         #[test]
-        fn scores_are_shares(
+        fn scores_are_sorted_and_between_0_and_1(
             lexical in proptest::collection::btree_map(0u64..40, 0.0f32..90.0, 0..30),
             dense in proptest::collection::btree_map(0u64..40, -1.0f32..1.0, 0..30),
             foreign in 0.0f32..=1.0, code in 0.0f32..=1.0, lead in 0.0f32..=1.0, lexical_ceiling in 0.0f32..200.0,

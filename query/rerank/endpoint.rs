@@ -1,4 +1,4 @@
-//! One request over HTTP.
+//! HTTP requests to a reranking server.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use ureq::http::{StatusCode, Uri};
 
 use crate::QueryError;
 
-/// Most bytes of an answer: scores are short, but some servers send the passages back.
-const LONGEST_ANSWER: u64 = 8 << 20;
+/// Maximum size of a response in bytes. Scores are short, but some servers return the passages too.
+const MAX_RESPONSE_BYTES: u64 = 8 << 20;
 
-/// Where requests go.
+/// URL and credentials of a reranking server.
 pub(super) struct Endpoint {
     agent: Agent,
     uri: Uri,
@@ -21,32 +21,33 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     pub(super) fn new(url: &str, key: Option<&str>) -> Result<Endpoint, QueryError> {
-        let refused = |message: String| QueryError::Reranker { message };
+        let invalid = |message: String| QueryError::Reranker { message };
         let uri: Uri = url.parse().map_err(|_| {
-            refused(format!(
-                "{url:?} is not an address, such as http://127.0.0.1:8080/rerank"
+            invalid(format!(
+                "{url:?} is not a URL such as http://127.0.0.1:8080/rerank"
             ))
         })?;
         let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
         if !is_http || uri.host().is_none() {
-            return Err(refused(format!(
-                "{url:?} does not begin with http:// or https:// and a host"
+            return Err(invalid(format!(
+                "{url:?} must start with http:// or https:// and a host"
             )));
         }
-        let client = client_for(&uri).map_err(|error| refused(error.to_string()))?;
-        // Passages and the key go where the settings say, and nowhere that the environment says.
+        let client = client_for(&uri).map_err(|error| invalid(error.to_string()))?;
+        // Proxies from the environment are ignored, so that passages and the key reach the configured server only.
         let config = client.proxy(None);
         let authorization = key.map(bearer).transpose();
-        let unsendable = |_| refused("the key has characters that cannot be sent".into());
+        let invalid_key =
+            |_| invalid("the key contains characters that an HTTP header cannot contain".into());
         Ok(Endpoint {
             agent: config.build().new_agent(),
             uri,
-            authorization: authorization.map_err(unsendable)?,
+            authorization: authorization.map_err(invalid_key)?,
         })
     }
 
-    /// Sends a request and waits for the body of its answer, until `timeout` at most; else why there is none. Of what the server
-    /// says only the status is told, since the rest may repeat passages.
+    /// Sends a request and returns the body of the response. The error is for people to read. Of an error response it contains only
+    /// the status, because the body may quote passages.
     pub(super) fn post(&self, body: &[u8], timeout: Duration) -> Result<Vec<u8>, String> {
         let mut request = self
             .agent
@@ -58,26 +59,26 @@ impl Endpoint {
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
-        let mut response = request.send(body).map_err(|error| unsent(&error))?;
+        let mut response = request.send(body).map_err(|error| describe(&error))?;
         let status = response.status();
         if status != StatusCode::OK {
-            return Err(format!("the reranker answers {}", status.as_u16()));
+            return Err(format!("the reranker responded with status {}", status.as_u16()));
         }
         let read = response
             .body_mut()
             .with_config()
-            .limit(LONGEST_ANSWER)
+            .limit(MAX_RESPONSE_BYTES)
             .read_to_vec();
-        read.map_err(|error| unsent(&error))
+        read.map_err(|error| describe(&error))
     }
 }
 
-fn unsent(error: &ureq::Error) -> String {
+fn describe(error: &ureq::Error) -> String {
     match error {
-        ureq::Error::Timeout(_) => "the time was up".to_owned(),
-        ureq::Error::HostNotFound => "the reranker's host is not known".to_owned(),
-        ureq::Error::BodyExceedsLimit(limit) => format!("the answer is longer than {limit} bytes"),
-        other => format!("the reranker cannot be reached: {other}"),
+        ureq::Error::Timeout(_) => "timed out".to_owned(),
+        ureq::Error::HostNotFound => "the reranker's host name could not be resolved".to_owned(),
+        ureq::Error::BodyExceedsLimit(limit) => format!("the response exceeds {limit} bytes"),
+        other => format!("the reranker is unreachable: {other}"),
     }
 }
 
@@ -86,24 +87,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_checked() {
+    fn urls_and_keys_are_validated() {
         assert!(Endpoint::new("http://127.0.0.1:1/rerank", Some("key")).is_ok());
-        for wrong in [
+        for invalid in [
             "",
             "127.0.0.1/rerank",
             "ftp://host/rerank",
             "/rerank",
             "http://a b/",
         ] {
-            assert!(Endpoint::new(wrong, None).is_err(), "{wrong}");
+            assert!(Endpoint::new(invalid, None).is_err(), "{invalid}");
         }
         assert!(Endpoint::new("http://host/rerank", Some("a\nb")).is_err());
     }
 
     #[test]
-    fn no_one_there_is_said() {
+    fn a_refused_connection_is_reported() {
         let nowhere = Endpoint::new("http://127.0.0.1:1/rerank", None).unwrap();
-        let said = nowhere.post(b"{}", Duration::from_secs(5)).unwrap_err();
-        assert!(said.contains("cannot be reached"), "{said}");
+        let error = nowhere.post(b"{}", Duration::from_secs(5)).unwrap_err();
+        assert!(error.contains("unreachable"), "{error}");
     }
 }

@@ -1,114 +1,136 @@
-//! Reranking: a cross-encoder, elsewhere or in this process, reads question and passage together, within a budget of time.
+//! Reranking: a cross-encoder scores query and passage together, within a time limit.
 
 mod endpoint;
-mod judge;
-mod shape;
+mod protocol;
+mod scorer;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use autorag_store::{PassageId, Snapshot};
+use autorag_store::{Passage, PassageId, Snapshot};
 
-use crate::{Degraded, FusedCandidate, Part, QueryError};
-use judge::Judge;
+use crate::fusion::FusedCandidate;
+use crate::{Degradation, DegradationKind, QueryError};
+use scorer::Scorer;
 
-pub use judge::RerankerSource;
-pub use shape::RerankApi;
+pub use protocol::RerankApi;
+pub use scorer::RerankerSource;
 
-/// Where a reranker is and how it is used.
+/// Options of a [`Reranker`].
 #[derive(Debug, Clone)]
 pub struct RerankerOptions {
-    /// Where it is.
+    /// Server or model.
     pub source: RerankerSource,
-    /// How many of the best candidates are reranked.
+    /// Number of best candidates to rerank.
     pub candidates: usize,
-    /// How long all of it may take where the request does not say.
+    /// Time limit of one search's reranking, unless the request sets another.
     pub budget: Duration,
 }
 
-/// A reranker that can be asked. It judges only for requests that want it.
+/// Reranks candidates for requests that ask for it.
 pub struct Reranker {
-    judge: Judge,
+    scorer: Scorer,
     candidates: usize,
     budget: Duration,
 }
 
-/// Place before reranking, from 1, and the reranker's score, from 0 to 1.
-pub(crate) type Reranked = HashMap<PassageId, (u32, f32)>;
+/// Effect of reranking on a hit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RerankScore {
+    /// Rank before reranking, from 1, among all candidates above the score threshold.
+    pub rank_before: u32,
+    /// The reranker's score, from 0 to 1.
+    pub score: f32,
+}
+
+/// Result of reranking.
+#[derive(Default)]
+pub(crate) struct Reranking {
+    /// Scores of the candidates that were reranked.
+    pub scores: HashMap<PassageId, RerankScore>,
+    /// Set if some candidates were not reranked.
+    pub degradation: Option<Degradation>,
+}
 
 impl Reranker {
-    /// The reranker of `options`. Nothing is sent to a server yet, and a model of this process is not opened yet.
+    /// A reranker with these options. It opens the model, or sends the first request, only for the first search.
     ///
     /// # Errors
-    /// [`QueryError::Reranker`] where the address, the key or the model cannot be used.
+    /// [`QueryError::Reranker`] if the URL, the key or the model is invalid.
     pub fn new(options: RerankerOptions) -> Result<Reranker, QueryError> {
         Ok(Reranker {
-            judge: Judge::new(options.source)?,
+            scorer: Scorer::new(options.source)?,
             candidates: options.candidates,
             budget: options.budget,
         })
     }
 
-    /// Puts the best of `candidates` into the reranker's order, those first that it has scored; the others stay as they were.
-    /// What did not fit the budget, or failed, is said and is no error.
+    /// Sorts the best of `candidates` by their reranker scores. Candidates without a score follow in their previous order.
+    ///
+    /// A failure or an exceeded time limit is no error: the scores received so far count, and the result reports the failure.
     pub(crate) fn reorder(
         &self,
         snapshot: &Snapshot,
         query: &str,
         candidates: &mut [FusedCandidate],
         budget: Option<Duration>,
-    ) -> Result<(Reranked, Option<Degraded>), QueryError> {
+    ) -> Result<Reranking, QueryError> {
         let budget = budget.unwrap_or(self.budget);
         let deadline = Instant::now() + budget;
         let best = &candidates[..candidates.len().min(self.candidates)];
         let ids: Vec<PassageId> = best.iter().map(|candidate| candidate.passage).collect();
         let ranks: HashMap<PassageId, u32> = ids.iter().copied().zip(1..).collect();
-        let texts: Vec<(PassageId, String)> = snapshot
-            .passages(&ids)?
-            .into_iter()
-            .map(|passage| {
-                let headings = passage.heading_path.join(" › ");
-                let text = match headings.is_empty() {
-                    true => passage.text,
-                    false => format!("{headings}\n\n{}", passage.text),
-                };
-                (passage.id, text)
-            })
-            .collect();
-        let mut scored = Reranked::new();
-        let mut failure = None;
-        for batch in texts.chunks(self.judge.batch()) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let passages: Vec<&str> = batch.iter().map(|(_, text)| text.as_str()).collect();
-            let scores = match left.is_zero() {
-                true => Err("the time was up".to_owned()),
-                false => self.judge.scores(query, &passages, left),
-            };
-            match scores {
-                Ok(scores) => scored.extend(batch.iter().zip(scores).map(|((id, _), score)| {
-                    let rank = ranks.get(id).copied().unwrap_or_default();
-                    (*id, (rank, score))
-                })),
-                Err(reason) => {
-                    failure = Some(reason);
-                    break;
-                }
-            }
-        }
-        let score = |candidate: &FusedCandidate| scored.get(&candidate.passage).map(|(_, score)| *score);
+        let passages = snapshot.passages(&ids)?;
+        let (total, mut scores) = (passages.len(), HashMap::new());
+        let outcome = self.score(query, passages, deadline, |id, score| {
+            let rank_before = ranks.get(&id).copied().unwrap_or_default();
+            scores.insert(id, RerankScore { rank_before, score });
+        });
+        let score = |candidate: &FusedCandidate| scores.get(&candidate.passage).map(|rerank| rerank.score);
         candidates.sort_by(|one, other| match (score(one), score(other)) {
             (Some(one), Some(other)) => other.total_cmp(&one),
             (one, other) => other.is_some().cmp(&one.is_some()),
         });
-        let degraded = failure.map(|reason| Degraded {
-            part: Part::Rerank,
-            reason: format!(
-                "{} of {} passages were reranked within {} ms: {reason}",
-                scored.len(),
-                texts.len(),
-                budget.as_millis()
-            ),
+        let degradation = outcome.err().map(|failure| {
+            let (count, limit) = (scores.len(), budget.as_millis());
+            let reason = format!("{count} of {total} passages were reranked within {limit} ms: {failure}");
+            Degradation::new(DegradationKind::RerankIncomplete, reason)
         });
-        Ok((scored, degraded))
+        Ok(Reranking { scores, degradation })
+    }
+
+    /// Scores passages in batches until `deadline`. The error is the reason why the remaining ones have no score.
+    fn score(
+        &self,
+        query: &str,
+        passages: Vec<Passage>,
+        deadline: Instant,
+        mut add: impl FnMut(PassageId, f32),
+    ) -> Result<(), String> {
+        let texts: Vec<(PassageId, String)> = passages
+            .into_iter()
+            .map(|passage| (passage.id, text_with_headings(passage)))
+            .collect();
+        for batch in texts.chunks(self.scorer.batch_size()) {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
+                return Err("timed out".to_owned());
+            }
+            let passages: Vec<&str> = batch.iter().map(|(_, text)| text.as_str()).collect();
+            let scores = self.scorer.scores(query, &passages, remaining)?;
+            batch
+                .iter()
+                .zip(scores)
+                .for_each(|((id, _), score)| add(*id, score));
+        }
+        Ok(())
+    }
+}
+
+fn text_with_headings(passage: Passage) -> String {
+    if passage.heading_path.is_empty() {
+        passage.text
+    } else {
+        format!("{}\n\n{}", passage.heading_path.join(" › "), passage.text)
     }
 }

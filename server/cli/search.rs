@@ -3,13 +3,15 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::Context;
 use autorag_indexer::{Cancel, IndexError, Progress};
-use autorag_query::Request;
-use autorag_store::JobCause;
+use autorag_query::{Direction, Fusion, Mode, Request};
+use autorag_store::{JobCause, UnknownVariant};
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::interrupt::cancel_on_signal;
 use super::options::{CommonFlags, WalkFlags};
@@ -31,12 +33,12 @@ pub struct Search {
     /// Skip the first N hits
     #[arg(long, value_name = "N", default_value_t = 0)]
     offset: usize,
-    /// Retrievers: hybrid, lexical (keywords) or dense (embeddings)
-    #[arg(short, long, default_value = "hybrid")]
-    mode: String,
-    /// How hybrid merges its two lists: weighted, rrf or max
-    #[arg(long, default_value = "weighted")]
-    fusion: String,
+    /// Retrievers: lexical finds keywords, dense compares embeddings, hybrid does both
+    #[arg(short, long, default_value_t = Mode::default(), value_parser = parser_of::<Mode>(Mode::STRINGS))]
+    mode: Mode,
+    /// How hybrid merges its two lists
+    #[arg(long, default_value_t = Fusion::default(), value_parser = parser_of::<Fusion>(Fusion::STRINGS))]
+    fusion: Fusion,
     /// Require every keyword
     #[arg(long)]
     all_words: bool,
@@ -126,7 +128,7 @@ impl Search {
     fn boosts(&self) -> Vec<BoostBody> {
         let recent = self.boost_recent.map(|days| BoostBody {
             field: "timestamp".to_owned(),
-            direction: "desc".to_owned(),
+            direction: Direction::Desc.to_string(),
             weight: None,
             half_life_days: Some(days),
         });
@@ -137,8 +139,8 @@ impl Search {
         let filters = self.filter.as_deref().map(serde_json::from_str);
         Ok(SearchBody {
             query: self.query.join(" "),
-            mode: Some(self.mode.clone()),
-            fusion: Some(self.fusion.clone()),
+            mode: Some(self.mode.to_string()),
+            fusion: Some(self.fusion.to_string()),
             keyword_match_mode: self.all_words.then(|| "and".to_owned()),
             limit: Some(self.limit),
             offset: Some(self.offset),
@@ -155,14 +157,25 @@ impl Search {
     }
 }
 
+/// Parses `words`, and lists them in help and completion.
+fn parser_of<T>(words: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = UnknownVariant> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words).try_map(|word| word.parse::<T>())
+}
+
 /// Parses the value of `--boost`.
 fn parse_boost(text: &str) -> Result<BoostBody, String> {
     let (field, direction) = text
         .rsplit_once(':')
         .ok_or("expected FIELD:DIRECTION, such as timestamp:desc")?;
+    let direction: Direction = direction
+        .parse()
+        .map_err(|error: UnknownVariant| error.to_string())?;
     Ok(BoostBody {
         field: field.to_owned(),
-        direction: direction.to_owned(),
+        direction: direction.to_string(),
         weight: None,
         half_life_days: None,
     })

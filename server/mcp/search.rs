@@ -17,7 +17,7 @@ use super::{Tools, failure, success};
 use crate::instance::Instance;
 use crate::instance_handle::InstanceError;
 use crate::wire::{
-    AnswerWire, BelowThresholdWire, BoostBody, DegradedWire, DuplicateWire, HitWire, IndexStateWire,
+    AnswerWire, BelowThresholdWire, BoostBody, DegradationWire, DuplicateWire, HitWire, IndexStateWire,
     SearchBody,
 };
 
@@ -90,7 +90,7 @@ struct RagSearchOutput {
     #[serde(skip_serializing_if = "Option::is_none")]
     below_threshold: Option<BelowThresholdWire>,
     /// Parts of the search that failed or were incomplete.
-    degraded: Vec<DegradedWire>,
+    degraded: Vec<DegradationWire>,
     /// How much is searchable.
     index_state: IndexStateWire,
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::wire::{DegradedWire, IndexStateWire};
+use crate::wire::{DegradationWire, IndexStateWire};
 
 /// Default limit of a result, in tokens.
 pub const DEFAULT_TOKENS: usize = 5_000;
@@ -25,7 +25,7 @@ pub fn file_url(path: &Path) -> String {
 }
 
 /// Notes on what limits a result, one per line. Empty if nothing does.
-pub fn notes(degraded: &[DegradedWire], state: &IndexStateWire) -> String {
+pub fn notes(degraded: &[DegradationWire], state: &IndexStateWire) -> String {
     let mut notes: Vec<String> = degraded
         .iter()
         .map(|d| format!("Note ({}): {}.", d.part, d.reason))

@@ -1,6 +1,6 @@
 //! JSON of search results.
 
-use autorag_query::{Answer, Boosted, Degraded, Duplicate, Hit, SnippetPart, StageTimes};
+use autorag_query::{Answer, BoostEffect, Degradation, Duplicate, Hit, SnippetPart, StageTimes};
 use autorag_store::Span;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::explanation::ExplanationWire;
 use super::{DocumentWire, IndexStateWire};
+use crate::hint::of_degradation;
 
 /// The response to a search.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
@@ -26,7 +27,7 @@ pub struct AnswerWire {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fusion: Option<FusionWire>,
     /// Parts of the search that failed or were incomplete.
-    pub degraded: Vec<DegradedWire>,
+    pub degraded: Vec<DegradationWire>,
     /// How much of the corpus was searchable.
     pub index_state: IndexStateWire,
     /// Time of each stage, in microseconds.
@@ -201,24 +202,24 @@ pub struct ScoresWire {
     pub rank_before_boosts: Option<u32>,
     /// Effect of each boost, in the order of the request. Absent without boosts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub boosts: Vec<BoostedWire>,
+    pub boosts: Vec<BoostEffectWire>,
 }
 
 /// Effect of a boost on a hit.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = BoostEffect)]
-pub struct BoostedWire {
+pub struct BoostEffectWire {
     /// Strength of the boost for the document, from 0 to 1.
     pub strength: f32,
     /// Factor that multiplies the odds of relevance when hits are ordered.
     pub odds: f32,
 }
 
-impl From<Boosted> for BoostedWire {
-    fn from(boosted: Boosted) -> BoostedWire {
-        BoostedWire {
-            strength: boosted.strength,
-            odds: boosted.odds,
+impl From<BoostEffect> for BoostEffectWire {
+    fn from(effect: BoostEffect) -> BoostEffectWire {
+        BoostEffectWire {
+            strength: effect.strength,
+            odds: effect.odds,
         }
     }
 }
@@ -226,8 +227,8 @@ impl From<Boosted> for BoostedWire {
 /// A part of the search that failed or was incomplete.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = Degradation)]
-pub struct DegradedWire {
-    /// The part: `index`, `dense`, `query` or `rerank`.
+pub struct DegradationWire {
+    /// The part: `index`, `lexical`, `dense`, `query` or `rerank`.
     pub part: &'static str,
     /// The reason, as a sentence.
     pub reason: String,
@@ -279,7 +280,7 @@ impl From<Answer> for AnswerWire {
                 best_score: below.best_score,
             }),
             fusion,
-            degraded: answer.degraded.into_iter().map(DegradedWire::from).collect(),
+            degraded: answer.degraded.into_iter().map(DegradationWire::from).collect(),
             index_state: IndexStateWire::from(answer.index_state),
             took_us: TookWire::from(answer.took),
         }
@@ -313,18 +314,18 @@ impl HitWire {
             text,
             freshness: hit.freshness.as_str(),
             scores: ScoresWire {
-                lexical: hit.lexical.map(|place| place.score),
-                lexical_rank: hit.lexical.map(|place| place.rank),
-                dense: hit.dense.map(|place| place.score),
-                dense_rank: hit.dense.map(|place| place.rank),
+                lexical: hit.lexical.map(|lexical| lexical.score),
+                lexical_rank: hit.lexical.map(|lexical| lexical.rank),
+                dense: hit.dense.map(|dense| dense.score),
+                dense_rank: hit.dense.map(|dense| dense.rank),
                 fused: hit.fused,
                 fusion,
-                rerank: hit.reranked.map(|(_, score)| score),
-                rank_before_rerank: hit.reranked.map(|(rank, _)| rank),
-                rank_before_boosts: hit.boosted.as_ref().map(|(rank, _)| *rank),
+                rerank: hit.rerank.map(|rerank| rerank.score),
+                rank_before_rerank: hit.rerank.map(|rerank| rerank.rank_before),
+                rank_before_boosts: hit.boosts.as_ref().map(|boosts| boosts.rank_before),
                 boosts: hit
-                    .boosted
-                    .map(|(_, each)| each.into_iter().map(BoostedWire::from).collect())
+                    .boosts
+                    .map(|boosts| boosts.effects.into_iter().map(BoostEffectWire::from).collect())
                     .unwrap_or_default(),
             },
             explanation: hit.explanation.map(ExplanationWire::from),
@@ -353,11 +354,15 @@ impl From<SnippetPart> for SnippetWire {
     }
 }
 
-impl From<Degraded> for DegradedWire {
-    fn from(degraded: Degraded) -> DegradedWire {
-        DegradedWire {
-            part: degraded.part.as_str(),
-            reason: degraded.reason,
+impl From<Degradation> for DegradationWire {
+    fn from(degradation: Degradation) -> DegradationWire {
+        let reason = match of_degradation(degradation.kind) {
+            Some(hint) => format!("{}; {hint}", degradation.reason),
+            None => degradation.reason,
+        };
+        DegradationWire {
+            part: degradation.kind.part().as_str(),
+            reason,
         }
     }
 }

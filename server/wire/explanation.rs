@@ -1,6 +1,6 @@
 //! JSON of explanations.
 
-use autorag_query::{Explanation, Standing};
+use autorag_query::{Explanation, NormalizedScore};
 use autorag_store::TermMatch;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,10 +14,10 @@ pub struct ExplanationWire {
     pub terms: Vec<TermWire>,
     /// Its BM25 score on a scale from 0 to 1. Absent if the passage is not a lexical candidate.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub lexical: Option<StandingWire>,
+    pub lexical: Option<NormalizedScoreWire>,
     /// Its cosine similarity on a scale from 0 to 1. Absent if the passage is not a dense candidate.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub dense: Option<StandingWire>,
+    pub dense: Option<NormalizedScoreWire>,
 }
 
 /// A term of the query, and where it occurs.
@@ -43,7 +43,7 @@ pub struct TermWire {
 /// The score of a retriever on two scales from 0 to 1. The fusion method `weighted` uses their mean.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = RelativeScore)]
-pub struct StandingWire {
+pub struct NormalizedScoreWire {
     /// Relative to the best candidate.
     pub relative: f32,
     /// Relative to the highest score that the query can reach.
@@ -54,8 +54,8 @@ impl From<Explanation> for ExplanationWire {
     fn from(explanation: Explanation) -> ExplanationWire {
         ExplanationWire {
             terms: explanation.terms.into_iter().map(TermWire::from).collect(),
-            lexical: explanation.lexical.map(StandingWire::from),
-            dense: explanation.dense.map(StandingWire::from),
+            lexical: explanation.lexical.map(NormalizedScoreWire::from),
+            dense: explanation.dense.map(NormalizedScoreWire::from),
         }
     }
 }
@@ -83,11 +83,11 @@ impl From<TermMatch> for TermWire {
     }
 }
 
-impl From<Standing> for StandingWire {
-    fn from(standing: Standing) -> StandingWire {
-        StandingWire {
-            relative: standing.relative,
-            absolute: standing.absolute,
+impl From<NormalizedScore> for NormalizedScoreWire {
+    fn from(score: NormalizedScore) -> NormalizedScoreWire {
+        NormalizedScoreWire {
+            relative: score.relative,
+            absolute: score.absolute,
         }
     }
 }

@@ -8,7 +8,7 @@ mod job;
 mod search;
 mod status;
 
-pub use answer::{AnswerWire, BelowThresholdWire, DegradedWire, DuplicateWire, FusionWire, HitWire};
+pub use answer::{AnswerWire, BelowThresholdWire, DegradationWire, DuplicateWire, FusionWire, HitWire};
 pub use document::{DocumentPage, DocumentWire, ReadWire};
 pub use error::{ErrorBody, ErrorWire};
 pub use explanation::{ExplanationWire, TermWire};

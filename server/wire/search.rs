@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use autorag_query::{Boost, Fusion, Mode, QueryError, Request};
-use autorag_store::{Filter, Matching};
+use autorag_store::{Filter, Matching, UnknownVariant};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -88,10 +88,13 @@ impl TryFrom<BoostBody> for Boost {
     type Error = QueryError;
 
     fn try_from(body: BoostBody) -> Result<Boost, QueryError> {
-        let direction = body.direction.parse().map_err(|message| QueryError::Invalid {
-            field: "boost_by",
-            message,
-        })?;
+        let direction = body
+            .direction
+            .parse()
+            .map_err(|error: UnknownVariant| QueryError::Invalid {
+                field: "boost_by",
+                message: error.to_string(),
+            })?;
         Ok(Boost {
             field: body.field,
             direction,
@@ -111,18 +114,18 @@ impl TryFrom<SearchBody> for Request {
             .mode
             .map(|word| word.parse::<Mode>())
             .transpose()
-            .map_err(|e| invalid("mode", e))?;
+            .map_err(|error| invalid("mode", error.to_string()))?;
         let fusion = body
             .fusion
             .map(|word| word.parse::<Fusion>())
             .transpose()
-            .map_err(|e| invalid("fusion", e))?;
+            .map_err(|error| invalid("fusion", error.to_string()))?;
         let matching = match body.keyword_match_mode.as_deref() {
             None => defaults.matching,
             Some("or") => Matching::Any,
             Some("and") => Matching::All,
             Some(other) => {
-                let message = format!("{other:?} is not a match mode; use or, and");
+                let message = format!("{other:?} is not a match mode; use one of or, and");
                 return Err(invalid("keyword_match_mode", message));
             }
         };

@@ -195,7 +195,7 @@ fn vectors_of_two_models_are_never_compared() {
     let answer = sandbox.search("penguins", &[]);
     assert_eq!(paths(&answer)[0], "site/index.html");
     let reason = answer["degraded"][0]["reason"].as_str().unwrap();
-    assert!(reason.contains("by words alone"), "{answer}");
+    assert!(reason.contains("only keyword search"), "{answer}");
     sandbox.index();
     assert_eq!(sandbox.search("penguins", &[])["degraded"], json!([]));
 }

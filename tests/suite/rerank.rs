@@ -225,9 +225,9 @@ fn reranker_failures_and_timeouts_are_reported() {
         (
             Manner::Silent,
             50,
-            "0 of 15 passages were reranked within 50 ms: the time was up",
+            "0 of 15 passages were reranked within 50 ms: timed out",
         ),
-        (Manner::Broken, 20_000, "the reranker answers 500"),
+        (Manner::Broken, 20_000, "the reranker responded with status 500"),
         (
             Manner::Babbles,
             20_000,

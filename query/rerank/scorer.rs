@@ -1,4 +1,4 @@
-//! Who scores passages: a server, or a model in this process.
+//! Scoring of passages by a server or by a model in this process.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -10,32 +10,32 @@ use super::RerankApi;
 use super::endpoint::Endpoint;
 use crate::QueryError;
 
-/// Passages sent to a server at once: few enough that a small budget brings some scores, many enough that a request is worth its
-/// way.
-const SENT: usize = 10;
-/// Passages computed here at once: a run cannot be ended before it is through, and the budget is to hold.
-const COMPUTED: usize = 2;
+/// Passages per request to a server. A small batch returns some scores even within a short time limit; a larger one amortizes the
+/// round trip.
+const SERVER_BATCH: usize = 10;
+/// Passages per inference in this process. An inference cannot be cancelled, so a small batch keeps within the time limit.
+const MODEL_BATCH: usize = 2;
 
-/// Where a reranker is.
+/// The server or model of a reranker.
 #[derive(Clone)]
 pub enum RerankerSource {
-    /// Elsewhere, asked over HTTP.
+    /// A server with an HTTP API.
     Server {
-        /// The whole address, such as `http://127.0.0.1:8080/rerank`.
+        /// Full URL, such as `http://127.0.0.1:8080/rerank`.
         url: String,
-        /// What it speaks.
+        /// Protocol of the server.
         api: RerankApi,
-        /// Name of the model, where the server has several.
+        /// Name of the model, for servers with several.
         model: Option<String>,
-        /// Sent as a bearer token; never said anywhere else.
+        /// Bearer token. It never appears in messages or logs.
         key: Option<String>,
     },
-    /// A graph that ONNX Runtime computes in this process.
+    /// An ONNX model that runs in this process.
     CrossEncoder(CrossEncoderOptions),
 }
 
 impl fmt::Debug for RerankerSource {
-    /// All but the key.
+    /// Omits the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RerankerSource::Server { url, api, model, .. } => f
@@ -49,8 +49,8 @@ impl fmt::Debug for RerankerSource {
     }
 }
 
-/// A reranker, ready to be asked.
-pub(super) enum Judge {
+/// A [`RerankerSource`] in use.
+pub(super) enum Scorer {
     Server {
         endpoint: Endpoint,
         api: RerankApi,
@@ -58,16 +58,16 @@ pub(super) enum Judge {
     },
     CrossEncoder {
         options: CrossEncoderOptions,
-        /// With the first passages: most processes that open an index rerank nothing.
-        opened: OnceLock<Box<CrossEncoder>>,
+        /// Opened on first use, because most processes that open an index rerank nothing.
+        model: OnceLock<Box<CrossEncoder>>,
     },
 }
 
-impl Judge {
-    /// Sends nothing to a server yet, and opens no model.
-    pub(super) fn new(source: RerankerSource) -> Result<Judge, QueryError> {
+impl Scorer {
+    /// Checks the source. Neither sends a request nor opens the model.
+    pub(super) fn new(source: RerankerSource) -> Result<Scorer, QueryError> {
         match source {
-            RerankerSource::Server { url, api, model, key } => Ok(Judge::Server {
+            RerankerSource::Server { url, api, model, key } => Ok(Scorer::Server {
                 endpoint: Endpoint::new(&url, key.as_deref())?,
                 api,
                 model,
@@ -76,23 +76,23 @@ impl Judge {
                 options.check().map_err(|error| QueryError::Reranker {
                     message: error.to_string(),
                 })?;
-                Ok(Judge::CrossEncoder {
+                Ok(Scorer::CrossEncoder {
                     options,
-                    opened: OnceLock::new(),
+                    model: OnceLock::new(),
                 })
             }
         }
     }
 
-    /// How many passages one call takes best.
-    pub(super) fn batch(&self) -> usize {
+    /// Number of passages that one call of [`Scorer::scores`] should have.
+    pub(super) fn batch_size(&self) -> usize {
         match self {
-            Judge::Server { .. } => SENT,
-            Judge::CrossEncoder { .. } => COMPUTED,
+            Scorer::Server { .. } => SERVER_BATCH,
+            Scorer::CrossEncoder { .. } => MODEL_BATCH,
         }
     }
 
-    /// The scores of `passages`, in their order; else why there are none. A server is waited for until `timeout`.
+    /// The scores of `passages`, in their order. The error is a reason for people to read. `timeout` limits requests to a server.
     pub(super) fn scores(
         &self,
         query: &str,
@@ -100,11 +100,14 @@ impl Judge {
         timeout: Duration,
     ) -> Result<Vec<f32>, String> {
         match self {
-            Judge::Server { endpoint, api, model } => {
+            Scorer::Server { endpoint, api, model } => {
                 let body = api.request(model.as_deref(), query, passages);
                 api.scores(&endpoint.post(&body, timeout)?, passages.len())
             }
-            Judge::CrossEncoder { options, opened } => {
+            Scorer::CrossEncoder {
+                options,
+                model: opened,
+            } => {
                 let model = match opened.get() {
                     Some(model) => model,
                     None => {
