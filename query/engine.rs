@@ -92,7 +92,7 @@ impl Engine {
     /// Adds models that the store's vectors may come from. After a change of models, the old vectors serve until all passages are
     /// re-embedded.
     #[must_use]
-    pub fn with_others(self, embedders: Vec<Arc<Embedder>>) -> Engine {
+    pub fn with_other_embedders(self, embedders: Vec<Arc<Embedder>>) -> Engine {
         Engine {
             other_embedders: embedders,
             ..self

@@ -414,7 +414,7 @@ fn build_engine(
         // Keyword search works without the model. Answers report the missing part.
         None => Arc::new(Embedder::built_in()?),
     };
-    let engine = Engine::new(Arc::new(store), first).with_others(embedders.collect());
+    let engine = Engine::new(Arc::new(store), first).with_other_embedders(embedders.collect());
     Ok(match config.reranker.clone() {
         Some(options) => engine.with_reranker(Reranker::new(options)?),
         None => engine,
