@@ -1,18 +1,17 @@
-/* Faults of a disk, put between a program and the C library (LD_PRELOAD).
+/* Disk faults, injected between a program and the C library (LD_PRELOAD).
  *
- * Calls that change files below FAULTS_DIR are counted in the file FAULTS_COUNT. The one of number FAULTS_AT goes wrong as
- * FAULTS_KIND says:
+ * Calls that change files below FAULTS_DIR are counted in the file FAULTS_COUNT. Call number FAULTS_AT fails as FAULTS_KIND says:
  *
- *   kill    the process dies before it
- *   torn    half of it is written, then the process dies
- *   power   the process dies, and of every file what was not synced is lost, all of it or the end of it
- *   eio     it fails with EIO, once
- *   full    it and all that would need room after it fail with ENOSPC
- *   short   half of it is written, which a caller has to expect
+ *   kill    the process dies before the call
+ *   torn    half of the bytes are written, then the process dies
+ *   power   the process dies; each file loses some or all of its unsynced changes
+ *   eio     the call fails with EIO, once
+ *   full    this call and all later ones that need space fail with ENOSPC
+ *   short   half of the bytes are written (a short write, which callers must handle)
  *
- * Of another kind is `readonly`, as which all of them fail, and all that opens a file for writing, as on a disk that was mounted so.
+ * With the kind `readonly` every such call fails, and so does opening a file for writing, as on a read-only mount.
  *
- * What is written through a memory map is not seen; SQLite's -shm is the only such file here, and it is made anew after a crash. */
+ * Writes through memory maps are not seen. SQLite's -shm file is the only one here, and SQLite recreates it after a crash. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -35,7 +34,7 @@
 
 enum kind { NONE, KILL, TORN, POWER, EIO_ONCE, FULL, SHORT, READONLY };
 
-/* Before a change of a file that was not synced since: what it replaced, to be put back. */
+/* The bytes that an unsynced change replaced, to restore them on power loss. */
 struct undo {
     struct undo *next;
     dev_t device;
@@ -75,7 +74,7 @@ static int below(const char *path) {
     return dir && !strncmp(path, dir, dir_length) && path[dir_length] == '/';
 }
 
-/* The lock file says who holds it and nothing that could be lost. */
+/* The lock file holds nothing that could be lost. */
 static int concerns(const char *path) {
     size_t length = strlen(path);
     return below(path) && !(length > 5 && !strcmp(path + length - 5, "/lock"));
@@ -96,7 +95,7 @@ __attribute__((noreturn)) static void die(void) {
     for (;;) pause();
 }
 
-/* A number from the point of the fault, so that the same fault does the same. */
+/* A pseudo-random number from the position of the fault, so that a fault is repeatable. */
 static uint64_t scrambled(uint64_t value) {
     value = (value ^ at) * 0x9e3779b97f4a7c15u;
     return value ^ value >> 29;
@@ -104,7 +103,7 @@ static uint64_t scrambled(uint64_t value) {
 
 __attribute__((noreturn)) static void lose_power(void) {
     REAL(pwrite64);
-    /* Newest first. Of each file all changes go, or none, or those after one of them: a beginning reached the disk. */
+    /* Newest first. Each file loses all changes, none, or those after a random one, as if a prefix had reached the disk. */
     for (struct undo *each = unsynced; each; each = each->next) {
         uint64_t fate = scrambled(each->inode);
         int keep = fate % 3 == 0;
@@ -162,8 +161,8 @@ static void forget(int fd) {
     if (closed >= 0) close(closed);
 }
 
-/* Counts a call. Whether it goes on; otherwise errno says how it fails. `half` is set where half of it is to be done. */
-static int goes_on(int needs_room, int *half) {
+/* Counts a call. Returns whether to perform it; else errno has the failure. Sets `half` for a partial write. */
+static int proceeds(int needs_room, int *half) {
     if (kind == READONLY) {
         errno = EROFS;
         return 0;
@@ -197,7 +196,7 @@ static int goes_on(int needs_room, int *half) {
     if (!(concern)) return act;                                                                                                \
     pthread_mutex_lock(&lock);                                                                                                 \
     __typeof__(act) result = failed;                                                                                           \
-    if (goes_on(needs_room, NULL)) result = act;                                                                               \
+    if (proceeds(needs_room, NULL)) result = act;                                                                               \
     int error = errno;                                                                                                         \
     pthread_mutex_unlock(&lock);                                                                                               \
     errno = error;                                                                                                             \
@@ -207,7 +206,7 @@ static ssize_t written(int fd, size_t length, off_t offset, ssize_t (*act)(void 
     int half = 0;
     ssize_t result = -1;
     pthread_mutex_lock(&lock);
-    if (goes_on(1, &half)) {
+    if (proceeds(1, &half)) {
         remember(fd, offset, length);
         result = act(call, half && length > 1 ? length / 2 : length);
         if (half && kind == TORN) die();
@@ -251,7 +250,7 @@ ssize_t pwrite(int fd, const void *bytes, size_t length, off_t offset) {
     return pwrite64(fd, bytes, length, offset);
 }
 
-/* One part after the other: what a caller may expect of either call. */
+/* Writes the first non-empty part only, which writev may do. */
 ssize_t writev(int fd, const struct iovec *parts, int number) {
     REAL(writev);
     if (!concerns_fd(fd)) return real(fd, parts, number);
@@ -266,7 +265,7 @@ int ftruncate64(int fd, off_t length) {
     if (!concerns_fd(fd)) return real(fd, length);
     pthread_mutex_lock(&lock);
     int result = -1;
-    if (goes_on(0, NULL)) {
+    if (proceeds(0, NULL)) {
         if (!fstat64(fd, &found)) remember(fd, length, found.st_size > length ? (size_t)(found.st_size - length) : 0);
         result = real(fd, length);
     }
@@ -281,7 +280,7 @@ int ftruncate(int fd, off_t length) { return ftruncate64(fd, length); }
 static int synced(int fd, int (*real)(int)) {
     pthread_mutex_lock(&lock);
     int result = -1;
-    if (goes_on(0, NULL)) {
+    if (proceeds(0, NULL)) {
         result = real(fd);
         if (!result) forget(fd);
     }

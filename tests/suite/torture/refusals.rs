@@ -1,4 +1,4 @@
-//! A system that refuses: no more open files, and a disk that cannot be written.
+//! A low limit of open files, and a read-only disk.
 
 use std::process::{Command, Output};
 
@@ -7,18 +7,18 @@ use serde_json::json;
 use super::faults::Faults;
 use crate::harness::{Sandbox, Server, paths, stdout_of_success};
 
-/// What a process said, all of it.
+/// Standard output and error of a process.
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-/// A word of one document alone.
+/// A word that only one document has.
 fn word(number: usize) -> String {
     let letter = |at: usize| char::from(b'a' + at as u8);
     format!("lantern{}{}k", letter(number / 20), letter(number % 20))
 }
 
-/// Words of every document that was written are found in it, and no others.
+/// Checks that each of the first `documents` documents is found by its word.
 fn assert_found(sandbox: &Sandbox, documents: usize) {
     for number in 0..documents {
         let answer = sandbox.search(&word(number), &["--mode", "lexical"]);
@@ -44,7 +44,7 @@ fn a_low_limit_of_open_files_is_reported_and_loses_nothing() {
     sandbox.remove("0.md");
     write(0..1);
     let mut refused = 0;
-    // From what is too little to begin with, up to what is enough: in between it fails in the midst of work.
+    // From a limit that is too low to start, to one that suffices; those in between fail in the middle of the work.
     for limit in 9..200 {
         let index = sandbox.command("index");
         let mut limited = Command::new("sh");
@@ -77,7 +77,7 @@ fn a_low_limit_of_open_files_is_reported_and_loses_nothing() {
 }
 
 #[test]
-#[cfg_attr(not(target_os = "linux"), ignore = "faults are put in by the loader of Linux")]
+#[cfg_attr(not(target_os = "linux"), ignore = "faults are injected with LD_PRELOAD")]
 fn an_index_on_a_read_only_disk_is_searched_with_a_warning() {
     let sandbox = Sandbox::with_handbook();
     let faults = Faults::counted_in(sandbox.docs().with_file_name("calls"));
@@ -87,7 +87,7 @@ fn an_index_on_a_read_only_disk_is_searched_with_a_warning() {
     };
     let run = |command: Command| on_it(command).output().unwrap();
 
-    // Where there is none, none can be made, and no one takes that for an empty folder.
+    // Without an index, none can be created, which is an error and not an empty result.
     fs_err::create_dir(sandbox.data()).unwrap();
     let output = run(sandbox.command("index"));
     assert_eq!(output.status.code(), Some(1));
@@ -115,5 +115,8 @@ fn an_index_on_a_read_only_disk_is_searched_with_a_warning() {
     let answer = server.search(&json!({"query": "where do penguins live"}));
     assert_eq!(paths(&answer), paths(&before));
     drop(server);
-    assert!(sandbox.index().contains("1 added"), "nothing came of all this");
+    assert!(
+        sandbox.index().contains("1 added"),
+        "the new file was not indexed"
+    );
 }

@@ -1,4 +1,4 @@
-//! A server over a folder that never rests, asked by eight clients.
+//! Soak test: eight clients search while the folder keeps changing.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -12,19 +12,19 @@ use crate::harness::{Sandbox, Server};
 use crate::random::Random;
 
 const CLIENTS: u64 = 8;
-/// How long it lasts where nothing else is said.
+/// Default duration, in seconds.
 const SECONDS: u64 = 8;
-/// Longest rest between two changes, milliseconds.
-const REST: u64 = 300;
-/// The same between two questions of a client.
-const CLIENT_REST: u64 = 40;
-/// What is measured at the end is held against what was after this share of the time, when caches are warm.
+/// Longest pause between two changes, in milliseconds.
+const MAX_PAUSE: u64 = 300;
+/// Longest pause between two searches of a client, in milliseconds.
+const MAX_CLIENT_PAUSE: u64 = 40;
+/// Share of the duration after which caches are warm; the final sample is compared with the one at that moment.
 const WARM: f64 = 0.25;
-/// How often memory is looked at.
-const MEASUREMENTS: f64 = 12.0;
-/// Descriptors that may be open at one moment and not at another.
-const DESCRIPTORS: usize = 24;
-/// By how much memory may differ, in a soak that is long enough to be warm: an allocator keeps what it may need again.
+/// Number of samples.
+const SAMPLES: f64 = 12.0;
+/// Allowed growth of open file descriptors.
+const MAX_MORE_DESCRIPTORS: usize = 24;
+/// Allowed growth of memory in a run long enough to warm up. Allocators keep freed memory, so it is not zero.
 const LONG: Duration = Duration::from_secs(120);
 const MEMORY_SHARE: f64 = 1.25;
 const MEMORY_KB: u64 = 32 << 10;
@@ -45,7 +45,7 @@ fn descriptors(server: &Server) -> usize {
 }
 
 #[test]
-#[cfg_attr(not(target_os = "linux"), ignore = "looks at the process through /proc")]
+#[cfg_attr(not(target_os = "linux"), ignore = "reads /proc")]
 fn no_answer_is_wrong_while_the_folder_changes() {
     let given = std::env::var("AUTORAG_SOAK_SECONDS").ok();
     let lasts = Duration::from_secs(given.map_or(SECONDS, |seconds| seconds.parse().unwrap()));
@@ -55,7 +55,7 @@ fn no_answer_is_wrong_while_the_folder_changes() {
     let server = sandbox.serve();
     server.wait_until_complete();
     let (over, asked, changes) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
-    // Memory and descriptors, from time to time.
+    // Samples of memory and file descriptors.
     let mut measured = Vec::new();
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
@@ -73,7 +73,7 @@ fn no_answer_is_wrong_while_the_folder_changes() {
                         let since = Instant::now();
                         let answer = server.search(&json!({"query": query, "mode": mode}));
                         truth::check_hits(&answer, &held(), since);
-                        std::thread::sleep(Duration::from_millis(random.below(CLIENT_REST)));
+                        std::thread::sleep(Duration::from_millis(random.below(MAX_CLIENT_PAUSE)));
                         asked.fetch_add(1, Ordering::Relaxed);
                     }
                 })
@@ -84,8 +84,8 @@ fn no_answer_is_wrong_while_the_folder_changes() {
         while started.elapsed() < lasts && clients.iter().all(|client| !client.is_finished()) {
             held().change();
             changes.fetch_add(1, Ordering::Relaxed);
-            std::thread::sleep(Duration::from_millis(random.below(REST)));
-            if started.elapsed() > lasts.mul_f64(measured.len() as f64 / MEASUREMENTS) {
+            std::thread::sleep(Duration::from_millis(random.below(MAX_PAUSE)));
+            if started.elapsed() > lasts.mul_f64(measured.len() as f64 / SAMPLES) {
                 measured.push((memory_kb(&server), descriptors(&server)));
             }
         }
@@ -108,9 +108,12 @@ fn no_answer_is_wrong_while_the_folder_changes() {
     eprintln!(
         "{changes:?} changes and {asked:?} answers in {lasts:?}; KB of memory and descriptors: {measured:?}"
     );
-    let (memory, open) = measured[(MEASUREMENTS * WARM) as usize];
+    let (memory, open) = measured[(SAMPLES * WARM) as usize];
     let (memory_now, open_now) = measured[measured.len() - 1];
-    assert!(open_now <= open + DESCRIPTORS, "{open} to {open_now} descriptors");
+    assert!(
+        open_now <= open + MAX_MORE_DESCRIPTORS,
+        "{open} to {open_now} descriptors"
+    );
     let most = (memory as f64 * MEMORY_SHARE) as u64 + MEMORY_KB;
     assert!(lasts < LONG || memory_now <= most, "{memory} to {memory_now} KB");
 }

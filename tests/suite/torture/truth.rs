@@ -1,4 +1,4 @@
-//! What an answer must be whatever has happened to the index, and when two indexes are equal.
+//! Checks of answers against the history of the folder, and of two indexes against each other.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Instant;
@@ -9,15 +9,14 @@ use super::folder::Folder;
 use crate::harness::stdout_of_success;
 use crate::random::Random;
 
-/// Questions in words that many documents have.
+/// Queries whose words occur in many documents.
 pub const QUERIES: [&str; 3] = [
     "harbour lantern",
     "what is the copper engine",
     "report of a glacier",
 ];
 
-/// Every hit of an answer that was begun at `since` is a version that was, cut where it says, and says rightly whether the file
-/// is still so.
+/// Checks an answer that was requested at `since`: each hit quotes a real version at its span, and its freshness is right.
 pub fn check_hits(answer: &Value, folder: &Folder, since: Instant) {
     let mut seen = HashSet::new();
     for hit in answer["hits"].as_array().unwrap() {
@@ -43,7 +42,7 @@ pub fn check_hits(answer: &Value, folder: &Folder, since: Instant) {
     }
 }
 
-/// Asks one question in each mode and checks what comes.
+/// Asks one question in each mode and checks the answers.
 pub fn check_answers(folder: &Folder, random: &mut Random, mut ask: impl FnMut(&str, &str) -> Value) {
     for mode in ["lexical", "dense", "hybrid"] {
         let query = *random.choose(&QUERIES);
@@ -51,7 +50,7 @@ pub fn check_answers(folder: &Folder, random: &mut Random, mut ask: impl FnMut(&
     }
 }
 
-/// Every document there is is found by its own word, and none that is gone.
+/// Checks that each existing document is found by its unique word, and no removed version is.
 pub fn check_complete(folder: &Folder, mut ask: impl FnMut(&str, &str) -> Value) {
     for (key, word) in folder.live() {
         let answer = ask(word, "lexical");
@@ -67,8 +66,8 @@ pub fn check_complete(folder: &Folder, mut ask: impl FnMut(&str, &str) -> Value)
     }
 }
 
-/// Everything that two equal indexes agree on: documents, passages, and the ten best of some queries in each mode, with their
-/// scores. `run` runs a command on the index and gives its output.
+/// Everything that equal indexes agree on: documents, state, and hits with scores for some queries in each mode. `run` runs a
+/// command on the index.
 pub fn contents(run: impl Fn(&str, &[&str]) -> std::process::Output) -> Value {
     let documents: Vec<Value> = stdout_of_success(&run("status", &["--items", "completed", "--json"]))
         .lines()
@@ -95,7 +94,7 @@ pub fn contents(run: impl Fn(&str, &[&str]) -> std::process::Output) -> Value {
     json!({"documents": documents, "lists": lists, "state": state})
 }
 
-/// Compares the contents of two indexes, part by part so that a difference can be read.
+/// Compares two indexes part by part, for readable failures.
 pub fn assert_equal(found: &Value, expected: &Value) {
     assert_eq!(found["state"], expected["state"]);
     let (documents, others) = (&found["documents"], &expected["documents"]);
