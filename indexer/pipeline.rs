@@ -414,3 +414,74 @@ fn removal_log_item(key: &DocumentKey) -> NewJobItem {
         milliseconds: 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use autorag_store::{SourceRoot, StoreOptions};
+
+    use super::*;
+    use crate::{ParserCommand, Progress};
+
+    /// An indexer for the folder `docs` in `dir`.
+    fn indexer(dir: &Path, options: IndexOptions) -> Indexer {
+        let docs = dir.join("docs");
+        fs_err::create_dir_all(&docs).unwrap();
+        let embedder = Arc::new(Embedder::built_in().unwrap());
+        let model = ModelIdentity {
+            id: embedder.model().id.clone(),
+            version: embedder.model().version.clone(),
+            dimensions: embedder.model().dimensions,
+            ..ModelIdentity::default()
+        };
+        let sources = vec![SourceRoot {
+            name: None,
+            path: fs_err::canonicalize(docs).unwrap(),
+        }];
+        let store = Store::open(&dir.join("data"), StoreOptions { model, sources }).unwrap();
+        Indexer::new(Arc::new(store), embedder, options).unwrap()
+    }
+
+    fn run(indexer: &Indexer) -> RunReport {
+        let (progress, cancel) = (Progress::default(), Cancel::default());
+        indexer.run(&RunContext::new(&progress, &cancel)).unwrap()
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn files_that_may_crash_a_parser_are_parsed_in_another_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = IndexOptions {
+            // A process that exits at once.
+            parser: Some(ParserCommand::new("/bin/true".into(), Vec::new())),
+            ..IndexOptions::default()
+        };
+        let indexer = indexer(dir.path(), options);
+        fs_err::write(dir.path().join("docs/a.json"), "{\"kiwi\": 1}").unwrap();
+        fs_err::write(dir.path().join("docs/a.md"), "# Kiwi\n\nA bird.\n").unwrap();
+        let report = run(&indexer);
+        assert_eq!((report.added, report.errors), (2, 1));
+        let known = indexer.store.known_files().unwrap();
+        let status = |key: &str| known[&DocumentKey::new(key)].status;
+        assert_eq!(status("a.json"), ItemStatus::Error);
+        assert_eq!(status("a.md"), ItemStatus::Completed);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_second_run_processes_nothing_even_if_files_were_refused() {
+        use std::os::unix::ffi::OsStrExt;
+        let dir = tempfile::tempdir().unwrap();
+        let indexer = indexer(dir.path(), IndexOptions::default());
+        let docs = dir.path().join("docs");
+        fs_err::write(docs.join("a.md"), "# Kiwi\n\nA bird.\n").unwrap();
+        fs_err::write(docs.join("empty.md"), "").unwrap();
+        fs_err::write(docs.join(std::ffi::OsStr::from_bytes(b"caf\xe9.md")), "text").unwrap();
+        std::os::unix::fs::symlink(docs.join("a.md"), docs.join("link.md")).unwrap();
+        let first = run(&indexer);
+        assert_eq!((first.added, first.errors, first.skipped), (4, 1, 2));
+        let second = run(&indexer);
+        assert_eq!((second.added, second.changed, second.unchanged), (0, 0, 4));
+    }
+}
