@@ -161,7 +161,7 @@ for name, (hidden, heads) in {"narrow": (64, 2), "wide": (128, 2)}.items():
 for number, text in enumerate(["Hello, world! unaffable", "  Caf\u00e9\u0301s, \u6771\u4eac!\n\uac01", "a" * 120 + " [CLS] ##b\u00ad\0\u200d\U0001f980"]):
     seed("text", f"text-{number}", text.encode())
 
-# Documents. First byte: index into ENDINGS of targets/documents.rs; second byte: passage length; then the content.
+# Documents. First byte: index into EXTENSIONS of targets/documents.rs; second byte: passage length; then the content.
 documents = {
     0: "---\ntitle: T\n---\n# One\n\nA *word* of text.\n\n- item\n\n```rust\nfn a() {}\n```\n\n## Two\n\n| a | b |\n|---|---|\n| 1 | 2 |\n",
     1: "<html><head><title>T</title></head><body><h1>One</h1><p>Text <b>bold</b></p><table><tr><th>a<td>b</table><pre> x\n</pre></body>",
