@@ -77,7 +77,7 @@ pub enum EmbedError {
     },
 
     /// The hub cannot be reached.
-    #[error("model {model}: cannot reach the hub ({reason}): go online once, or use a model folder on disk")]
+    #[error("model {model}: cannot reach the hub ({reason}): go online to download the model")]
     HubUnreachable {
         /// The model's name on the hub.
         model: String,
