@@ -66,7 +66,10 @@ mod with_the_feature {
         );
         let no_library = graph.join("config.json");
         let refused = choose(&sandbox, "fastembed:./graph", no_library.to_str());
-        assert_refused(&refused, &["config.json cannot be used as ONNX Runtime"]);
+        assert_refused(
+            &refused,
+            &["config.json cannot be used as ONNX Runtime", "ORT_DYLIB_PATH"],
+        );
     }
 
     /// A stand-in for the hub that serves a folder's files as any model.
