@@ -6,7 +6,12 @@ use std::io::Error;
 #[cfg(unix)]
 pub(crate) fn are_exhausted(error: &Error) -> bool {
     use rustix::io::Errno;
-    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+    // `fs_err` wraps the system's error to add the path, so its code is further down the chain.
+    let first: &(dyn std::error::Error + 'static) = error;
+    std::iter::successors(Some(first), |&cause| cause.source())
+        .filter_map(|cause| cause.downcast_ref::<Error>())
+        .filter_map(Errno::from_io_error)
+        .any(|code| matches!(code, Errno::MFILE | Errno::NFILE))
 }
 
 /// Whether this process or user has reached a limit of its own (`EMFILE`).

@@ -9,7 +9,7 @@ use ignore::{DirEntry, WalkBuilder};
 
 use crate::options::Globs;
 use crate::parse::{ReasonCode, Refusal};
-use crate::{IndexError, IndexOptions, RunContext};
+use crate::{IndexError, IndexOptions, RunContext, descriptors};
 
 /// Our own ignore file, honoured beside `.gitignore` and `.ignore`.
 const IGNORE_FILE: &str = ".autoragignore";
@@ -57,17 +57,22 @@ impl FolderWalk<'_> {
     /// [`IndexError::Root`] if the folder itself is gone or unreadable.
     pub(crate) fn list(&self, source: &SourceRoot, listing: &mut Listing) -> Result<(), IndexError> {
         let root = &source.path;
-        let failed = |reason: String| IndexError::Root {
-            path: root.clone(),
-            reason,
+        let failed = |error: &std::io::Error| {
+            if descriptors::are_exhausted(error) {
+                return IndexError::TooManyOpenFiles;
+            }
+            IndexError::Root {
+                path: root.clone(),
+                reason: error.to_string(),
+            }
         };
-        fs_err::read_dir(root).map_err(|error| failed(error.to_string()))?;
+        fs_err::read_dir(root).map_err(|error| failed(&error))?;
         listing.folders.insert(root.clone());
         for entry in self.entries(root) {
             self.context.cancel.check()?;
             match entry {
                 Ok(entry) => self.add(&entry, source, listing),
-                Err(error) => add_failure(&error, source, listing).map_err(failed)?,
+                Err(error) => add_failure(error, source, listing).map_err(|error| failed(&error))?,
             }
         }
         Ok(())
@@ -152,25 +157,30 @@ fn refuse_unread(meta: &Metadata, is_link: bool, options: &IndexOptions) -> Opti
 }
 
 /// Records a file or folder that the walk could not read. Returns the reason if it is the source itself.
-fn add_failure(error: &ignore::Error, source: &SourceRoot, listing: &mut Listing) -> Result<(), String> {
-    let Some(path) = path_of(error) else {
+fn add_failure(
+    error: ignore::Error,
+    source: &SourceRoot,
+    listing: &mut Listing,
+) -> Result<(), std::io::Error> {
+    let Some(path) = path_of(&error) else {
         // Most often a bad line in an ignore file. The walk continues and ignores that line.
         tracing::warn!("while walking {}: {error}", source.path.display());
         return Ok(());
     };
     if path == source.path {
+        let message = error.to_string();
         return Err(error
-            .io_error()
-            .map_or_else(|| error.to_string(), ToString::to_string));
+            .into_io_error()
+            .unwrap_or_else(|| std::io::Error::other(message)));
     }
     let (_, key) = relative_and_key(path, source);
-    let refusal = if is_loop(error) {
+    let refusal = if is_loop(&error) {
         Refusal::new(
             ReasonCode::SymbolicLink,
             "symbolic link to a folder that contains it",
         )
     } else {
-        Refusal::walk_failed(error)
+        Refusal::walk_failed(&error)
     };
     if path.is_dir() {
         listing.unreadable.push(format!("{key}/"));

@@ -231,7 +231,7 @@ settings! {
     /// Logging.
     [log] LogSettings {
         /// Log level, or a filter such as `autorag_store=debug,info`.
-        level: String = "info".to_owned(), "`off`, `error`, `warn`, `info`, `debug`, `trace`, a filter", Process, Operator, Free,
+        level: String = "info".to_owned(), "`off`, `error`, `warn`, `info`, `debug`, `trace`, or a filter", Process, Operator, Free,
             flag "--verbose";
         /// Format of log lines.
         format: LogFormat = LogFormat::Text, "`text`, `json`", Process, Operator, Free;

@@ -216,6 +216,7 @@ fn the_complete_file_of_the_handbook_holds_the_defaults() {
     let page = fs_err::read_to_string(page).unwrap();
     let file = page
         .split("```toml\n")
+        .skip(1)
         .filter_map(|block| block.split("```").next())
         .max_by_key(|block| block.len());
     let mut settings = load(file.unwrap(), &[], vec![]).unwrap();

@@ -13,7 +13,7 @@ use crate::harness::root;
 /// The registry that `cargo metadata` names for crates.io.
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
-/// Whether the SPDX expression `licence` can be satisfied with the licences in `allowed`.
+/// Whether the SPDX expression `licence` can be satisfied with the licences in `allowed`. A malformed expression cannot.
 fn is_allowed(licence: &str, allowed: &BTreeSet<String>) -> bool {
     // "A/B" is the older way to write "A OR B".
     let text = licence
@@ -21,41 +21,40 @@ fn is_allowed(licence: &str, allowed: &BTreeSet<String>) -> bool {
         .replace('(', " ( ")
         .replace(')', " ) ");
     let mut words: Vec<&str> = text.split_whitespace().rev().collect();
-    let value = any_of(&mut words, allowed);
-    value && words.is_empty()
+    any_of(&mut words, allowed) == Some(true) && words.is_empty()
 }
 
-/// `OR` binds weakest.
-fn any_of(words: &mut Vec<&str>, allowed: &BTreeSet<String>) -> bool {
-    let mut value = all_of(words, allowed);
+/// `OR` binds weakest. `None` if the expression is malformed, as in the functions below.
+fn any_of(words: &mut Vec<&str>, allowed: &BTreeSet<String>) -> Option<bool> {
+    let mut value = all_of(words, allowed)?;
     while words.last() == Some(&"OR") {
         words.pop();
-        value |= all_of(words, allowed);
+        value |= all_of(words, allowed)?;
     }
-    value
+    Some(value)
 }
 
-fn all_of(words: &mut Vec<&str>, allowed: &BTreeSet<String>) -> bool {
-    let mut value = single(words, allowed);
+fn all_of(words: &mut Vec<&str>, allowed: &BTreeSet<String>) -> Option<bool> {
+    let mut value = single(words, allowed)?;
     while words.last() == Some(&"AND") {
         words.pop();
-        value &= single(words, allowed);
+        value &= single(words, allowed)?;
     }
-    value
+    Some(value)
 }
 
-fn single(words: &mut Vec<&str>, allowed: &BTreeSet<String>) -> bool {
-    let Some(word) = words.pop() else { return false };
+fn single(words: &mut Vec<&str>, allowed: &BTreeSet<String>) -> Option<bool> {
+    let word = words.pop()?;
     if word == "(" {
-        let value = any_of(words, allowed);
-        return words.pop() == Some(")") && value;
+        let value = any_of(words, allowed)?;
+        return (words.pop()? == ")").then_some(value);
     }
     let mut name = word.to_owned();
     if words.last() == Some(&"WITH") {
         words.pop();
-        name = format!("{name} WITH {}", words.pop().unwrap_or_default());
+        name = format!("{name} WITH {}", words.pop()?);
     }
-    allowed.contains(&name)
+    Some(allowed.contains(&name))
 }
 
 /// The list at `section.key` of `deny.toml`.

@@ -229,7 +229,7 @@ fn models_are_listed_and_described() {
         "e5-tiny",
         "\"passage: \"",
         "mean",
-        "64 tokens",
+        "max tokens      64",
         dir.to_str().unwrap(),
     ] {
         assert!(info.contains(part), "{part}: {info}");
@@ -237,7 +237,7 @@ fn models_are_listed_and_described() {
     index(&sandbox);
     let info = run(&["info", docs.to_str().unwrap()]);
     assert!(
-        info.contains("has vectors of") && !info.contains("cannot be opened"),
+        info.contains("embedded with") && !info.contains("cannot be opened"),
         "{info}"
     );
 }

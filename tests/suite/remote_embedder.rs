@@ -100,12 +100,9 @@ fn transient_failures_are_retried() {
 fn malformed_answers_are_rejected() {
     let provider = Provider::start();
     let cases = [
-        (
-            Behaviour::Length(DIMENSIONS + 1),
-            "has 65 numbers where 64 are expected",
-        ),
+        (Behaviour::Length(DIMENSIONS + 1), "65 numbers instead of 64"),
         (Behaviour::NotANumber, "not JSON"),
-        (Behaviour::Fewer, "3 vectors came for 4 texts"),
+        (Behaviour::Fewer, "3 vectors for 4 texts"),
         (Behaviour::Status(200, "{}".into()), "shape"),
     ];
     for (behaviour, expected) in cases {

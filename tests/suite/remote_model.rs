@@ -141,7 +141,7 @@ fn without_its_server_an_index_is_keyword_only_and_says_so() {
     );
     let status = with_length("status", &[]);
     assert!(
-        stdout_of_success(&status).contains("not available since"),
+        stdout_of_success(&status).contains("unavailable since"),
         "{}",
         said(&status)
     );

@@ -238,10 +238,10 @@ fn explanations_show_terms_scores_and_weights() {
         .unwrap();
     let said = stdout_of_success(&output);
     for part in [
-        "weights: words",
+        "weights: keywords",
         "pilots",
-        "not here",
-        "of the list's best",
+        "absent",
+        "of the best in the list",
         "fused",
     ] {
         assert!(said.contains(part), "{part} is not in\n{said}");
