@@ -75,7 +75,7 @@ kinds! {
     XLSX = "xlsx";
     /// Excel workbook, binary.
     XLSB = "xlsb";
-    /// Excel workbook of before 2007.
+    /// Excel workbook in the format before 2007.
     XLS = "xls";
     /// OpenDocument text.
     ODT = "odt";

@@ -104,7 +104,7 @@ fn a_server_with_a_damaged_lexical_index_uses_embeddings_and_rebuilds_it() {
     let lexical = degraded.iter().find(|degraded| degraded["part"] == "lexical");
     let reason = lexical.and_then(|lexical| lexical["reason"].as_str());
     assert!(
-        reason.is_some_and(|reason| reason.contains("made anew")),
+        reason.is_some_and(|reason| reason.contains("being rebuilt")),
         "{answer}"
     );
     // A keyword search fails meanwhile, and says so.
@@ -191,7 +191,7 @@ fn any_flipped_bit_is_harmless_or_repaired() {
             .filter(|path| !path.ends_with("lock") && !fs_err::read(path).unwrap().is_empty())
             .filter(|path| !path.components().any(|part| part.as_os_str() == "damaged"))
             .collect();
-        // Every other flip hits the catalog, which would be picked rarely among so many files.
+        // Every other flip hits the catalog, because the many other files would outnumber it.
         let path = if turn % 2 == 0 {
             &sandbox.index_dir().join("catalog.sqlite")
         } else {
