@@ -173,7 +173,7 @@ fn an_index_without_its_model_uses_keyword_search() {
     assert_eq!(paths(&answer), ["site/index.html"]);
     let degraded = answer["degraded"].to_string();
     assert!(
-        degraded.contains("tiny") && degraded.contains("cannot be opened"),
+        degraded.contains("tiny") && degraded.contains("is not available"),
         "{degraded}"
     );
     let output = sandbox.command("index").output().unwrap();

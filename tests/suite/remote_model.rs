@@ -57,7 +57,7 @@ fn searches_work_without_the_server_and_embeddings_follow_when_it_returns() {
         answer["degraded"][0]["reason"]
             .as_str()
             .unwrap()
-            .contains("words alone"),
+            .contains("only keyword search"),
         "{answer}"
     );
     let refused = server.post_search(&json!({"query": "penguins", "mode": "dense"}));
