@@ -1,4 +1,4 @@
-//! Recognizes errors that mean "too many open files".
+//! Recognizes errors that mean "too many open files". They must come from `std`: errors of `fs_err` hide the code.
 
 use std::io::Error;
 
@@ -6,12 +6,7 @@ use std::io::Error;
 #[cfg(unix)]
 pub(crate) fn are_exhausted(error: &Error) -> bool {
     use rustix::io::Errno;
-    // `fs_err` wraps the system's error to add the path, so its code is further down the chain.
-    let first: &(dyn std::error::Error + 'static) = error;
-    std::iter::successors(Some(first), |&cause| cause.source())
-        .filter_map(|cause| cause.downcast_ref::<Error>())
-        .filter_map(Errno::from_io_error)
-        .any(|code| matches!(code, Errno::MFILE | Errno::NFILE))
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// Whether this process or user has reached a limit of its own (`EMFILE`).

@@ -66,7 +66,11 @@ impl FolderWalk<'_> {
                 reason: error.to_string(),
             }
         };
-        fs_err::read_dir(root).map_err(|error| failed(&error))?;
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the error gets the path here, and fs_err hides its code"
+        )]
+        std::fs::read_dir(root).map_err(|error| failed(&error))?;
         listing.folders.insert(root.clone());
         for entry in self.entries(root) {
             self.context.cancel.check()?;

@@ -136,7 +136,7 @@ fn without_its_server_an_index_is_keyword_only_and_says_so() {
         answer["degraded"][0]["reason"]
             .as_str()
             .unwrap()
-            .contains("is not available"),
+            .contains("is unavailable"),
         "{answer}"
     );
     let status = with_length("status", &[]);
