@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::{
-    ChangeBatch, ContentHash, FileStat, Filter, ItemStatus, Matching, Metadata, ModelIdentity, NewDocument,
-    NewPassage, Snapshot, Span, Store, StoreOptions,
+    Candidate, ChangeBatch, ContentHash, FileStat, Filter, ItemStatus, Matching, Metadata, ModelIdentity,
+    NewDocument, NewPassage, Snapshot, Span, Store, StoreOptions,
 };
 
 /// A document with one passage per section. A section is a heading and a line of text.
