@@ -53,7 +53,7 @@ impl Control {
     /// # Errors
     /// When the file cannot be written.
     pub fn cancel(&self, job: JobId) -> io::Result<()> {
-        // Renamed into place, so that the writer never reads an incomplete number.
+        // Rename the file into place: the writer must never read an incomplete number.
         let new = self.cancel.with_extension("new");
         fs_err::write(&new, job.to_string())?;
         fs_err::rename(new, &self.cancel)

@@ -34,7 +34,7 @@ impl DocumentKey {
         &self.0[self.name_start()..]
     }
 
-    /// The part of the file name after its last dot. None for names such as `README` and `.profile`.
+    /// The part of the file name after its last dot. `None` for names such as `README` and `.profile`.
     pub fn extension(&self) -> Option<&str> {
         let (stem, extension) = self.file_name().rsplit_once('.')?;
         (!stem.is_empty()).then_some(extension)

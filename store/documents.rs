@@ -123,8 +123,8 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
-    /// The documents as of `seq`, made from these by removing `retired` and adding `added`. An added document replaces one with
-    /// the same number.
+    /// The documents as of `seq`: these documents without `retired` and with `added`. An added document replaces any with the same
+    /// number.
     pub(crate) fn advance(&self, seq: Seq, retired: &[DocumentId], added: Vec<DocumentEntry>) -> Documents {
         let cache = self.cache.advance(retired, &added);
         let mut by_id = self.by_id.clone();
@@ -231,7 +231,7 @@ impl Documents {
     }
 }
 
-/// Filters in the cache.
+/// Maximum number of filters in the cache.
 const CACHE_SIZE: usize = 16;
 
 /// An LRU cache of filters and the documents they select, most recently used last.

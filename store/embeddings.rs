@@ -22,7 +22,7 @@ impl Store {
     /// passages.
     ///
     /// # Errors
-    /// [`StoreError::Dimensions`] if a vector has the wrong length. Otherwise when the catalog cannot be written.
+    /// [`StoreError::Dimensions`] if a vector has the wrong length. Any other error means that the catalog cannot be written.
     pub fn put_embeddings(&self, embeddings: &[(ContentHash, Vec<f32>)]) -> Result<usize, StoreError> {
         let expected = self.current.get().model().dimensions;
         let quantized = quantize_all(embeddings, expected)?;
@@ -43,7 +43,7 @@ impl Store {
         self.publish(Publisher::refresh_vectors)
     }
 
-    /// Progress of re-embedding. None if no model is to replace the serving one.
+    /// Progress of re-embedding. `None` if there is no next model.
     ///
     /// # Errors
     /// When the catalog cannot be read.
@@ -69,8 +69,8 @@ impl Store {
         self.read_pending(|connection| catalog::pending_next(connection, before, limit))
     }
 
-    /// Repeats `read` until its rows are intact. Documents with corrupt rows are marked for re-reading, so that `read` leaves them
-    /// out the next time.
+    /// Repeats `read` until its rows are intact. It marks documents with corrupt rows for re-reading, which `read` then leaves
+    /// out.
     fn read_pending(
         &self,
         read: impl Fn(&rusqlite::Connection) -> rusqlite::Result<catalog::Pending>,
@@ -87,7 +87,7 @@ impl Store {
     /// Stores embeddings of the next model. Its vectors have the length `dimensions`.
     ///
     /// # Errors
-    /// [`StoreError::Dimensions`] if a vector has the wrong length. Otherwise when the catalog cannot be written.
+    /// [`StoreError::Dimensions`] if a vector has the wrong length. Any other error means that the catalog cannot be written.
     pub fn put_next_model_embeddings(
         &self,
         embeddings: &[(ContentHash, Vec<f32>)],
@@ -107,7 +107,8 @@ impl Store {
     /// compacted, so switching back is free.
     ///
     /// # Errors
-    /// When the store cannot be written. Then the old model keeps serving, or the new one serves once the store is opened again.
+    /// When the store cannot be written. The old model then keeps serving until the store is opened again. After that, the new model
+    /// may serve.
     pub fn promote(&self) -> Result<(), StoreError> {
         self.publish(Publisher::promote)
     }

@@ -26,7 +26,7 @@ pub enum StoreError {
     LockHeld {
         /// Folder of the store.
         dir: PathBuf,
-        /// The process that holds the lock, if it left its number.
+        /// Id of the process that holds the lock, if known.
         pid: Option<u32>,
     },
     /// This process may not write in the store's folder: the disk is read-only, or the folder belongs to another user.
@@ -34,7 +34,7 @@ pub enum StoreError {
     Unwritable {
         /// Folder of the store.
         dir: PathBuf,
-        /// The refused operation.
+        /// Why the operating system refused the write.
         source: io::Error,
     },
     /// The folder contains no store.
@@ -118,7 +118,7 @@ pub enum StoreError {
     },
 }
 
-/// What went wrong, for a caller that chooses a remedy or a status by it.
+/// Kind of a [`StoreError`], for callers that choose a status or a hint by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
@@ -245,7 +245,7 @@ impl LexicalError {
             _ => {}
         }
         match self.0 {
-            // The message of a thread that failed does not tell corrupt files from a disk that could not be written.
+            // The message does not distinguish corrupt files from a disk that could not be written.
             TantivyError::ErrorInThread(_) | TantivyError::Poisoned => StoreErrorKind::Io,
             _ if self.is_damage() => StoreErrorKind::Damaged,
             _ => StoreErrorKind::Io,
@@ -256,7 +256,7 @@ impl LexicalError {
         match &self.0 {
             TantivyError::IoError(error)
             | TantivyError::OpenReadError(OpenReadError::IoError { io_error: error, .. }) => {
-                // An unexpected end of a file is an I/O error, too, but has no code of the system.
+                // An unexpected end of file is also an I/O error, but without an OS error code.
                 system_code(error).is_none() && !is_disk_full(error)
                     || error.kind() == io::ErrorKind::NotFound
             }

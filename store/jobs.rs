@@ -126,7 +126,7 @@ pub struct JobCounts {
 /// Progress of a job. Its process reports it about once a second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct JobProgress {
-    /// Current stage. None between stages.
+    /// Current stage. `None` between stages.
     pub stage: Option<JobStage>,
     /// Unchanged files found so far.
     pub unchanged: u64,
@@ -138,7 +138,7 @@ pub struct JobProgress {
     pub to_embed: u64,
     /// How many of `to_embed` have a vector now.
     pub embedded: u64,
-    /// Estimated seconds until the end of the stage. None before there is a rate.
+    /// Estimated seconds until the end of the stage. `None` until a rate is known.
     pub eta_seconds: Option<u64>,
 }
 
@@ -159,7 +159,7 @@ pub struct Job {
     pub last_seen_at: UnixMs,
     /// End of the job.
     pub ended_at: Option<UnixMs>,
-    /// Why the job ended, unless it simply completed.
+    /// Why the job ended, if a reason was recorded.
     pub end_reason: Option<String>,
     /// Counts so far.
     pub counts: JobCounts,
@@ -227,8 +227,8 @@ impl Store {
         Ok(())
     }
 
-    /// Marks jobs still recorded as running as failed, except `except`. To be called when a new run is starting: these jobs are
-    /// leftovers whose end could not be written. `except` is the job of the new run.
+    /// Marks all running jobs as failed, except `except`, the job of the new run. Call this at the start of a run: the other jobs
+    /// are leftovers whose end could not be written.
     ///
     /// # Errors
     /// When the catalog cannot be read or written.
@@ -350,7 +350,7 @@ impl Store {
 
 /// Cancels a job of the store in `dir` while no process has the store open for writing, for example a paused job.
 ///
-/// Returns `false` if a process has it open. That process can be asked through [`Control`](crate::Control).
+/// Returns `false` if a process has the store open. In that case, request the cancellation through [`Control`](crate::Control).
 ///
 /// # Errors
 /// When the catalog cannot be opened or written.

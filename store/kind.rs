@@ -45,7 +45,7 @@ kinds! {
     MAN = "man";
     /// JSON.
     JSON = "json";
-    /// JSON, one value a line.
+    /// JSON Lines: one value per line.
     JSONL = "jsonl";
     /// YAML.
     YAML = "yaml";
@@ -53,9 +53,9 @@ kinds! {
     TOML = "toml";
     /// XML.
     XML = "xml";
-    /// Table with commas between its values.
+    /// Comma-separated values.
     CSV = "csv";
-    /// Table with tabs between its values.
+    /// Tab-separated values.
     TSV = "tsv";
     /// SubRip subtitles.
     SRT = "srt";
@@ -73,9 +73,9 @@ kinds! {
     PPTX = "pptx";
     /// Excel workbook.
     XLSX = "xlsx";
-    /// Excel workbook, binary.
+    /// Excel workbook in the binary format of Excel 2007.
     XLSB = "xlsb";
-    /// Excel workbook in the format before 2007.
+    /// Excel workbook in the format before Excel 2007.
     XLS = "xls";
     /// OpenDocument text.
     ODT = "odt";
@@ -102,14 +102,14 @@ kinds! {
 }
 
 impl Kind {
-    /// The kind called `word`.
+    /// The kind called `word`, without an allocation.
     pub const fn from_static(word: &'static str) -> Kind {
         Kind(Cow::Borrowed(word))
     }
 
-    /// The kind called `word`.
+    /// The kind called `word`, known or not.
     pub fn new(word: &str) -> Kind {
-        // Every document in memory has a kind, so a known one is not allocated each time.
+        // Every document in memory has a kind, so share the strings of known kinds.
         let known = Kind::KNOWN.iter().find(|known| known.0 == word);
         known
             .cloned()

@@ -1,5 +1,5 @@
-//! Rebuilding a damaged lexical index in the background while queries continue. Changes made meanwhile are in the catalog, so the
-//! rebuilt index has them, too.
+//! Rebuilding a damaged lexical index in the background while queries continue. The rebuilt index includes changes made meanwhile,
+//! because they are in the catalog.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
@@ -10,17 +10,17 @@ use tantivy::index::SegmentId;
 use crate::{ErrorChain, Snapshot, Store, StoreError};
 
 /// Delay before another attempt after a failed rebuild, for example on a full disk.
-const RETRY: Duration = Duration::from_secs(30);
+const RETRY_DELAY: Duration = Duration::from_secs(30);
 /// Spend at most 1/CHECK_SHARE of wall time on integrity checks.
 const CHECK_SHARE: u32 = 200;
 
 impl Store {
     /// Reports that a search on `snapshot` failed because the lexical index is damaged, see [`StoreError::is_lexical_damage`].
     ///
-    /// Snapshots taken from now on have no lexical index, until it is rebuilt. A writer rebuilds it in a background thread. A
-    /// reader waits for the writer.
+    /// Snapshots taken from now on have no lexical index, until it is rebuilt. A writer starts the rebuild in a background thread. A
+    /// reader waits for the writer to do so.
     pub fn report_lexical_damage(self: &Arc<Store>, snapshot: &Snapshot) {
-        // Another thread has reported it already.
+        // Without a lexical index in the snapshot, the damage was reported before.
         let Some(view) = &snapshot.lexical else { return };
         let damaged = view.segment_ids();
         if !self.is_writer() {
@@ -43,8 +43,8 @@ impl Store {
 
     /// Verifies the checksums of the lexical index, and starts a rebuild if one does not match.
     ///
-    /// Without this, damage in mapped memory can go unnoticed: the damaged terms are just not found. Does nothing if the index is
-    /// large, if the last check was recent, or in a reader.
+    /// Without this check, damage in mapped memory can go unnoticed: searches just miss the damaged terms. Does nothing in a
+    /// reader, for a large index, or soon after the last check.
     ///
     /// # Errors
     /// When the files of the index cannot be read.
@@ -78,13 +78,13 @@ impl Store {
 
     fn rebuild_lexical(&self, damaged: &[SegmentId]) -> Result<(), StoreError> {
         let mut publisher = self.publisher();
-        // An indexing run may have found the damage, too, and rebuilt the index already.
+        // An indexing run may have found the same damage and rebuilt the index already.
         if publisher.has_damaged(damaged) {
             publisher.rebuild_lexical()?;
             publisher.close_lexical_writer()?;
         }
         self.current.replace(publisher.snapshot());
-        // While the publisher is locked: damage found in a later snapshot must start another rebuild.
+        // Clear the flag while the publisher is locked: damage found in a later snapshot must start another rebuild.
         self.rebuilding.store(false, Ordering::Release);
         Ok(())
     }
@@ -105,6 +105,6 @@ fn rebuild(store: &Weak<Store>, damaged: &[SegmentId]) {
             Err(error) => tracing::error!("cannot rebuild the lexical index: {}", ErrorChain(&error)),
         }
         drop(open);
-        std::thread::sleep(RETRY);
+        std::thread::sleep(RETRY_DELAY);
     }
 }

@@ -1,13 +1,13 @@
 //! Storage of a corpus: a catalog, which is the source of truth, and two indexes derived from it.
 //!
 //! The catalog is a SQLite database of documents, passages and embeddings. The lexical index answers BM25 queries, the vector
-//! index nearest-neighbour queries. Both can be rebuilt from the catalog.
+//! index nearest-neighbour queries. Both indexes can be rebuilt from the catalog.
 //!
-//! One process writes a store, through [`Store::open`]. Any number of processes read it, through [`Store::open_read_only`] or in
-//! the writer itself. A query runs on a [`Snapshot`], which shows the state of one commit.
+//! One process writes a store, through [`Store::open`], and may search it as well. Any number of other processes read the store
+//! through [`Store::open_read_only`]. A query runs on a [`Snapshot`], which shows the state of one commit.
 //!
 //! Every write transaction of the catalog takes the next sequence number ([`Seq`]). Each index records the sequence number up to
-//! which it has applied the catalog, and catches up when the store is opened. A process may therefore die at any moment.
+//! which it has applied the catalog, and catches up when the store is opened. A crash is therefore safe at any moment.
 
 #[macro_use]
 mod string_enum;

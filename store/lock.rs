@@ -42,7 +42,8 @@ pub(crate) fn is_held(dir: &Path) -> bool {
     holder_of(dir).is_some()
 }
 
-/// The process that holds the writer lock of the store in `dir`. The inner option is none if the process did not write its id.
+/// The process that holds the writer lock of the store in `dir`. The inner option is
+/// `None` if the process did not write its id.
 pub(crate) fn holder_of(dir: &Path) -> Option<Option<u32>> {
     let mut file = fs_err::File::open(dir.join(FILE)).ok()?.into_parts().0;
     match file.try_lock_shared() {
@@ -63,7 +64,7 @@ pub(crate) fn write_error(dir: &Path, error: io::Error) -> StoreError {
     }
 }
 
-/// Whether the process may not write there, for example on a read-only disk.
+/// Whether the OS denies writing, for example on a read-only disk.
 pub(crate) fn is_refusal(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,4 +1,4 @@
-//! State of indexing runs. It is kept in the catalog, so that the next process knows whether the last run finished.
+//! State of indexing runs, in the catalog. From it, the next process knows whether the last run finished.
 
 use rusqlite::Connection;
 use time::OffsetDateTime;

@@ -1,5 +1,5 @@
-//! Replacing a damaged catalog. The old one is moved aside, and a new one starts with its intact embeddings, which are the costliest
-//! part. Documents are read from their files again.
+//! Replacing a damaged catalog. The old catalog is moved aside. A new one starts with its intact embeddings, which are the costliest
+//! part. The next run reads all files again.
 
 use std::path::Path;
 
@@ -28,11 +28,11 @@ pub(crate) fn mark_suspect(dir: &Path) {
     }
 }
 
-/// Replaces the catalog of the store in `dir` if it is damaged. Does nothing if there is none. To be called before the catalog is
-/// read.
+/// Replaces the catalog of the store in `dir` if it is damaged. Does nothing without a catalog. Call this before reading the
+/// catalog.
 ///
 /// # Errors
-/// [`StoreError::LockHeld`] if another process has the store open for writing. Otherwise when the disk fails.
+/// [`StoreError::LockHeld`] if another process has the store open for writing. Any other error means that the disk failed.
 pub fn replace_damaged_catalog(dir: &Path) -> Result<(), StoreError> {
     let damaged = match Catalog::read_model(dir) {
         Err(error @ StoreError::Catalog { .. }) => error.is_damage(),
@@ -95,14 +95,14 @@ pub(crate) fn replace(dir: &Path) -> Result<Catalog, StoreError> {
     Ok(catalog)
 }
 
-/// Copies what is intact. Returns the number of embeddings.
+/// Copies the intact part of the old catalog. Returns the number of copied embeddings.
 fn salvage(from: &Path, to: &Catalog) -> Result<usize, StoreError> {
     let Ok(old) = Connection::open(from) else {
         return Ok(0);
     };
     let mut values = Vec::new();
     for key in COPIED_KEYS {
-        // Read separately, so that an unreadable value does not cost the others.
+        // Read each value separately: one unreadable value must not cost the others.
         values.extend(catalog::meta(&old, key).ok().flatten().map(|value| (key, value)));
     }
     let Ok(models) = catalog::readable_models(&old) else {
@@ -110,7 +110,7 @@ fn salvage(from: &Path, to: &Catalog) -> Result<usize, StoreError> {
     };
     to.write(|transaction| {
         for (key, value) in &values {
-            // The vectors are new, and followers notice that by the generation.
+            // A new generation shows followers that the vectors are new.
             let value = match (*key, value.parse::<u64>()) {
                 (GENERATION, Ok(generation)) => (generation + 1).to_string(),
                 _ => value.clone(),

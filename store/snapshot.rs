@@ -1,4 +1,4 @@
-//! Snapshots: what one query sees.
+//! Snapshots: the state of a store that one query reads.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ pub struct Snapshot {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) documents: Arc<Documents>,
     pub(crate) lexical: Option<LexicalView>,
-    /// Whether `lexical` is none because the index is damaged.
+    /// Whether the lexical index is damaged. If so, `lexical` is `None`.
     pub(crate) lexical_damaged: bool,
     pub(crate) vectors: Arc<Vectors>,
     pub(crate) graph: Arc<BackgroundGraph>,
@@ -49,7 +49,7 @@ impl Snapshot {
         }
     }
 
-    /// Whether keyword search is unavailable because the lexical index is damaged. Keyword queries find nothing then.
+    /// Whether keyword search is unavailable because the lexical index is damaged. Keyword queries then find nothing.
     pub fn is_lexical_damaged(&self) -> bool {
         self.lexical_damaged
     }
@@ -87,7 +87,7 @@ impl Snapshot {
     }
 
     /// The documents that the fields in `text` (`title:`, `heading:`, `path:`, `kind:`) select, and the text without them. Only
-    /// documents `within` are considered if given. None if the text has no fields.
+    /// documents `within` are considered if given. `None` if the text has no fields.
     ///
     /// # Errors
     /// When the index cannot be read.
@@ -108,7 +108,8 @@ impl Snapshot {
         Ok(Some((set, restriction.plain)))
     }
 
-    /// Upper bound of the BM25 score for `text` (every term frequency → ∞). It makes scores of different queries comparable.
+    /// Upper bound of the BM25 score for `text`: the limit as every term frequency goes to infinity. Scores divided by it are
+    /// comparable across queries.
     ///
     /// # Errors
     /// When the index cannot be read.
@@ -133,7 +134,7 @@ impl Snapshot {
         self.rank(found, limit)
     }
 
-    /// Sorts by descending score and cuts at `limit`. Ties are broken by key and passage, so that the order does not depend on the
+    /// Sorts by descending score and cuts at `limit`. Ties are broken by key and passage, because the order must not depend on the
     /// layout of the index.
     fn rank(&self, mut candidates: Vec<(Candidate, DocumentId)>, limit: usize) -> Vec<Candidate> {
         candidates.retain(|(_, document)| self.documents.by_id(*document).is_some());
@@ -169,7 +170,7 @@ impl Snapshot {
     }
 
     /// The text of `document` from the start of passage `first` to the end of passage `last`, with its span. Passages are counted
-    /// from 0. None if the passages were replaced and pruned after the snapshot was taken.
+    /// from 0. `None` if the passages were replaced and pruned after the snapshot was taken.
     ///
     /// # Errors
     /// When the catalog cannot be read.

@@ -24,7 +24,7 @@ pub(crate) const LEXICAL: &str = "lexical";
 /// Options of [`Store::open`].
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// The model to embed with. Vectors of a previous model keep serving until every passage is re-embedded, see
+    /// The model to embed with. Searches use the vectors of the previous model until every passage is re-embedded; see
     /// [`Store::promote`].
     pub model: ModelIdentity,
     /// Where documents come from.
@@ -46,19 +46,19 @@ pub struct ChangeBatch {
     pub log: Vec<NewJobItem>,
 }
 
-/// When to try a file again that could not be read, for a reason that may pass.
+/// Next attempt at a file that could not be read for a transient reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retry {
     /// Key of the document.
     pub key: DocumentKey,
     /// Number of failed attempts at this version of the file.
     pub attempts: u32,
-    /// Time of the next attempt. None if only a change of the file causes one.
+    /// Time of the next attempt. `None` if only a change of the file triggers one.
     pub at: Option<UnixMs>,
 }
 
 impl ChangeBatch {
-    /// Whether the batch changes no document.
+    /// Whether the batch changes no document. Retries and log entries do not count.
     pub fn is_empty(&self) -> bool {
         self.upserts.is_empty() && self.removals.is_empty() && self.touched.is_empty()
     }
@@ -110,7 +110,7 @@ impl ChangeBatch {
 pub struct Store {
     dir: PathBuf,
     sources: Vec<SourceRoot>,
-    /// A reader exchanges it after the writer has replaced a damaged catalog.
+    /// A reader swaps in the new catalog after the writer has replaced a damaged one.
     catalog: RwLock<Arc<Catalog>>,
     /// The job that changes are logged under.
     pub(crate) current_job: Mutex<Option<JobId>>,
@@ -120,7 +120,7 @@ pub struct Store {
     pub(crate) rebuilding: AtomicBool,
     /// Earliest time of the next integrity check of the lexical index.
     pub(crate) lexical_check_due: Mutex<Option<Instant>>,
-    /// Held by a writer; none in a reader.
+    /// The writer's lock. `None` in a reader.
     lock: Option<Lock>,
 }
 
@@ -132,7 +132,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::LockHeld`] if another process has the store open for writing. [`StoreError::NewerFormat`] if a newer version
-    /// wrote it. [`StoreError::InvalidSource`] for a source whose path is not UTF-8. Otherwise when the disk fails.
+    /// wrote it. [`StoreError::InvalidSource`] for a source whose path is not UTF-8. Any other error means that the disk failed.
     pub fn open(dir: &Path, options: StoreOptions) -> Result<Store, StoreError> {
         fs_err::create_dir_all(dir).map_err(|error| lock::write_error(dir, error))?;
         let lock = lock::acquire(dir)?;
@@ -148,11 +148,11 @@ impl Store {
         Ok(Store::new(dir, options.sources, catalog, publisher, Some(lock)))
     }
 
-    /// Opens the store in `dir` for reading. It follows the process that writes the store.
+    /// Opens the store in `dir` for reading. Each [`Store::snapshot`] then shows the latest commit of the writer.
     ///
     /// # Errors
     /// [`StoreError::NoStore`] if there is none. [`StoreError::NewerFormat`] or [`StoreError::OlderFormat`] if another version
-    /// wrote it. Otherwise when the disk fails.
+    /// wrote it. Any other error means that the disk failed.
     pub fn open_read_only(dir: &Path) -> Result<Store, StoreError> {
         let (catalog, publisher, sources) = open_follower(dir)?;
         Ok(Store::new(dir, sources, catalog, publisher, None))
@@ -202,10 +202,10 @@ impl Store {
         self.lock.is_some() || lock::is_held(&self.dir)
     }
 
-    /// The current snapshot. A reader first checks whether the writer has committed since.
+    /// The current snapshot. A reader first checks for a newer commit of the writer.
     ///
     /// # Errors
-    /// When the writer has committed and a reader cannot read the new state.
+    /// When a reader cannot read a newer commit.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
         if self.lock.is_none() {
             let mut publisher = self.publisher();
@@ -220,7 +220,7 @@ impl Store {
                         *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = catalog;
                         *publisher = other;
                     }
-                    // The writer is still creating it. Until then the old snapshot answers.
+                    // The writer is still creating the new catalog. Until then, searches use the old snapshot.
                     Err(error) => {
                         tracing::debug!("the new catalog cannot be read yet: {}", ErrorChain(&error));
                     }
@@ -232,8 +232,8 @@ impl Store {
         Ok(self.current.get())
     }
 
-    /// Sets how vectors are searched. The default is a flat scan. A graph is read or built in the background, and rebuilt after
-    /// runs that added many vectors.
+    /// Sets how vectors are searched. Without this call, searches use a flat scan. A background thread reads or builds the
+    /// graph, and rebuilds it after runs that added many vectors.
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`] in a reader, which always scans.
@@ -260,7 +260,7 @@ impl Store {
     /// [`Store::refresh_lexical`] and [`Store::refresh_vectors`].
     ///
     /// # Errors
-    /// When the catalog cannot be written. The whole batch is rolled back then.
+    /// When the catalog cannot be written. The transaction is then rolled back.
     pub fn apply(&self, batch: &ChangeBatch) -> Result<Seq, StoreError> {
         self.catalog().write(|transaction| {
             let seq = catalog::next_seq(transaction)?;
@@ -317,7 +317,7 @@ impl Store {
         self.catalog().checkpoint()
     }
 
-    /// The recorded recipe: a description of how documents were parsed and chunked, in a format of the caller's.
+    /// The recorded recipe: a description of how documents were parsed and chunked. The caller defines its format.
     ///
     /// # Errors
     /// When the catalog cannot be read.
@@ -352,7 +352,7 @@ impl Store {
         self.lock.is_some()
     }
 
-    /// Makes a change to the indexes, then publishes a snapshot.
+    /// Applies `change` to the indexes, then publishes a snapshot.
     pub(crate) fn publish(
         &self,
         change: impl FnOnce(&mut Publisher) -> Result<(), StoreError>,
@@ -387,10 +387,10 @@ fn open_follower(dir: &Path) -> Result<(Arc<Catalog>, Publisher, Vec<SourceRoot>
     Ok((catalog, publisher, sources))
 }
 
-/// The model of the store in `dir`, or none if there is no store. Reads older formats, too.
+/// The model of the store in `dir`, or `None` if there is no store. Also reads stores of older formats.
 ///
 /// # Errors
-/// [`StoreError::NewerFormat`] if a newer version wrote the store. Otherwise when the disk fails.
+/// [`StoreError::NewerFormat`] if a newer version wrote the store. Any other error means that the disk failed.
 pub fn read_model(dir: &Path) -> Result<Option<ModelIdentity>, StoreError> {
     Catalog::read_model(dir)
 }

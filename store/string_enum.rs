@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{found:?} is not a {what}; use one of {}", accepted.join(", "))]
 pub struct UnknownVariant {
-    /// The enum, in words.
+    /// Name of the enum in messages, such as `job state`.
     pub what: &'static str,
     /// The string that was parsed.
     pub found: String,

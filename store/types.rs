@@ -48,7 +48,7 @@ impl fmt::Debug for ContentHash {
 pub struct Span {
     /// Offset of the first byte, from 0.
     pub start_byte: usize,
-    /// Offset behind the last byte.
+    /// Offset after the last byte.
     pub end_byte: usize,
     /// Line of the first byte, from 1.
     pub start_line: u32,
@@ -107,7 +107,7 @@ string_enum! {
 /// Metadata of a document (front matter, meta tags, document properties), by name.
 pub type Metadata = serde_json::Map<String, serde_json::Value>;
 
-/// A document to store. A file whose text could not be extracted is stored, too: with a reason and without passages.
+/// A document to store. A file whose text could not be extracted is stored with a reason and without passages.
 #[derive(Debug, Clone)]
 pub struct NewDocument {
     /// Key of the document. It replaces a document with the same key.
@@ -200,9 +200,9 @@ pub struct FileState {
     pub status: ItemStatus,
     /// Why there is no text.
     pub reason: Option<String>,
-    /// Number of failed attempts to read this version of the file, for a reason that may pass.
+    /// Number of attempts to read this version of the file that failed for a transient reason.
     pub attempts: u32,
-    /// Time of the next attempt. None if only a change of the file causes one.
+    /// Time of the next attempt. `None` if only a change of the file triggers one.
     pub retry_at: Option<UnixMs>,
 }
 
@@ -245,24 +245,24 @@ pub struct ModelIdentity {
     /// Pooling of token vectors into one, if known.
     #[serde(default)]
     pub pooling: Option<String>,
-    /// Prefix of a query.
+    /// Text that the model expects before a query.
     #[serde(default)]
     pub query_prefix: String,
-    /// Prefix of a passage.
+    /// Text that the model expects before a passage.
     #[serde(default)]
     pub passage_prefix: String,
-    /// Where the model can be opened, in a format of the caller's. Empty for the built-in model.
+    /// Where to open the model, in a format that the caller defines. Empty for the built-in model.
     #[serde(default)]
     pub source: String,
 }
 
 impl ModelIdentity {
-    /// Whether vectors of `other` can be compared with those of this model. Only what decides that is compared.
+    /// Whether vectors of `other` can be compared with those of this model. Id, version and dimensions decide.
     pub fn is_same_model(&self, other: &ModelIdentity) -> bool {
         self.matches(&other.id, &other.version, other.dimensions)
     }
 
-    /// [`ModelIdentity::is_same_model`] for a model of which only these properties are at hand.
+    /// Like [`ModelIdentity::is_same_model`], for a caller without the identity of the other model.
     pub fn matches(&self, id: &str, version: &str, dimensions: usize) -> bool {
         (self.id.as_str(), self.version.as_str(), self.dimensions) == (id, version, dimensions)
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct UnixMs(pub i64);
 
 impl UnixMs {
-    /// The latest time there is.
+    /// The latest representable time.
     pub const MAX: UnixMs = UnixMs(i64::MAX);
 
     /// The time by the system's clock; the epoch itself if the clock is set before it.

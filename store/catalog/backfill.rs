@@ -1,5 +1,5 @@
-//! Adding checksums to rows that older versions wrote without. This happens when the catalog is first opened for writing. Damage
-//! before that cannot be detected.
+//! Adding checksums to rows of older versions, which wrote none. This happens when the catalog is first opened for writing. Earlier
+//! damage cannot be detected.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ const BATCH_EMBEDDINGS: usize = 4096;
 /// Interval between progress log lines.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
-/// Records that every row has a checksum. True for a new catalog, too.
+/// Records that every row has a checksum. A new catalog has no rows and is complete, too.
 pub(super) fn mark_complete(connection: &Connection) -> rusqlite::Result<()> {
     set_meta(connection, COMPLETE, "all")
 }
@@ -66,7 +66,7 @@ pub(super) fn backfill(connection: &mut Connection) -> rusqlite::Result<()> {
     mark_complete(connection)
 }
 
-/// Number of rows done, logged from time to time.
+/// Number of rows done. Logged every [`LOG_EVERY`].
 struct BackfillProgress {
     logged: Instant,
     total: u64,
@@ -97,7 +97,8 @@ fn batch<T>(
     Ok(result)
 }
 
-/// Fills in checksums of the next documents with numbers above `after`. Returns the last number and the count; none at the end.
+/// Fills in checksums of the next documents with numbers above `after`. Returns the last number and the count,
+/// or `None` at the end.
 fn fill_documents(connection: &Connection, after: i64) -> rusqlite::Result<Option<(i64, usize)>> {
     let mut documents = connection.prepare_cached(&format!(
         "SELECT {} FROM documents WHERE id > ?1 AND checksum IS NULL ORDER BY id LIMIT ?2",

@@ -1,4 +1,4 @@
-//! Checksums of catalog rows. SQLite has none of its own, so a bit flipped on disk would go into answers unnoticed.
+//! Checksums of catalog rows. SQLite has no checksums of its own, so a bit flip on disk would reach answers unnoticed.
 
 use std::ops::Range;
 
@@ -21,7 +21,7 @@ pub(crate) fn embedding_checksum(scale: f32, codes: &[u8]) -> i64 {
 /// Checksum of the values of several columns.
 pub(crate) fn values_checksum<'a>(values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
     let mut hasher = crc32fast::Hasher::new();
-    // Type and length are hashed, too, so that moving bytes from one value to the next changes the checksum.
+    // Hash type and length, too: moving bytes from one value to the next must change the checksum.
     let mut update = |kind: u8, bytes: &[u8]| {
         hasher.update(&[kind]);
         hasher.update(&(bytes.len() as u64).to_le_bytes());
@@ -47,7 +47,7 @@ pub(crate) fn columns_checksum(row: &Row<'_>, columns: Range<usize>) -> rusqlite
     Ok(values_checksum(values))
 }
 
-/// Verifies a checksum. Rows from older versions without one pass.
+/// Verifies a checksum. Rows of older versions have none and pass.
 pub(crate) fn is_checksum_valid(stored: Option<i64>, computed: i64) -> bool {
     stored.is_none_or(|stored| stored == computed)
 }

@@ -139,7 +139,7 @@ fn is_damaged(row: &Row<'_>) -> rusqlite::Result<bool> {
     Ok(row.get::<_, i64>(1)? >= 0 && !is_checksum_valid(row.get(13)?, checksum(row)?))
 }
 
-/// A document. A corrupt row gets a stat and hash that match no file, so that the next run reads the file again.
+/// Decodes a document. A corrupt row gets a stat and hash that match no file, which makes the next run read the file again.
 fn entry(row: &Row<'_>) -> rusqlite::Result<DocumentEntry> {
     let id = DocumentId(row.get(0)?);
     let mut stat = FileStat {

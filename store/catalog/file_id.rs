@@ -1,5 +1,5 @@
-//! Identity of the catalog file. A process that has a renamed file open keeps reading it, so the path alone does not show that the
-//! catalog was replaced.
+//! Identity of the catalog file. A process keeps reading an open file after it was renamed. The path alone therefore does not show
+//! that the catalog was replaced.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use std::path::Path;
 pub(super) struct FileId(u64, u64);
 
 impl FileId {
-    /// The id of the file that is at `path` now. None if there is none, and on platforms without inodes.
+    /// The id of the file that is at `path` now. `None` if there is no file, and on platforms without inodes.
     pub(super) fn at(path: &Path) -> Option<FileId> {
         let meta = fs_err::metadata(path).ok()?;
         #[cfg(unix)]

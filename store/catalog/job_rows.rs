@@ -7,9 +7,9 @@ use crate::jobs::{
 };
 use crate::{DocumentKey, UnixMs, UnknownVariant};
 
-/// Jobs to keep, …
+/// Maximum number of jobs to keep, …
 const MAX_JOBS: i64 = 100;
-/// … unless their logs have more entries than this in total.
+/// … and of entries in all of their logs together.
 const MAX_ITEMS: i64 = 100_000;
 
 /// Columns of [`job_row`], in its order.
@@ -357,7 +357,7 @@ fn item_row(row: &Row<'_>) -> rusqlite::Result<JobItem> {
     })
 }
 
-/// A number as an SQLite integer, at most the greatest one.
+/// A number as an SQLite integer, capped at the greatest SQLite integer.
 fn clamp(JobId(id): JobId) -> i64 {
     i64::try_from(id).unwrap_or(i64::MAX)
 }

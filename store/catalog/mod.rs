@@ -1,5 +1,5 @@
-//! The catalog: documents, texts, passages, embeddings and jobs in SQLite. It is the source of truth, from which both indexes can be
-//! rebuilt.
+//! The catalog: documents, texts, passages, embeddings and jobs in SQLite. It is the source of truth: both indexes can be rebuilt
+//! from it.
 
 mod backfill;
 mod checksum;
@@ -53,10 +53,10 @@ use crate::salvage::mark_suspect;
 use crate::{DocumentId, ModelIdentity, Seq, StoreError};
 
 const FILE: &str = "catalog.sqlite";
-/// Reading connections to keep open. If more threads read at once, more are opened and closed afterwards.
+/// Maximum number of idle read connections. If more threads read at once, extra connections are opened and then closed.
 const IDLE_READERS: usize = 4;
 
-/// The catalog of a store. Any thread may use it; one writes at a time.
+/// The catalog of a store. Any thread may use it. Writes are serialized.
 pub(crate) struct Catalog {
     path: PathBuf,
     /// The file that was opened, to detect its replacement.
@@ -87,7 +87,7 @@ impl Catalog {
         seq_repair::repair_seq(&connection).map_err(wrap)?;
         match backfill::backfill(&mut connection) {
             Err(error) if is_damage(&error) => return Err(wrap(error)),
-            // For example, the disk is full. The catalog is usable, and the next opening continues.
+            // For example, the disk is full. The catalog is usable, and the next opening resumes the backfill.
             Err(error) => tracing::warn!(
                 "cannot add checksums to the rows of {} that an older version wrote: {error}",
                 path.display()
@@ -134,7 +134,7 @@ impl Catalog {
             readers: Mutex::default(),
         };
         let found = match catalog.read(format) {
-            // The process died while creating it. The next writer starts over.
+            // A process died while creating the catalog. The next writer starts over.
             Err(StoreError::Catalog { source, .. }) if is_unfinished(&source.0) => 0,
             found => found?,
         };
@@ -202,7 +202,7 @@ impl Catalog {
         run(&mut connection).map_err(|source| self.error(source))
     }
 
-    /// Copies the write-ahead log into the database and truncates it, so that it does not grow forever.
+    /// Copies the write-ahead log into the database and truncates the log, which would otherwise grow forever.
     pub(crate) fn checkpoint(&self) -> Result<(), StoreError> {
         let Some(writer) = &self.writer else { return Ok(()) };
         let connection = writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -293,13 +293,14 @@ pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
         FromSqlConversionFailure(..) | InvalidColumnType(..) | Utf8Error(..) => true,
         // The statements of this crate are valid, so one that does not compile means that the tables are damaged.
         SqlInputError { .. } => true,
-        // A missing table or column has the general error code, so only the message is left.
+        // A missing table or column has the generic error code, so only the message identifies it.
         SqliteFailure(_, Some(message)) if message.starts_with("no such ") => true,
         error => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
     }
 }
 
-/// Whether a rollback journal is left. Only a catalog being created has one; later it uses a write-ahead log.
+/// Whether the error is due to a leftover rollback journal. Only a catalog that is being created has one; later it uses a
+/// write-ahead log.
 fn is_unfinished(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error().map(|error| error.extended_code);
     code == Some(rusqlite::ffi::SQLITE_READONLY_ROLLBACK)
@@ -321,7 +322,7 @@ pub(crate) fn set_meta(connection: &Connection, key: &str, value: &str) -> rusql
     statement.execute(params![key, value]).map(drop)
 }
 
-/// A number of the table `meta`, such as a sequence number; 0 if there is none.
+/// A number of the table `meta`, such as a sequence number; 0 if the key is missing.
 pub(crate) fn seq_at(connection: &Connection, key: &str) -> rusqlite::Result<Seq> {
     Ok(meta(connection, key)?
         .and_then(|text| text.parse().ok())

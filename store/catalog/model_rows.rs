@@ -1,5 +1,5 @@
-//! Models and their embeddings. Vectors of the serving model are searched. While passages are re-embedded with another model, the next
-//! model, its embeddings are collected beside them.
+//! Models and their embeddings. Searches use the vectors of the serving model. Embeddings of the next model, which is to replace it,
+//! are collected beside them.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 

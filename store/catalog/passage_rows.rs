@@ -43,7 +43,7 @@ pub(super) fn place_checksum(row: &Row<'_>) -> rusqlite::Result<i64> {
     columns_checksum(row, 1..10)
 }
 
-/// Decodes `text`, the text of the passage in `row`. None if a checksum does not match.
+/// Decodes `text`, the text of the passage in `row`. `None` if a checksum does not match.
 fn verify(row: &Row<'_>, text: Vec<u8>) -> rusqlite::Result<Option<String>> {
     match String::from_utf8(text) {
         Ok(text) if is_intact(row, &text)? => Ok(Some(text)),
@@ -51,7 +51,7 @@ fn verify(row: &Row<'_>, text: Vec<u8>) -> rusqlite::Result<Option<String>> {
     }
 }
 
-/// Slices the passage in `row` out of `text`, the document's text. None if a checksum does not match.
+/// Slices the passage in `row` out of `text`, the document's text. `None` if a checksum does not match.
 pub(crate) fn verified_text<'t>(row: &Row<'_>, text: &'t str) -> rusqlite::Result<Option<&'t str>> {
     let Span {
         start_byte, end_byte, ..
@@ -144,7 +144,7 @@ pub(crate) fn documents_of(
 }
 
 /// The text of document `id` from the start of passage `first` to the end of passage `last`, with its span. Passages are counted
-/// from 0. None if one of them is missing or corrupt.
+/// from 0. `None` if one of them is missing or corrupt.
 pub(crate) fn text_of_passages(
     connection: &Connection,
     id: DocumentId,

@@ -42,7 +42,7 @@ pub(crate) fn put_models(connection: &Connection, models: &[(i64, String)]) -> r
 /// Calls `each` for every intact embedding, ordered by hash, ascending or descending.
 ///
 /// # Errors
-/// At the first unreadable page. SQLite cannot continue behind it.
+/// At the first unreadable page. SQLite cannot read past it.
 pub(crate) fn salvage_embeddings(
     connection: &Connection,
     backwards: bool,

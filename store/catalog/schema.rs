@@ -38,7 +38,7 @@ CREATE INDEX added_documents ON documents (added_seq);
 CREATE INDEX touched_documents ON documents (touched_seq) WHERE touched_seq IS NOT NULL;
 CREATE INDEX retired_documents ON documents (retired_seq) WHERE retired_seq IS NOT NULL;
 
--- Separate from documents, so that listing documents does not read texts. A blob, because spans count bytes.
+-- Separate from documents: listing documents must not read texts. A blob, because spans count bytes.
 CREATE TABLE texts (document INTEGER PRIMARY KEY, text BLOB NOT NULL) STRICT;
 
 CREATE TABLE passages (

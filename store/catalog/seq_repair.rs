@@ -13,8 +13,8 @@ SELECT max(
     coalesce((SELECT max(retired_seq) FROM documents), 0),
     coalesce((SELECT max(vector_seq) FROM passages WHERE vector_seq IS NOT NULL), 0))";
 
-/// Raises the recorded sequence number to the greatest one of the rows. A damaged record may be too low. Rows above it would never
-/// reach the indexes.
+/// Raises the recorded sequence number to the greatest one of the rows. A damaged record may be too low, and rows above it would
+/// never reach the indexes.
 pub(super) fn repair_seq(connection: &Connection) -> rusqlite::Result<()> {
     let (recorded, greatest) = (seq_at(connection, SEQ)?, greatest(connection)?);
     if greatest > recorded {

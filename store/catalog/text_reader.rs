@@ -5,8 +5,8 @@ use std::ops::Range;
 use rusqlite::Connection;
 use rusqlite::blob::Blob;
 
-/// Reads parts of texts through SQLite's incremental blob I/O. With `substr`, SQLite would read a text from its start for each part:
-/// quadratic time for all passages of a document.
+/// Reads parts of texts through SQLite's incremental blob I/O. With `substr`, SQLite would read a text from its start for each part.
+/// Reading all passages of a document would then take quadratic time.
 pub(super) struct TextReader<'c> {
     connection: &'c Connection,
     /// The text that was read last. An open blob keeps the list of its pages.
@@ -23,7 +23,7 @@ impl<'c> TextReader<'c> {
 
     /// The bytes of a document's text in `range`. A range beyond the end is cut.
     ///
-    /// To be called while a statement is positioned on a row that proves that the text exists. A missing text is an error.
+    /// Call this only while a statement is positioned on a row that proves that the text exists. A missing text is an error.
     pub(super) fn read(&mut self, document: i64, range: Range<usize>) -> rusqlite::Result<Vec<u8>> {
         let text = match self.last.take() {
             Some((last, text)) if last == document => text,

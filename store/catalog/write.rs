@@ -8,7 +8,7 @@ use super::checksum::{embedding_checksum, text_checksum, values_checksum};
 use super::{PRUNED_SEQ, next_seq, seq_at, set_meta};
 use crate::{ContentHash, DocumentId, DocumentKey, FileStat, ItemStatus, NewDocument, NewPassage, Seq, Span};
 
-/// A quantized embedding: 8 bits a value, and one scale.
+/// A quantized embedding: 8 bits per value, and one scale.
 pub(crate) struct QuantizedEmbedding {
     pub scale: f32,
     pub codes: Vec<u8>,

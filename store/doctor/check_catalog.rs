@@ -16,7 +16,7 @@ pub(super) fn database(catalog: &Catalog) -> Finding {
 
 /// A condition that no row may meet.
 struct Inconsistency {
-    /// Description of such rows, in the plural.
+    /// Description of the rows, in the plural, for messages.
     what: &'static str,
     table: &'static str,
     /// SQL condition of such rows.

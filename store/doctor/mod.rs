@@ -38,7 +38,7 @@ pub enum StorePart {
 }
 
 impl StorePart {
-    /// A short name for programs.
+    /// The name in machine-readable output.
     pub fn as_str(self) -> &'static str {
         match self {
             StorePart::Catalog => "catalog",
@@ -98,7 +98,7 @@ pub fn examine(dir: &Path) -> Result<Vec<Check>, StoreError> {
 /// - `Lexical`, `Vectors`: the index is deleted. The next writer rebuilds it.
 ///
 /// # Errors
-/// [`StoreError::LockHeld`] if a process has the store open for writing. Otherwise when the disk fails.
+/// [`StoreError::LockHeld`] if a process has the store open for writing. Any other error means that the disk failed.
 pub fn repair(dir: &Path, parts: &[StorePart]) -> Result<(), StoreError> {
     let _lock = lock::acquire(dir)?;
     for part in parts {

@@ -20,9 +20,9 @@ pub struct StorageReport {
 /// The process that has a store open for writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writer {
-    /// There is none.
+    /// No process has the store open for writing.
     None,
-    /// A process, with its id if it left one.
+    /// A process, with its id if known.
     Process(Option<u32>),
 }
 
@@ -62,14 +62,14 @@ pub fn storage_report(dir: &Path) -> Result<StorageReport, StoreError> {
     })
 }
 
-/// Whether the file was to be renamed after it was written.
+/// Whether the file is temporary: its writer renames it when it is complete.
 fn is_temporary(path: &Path) -> bool {
     let has_prefix = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(".tmp");
     let has_suffix = path.extension().is_some_and(|ending| ending == "new");
     has_suffix || path.file_name().is_some_and(has_prefix)
 }
 
-/// All files below a folder, with their sizes. Files removed meanwhile are left out.
+/// All files below a folder, with their sizes. Skips files that are removed meanwhile.
 fn list_files(folder: &Path) -> Result<Vec<(PathBuf, u64)>, StoreError> {
     let mut files = Vec::new();
     for entry in fs_err::read_dir(folder)? {

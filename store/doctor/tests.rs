@@ -57,7 +57,7 @@ fn a_flipped_bit_in_a_derived_index_is_found_and_repaired() {
     }
 }
 
-/// tantivy verifies only files on this list, so damage to a missing one would go unnoticed.
+/// tantivy verifies only files on this list, so damage to an unlisted file would go unnoticed.
 #[test]
 fn a_file_list_without_one_of_the_files_is_damage() {
     let dir = tempfile::tempdir().unwrap();
@@ -116,7 +116,7 @@ fn sql(dir: &Path, batch: &str) {
     catalog.execute_batch(batch).unwrap();
 }
 
-/// Damage to each column that never changes, which SQLite itself does not detect.
+/// Damage to each of the columns that never change. SQLite does not detect it.
 const DAMAGES: [&str; 16] = [
     "UPDATE texts SET text = CAST('penguins live in the north' AS BLOB) WHERE document = 1",
     "UPDATE documents SET key = 'c' WHERE id = 1",

@@ -80,7 +80,7 @@ impl FieldValue<'_> {
     }
 }
 
-/// The value of a field. None if the document lacks the field.
+/// The value of a field. `None` if the document lacks the field.
 pub(super) fn field_value<'a>(field: &Field, entry: &'a DocumentEntry) -> Option<FieldValue<'a>> {
     let owned = |value: Value| FieldValue::Json(Cow::Owned(value));
     match field {
@@ -149,7 +149,7 @@ fn equal(scalar: Scalar<'_>, wanted: &Value) -> bool {
     }
 }
 
-/// Order of two strings or two numbers. There is none across types: a string is neither below nor above a number.
+/// Order of two strings or two numbers. `None` across types: a string is neither below nor above a number.
 fn compare(scalar: Scalar<'_>, wanted: &Value) -> Option<Ordering> {
     match (scalar, wanted) {
         (Scalar::Text(text), Value::String(wanted)) => Some(text.cmp(wanted.as_str())),

@@ -26,7 +26,7 @@ pub struct FilterError {
 ///
 /// Fields are `path`, `folder` (with a slash at its end, empty at the root), `filename`, `extension`, `type`, `language`, `title`,
 /// `size` (bytes) and `timestamp` (last modification: milliseconds since 1970, RFC 3339 or a date). Any other name is a metadata
-/// field, and so is `metadata.NAME`, for names that a built-in field has.
+/// field. `metadata.NAME` is a metadata field even if a built-in field has the same name.
 ///
 /// If a document lacks the field, only `$ne`, `$nin` and a test for null hold. A test of a list holds if it holds for one element.
 ///

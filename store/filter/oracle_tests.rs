@@ -1,5 +1,5 @@
-//! Filtered searches against an oracle that evaluates the same JSON independently. For any corpus, filter and limit, a filtered search
-//! returns the hits of the unfiltered search whose documents match the filter.
+//! Tests filtered searches against an oracle that evaluates the same JSON independently. For any corpus, filter and limit, a
+//! filtered search returns the hits of the unfiltered search whose documents match the filter.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -9,7 +9,7 @@ use time::{Date, OffsetDateTime};
 use super::{Condition, Field, Filter, FilterError, Test};
 use crate::UnixMs;
 
-/// Maximum nesting of `$and`, `$or` and `$not`, so that a hostile filter cannot overflow the stack.
+/// Maximum nesting of `$and`, `$or` and `$not`. Without it, a hostile filter could overflow the stack.
 const MAX_DEPTH: usize = 32;
 const OPERATORS: &str = "$eq, $ne, $in, $nin, $lt, $lte, $gt, $gte, $prefix, $contains, $glob";
 

@@ -9,8 +9,8 @@ use tantivy::tokenizer::{
 
 use super::language::Profile;
 
-/// Name of the analyzer in the index schema. Change it whenever the terms change, so that older indexes are
-/// rebuilt.
+/// Name of the analyzer in the index schema. Change it whenever the terms change: a new name makes older
+/// indexes be rebuilt.
 pub(super) const NAME: &str = "autorag-2";
 /// Maximum length of a term, in bytes. Longer tokens are data such as base64, not words.
 const MAX_TERM_BYTES: usize = 80;
@@ -169,7 +169,7 @@ fn push_bigrams(
 
 /// Adds a word, followed by its parts if it is a compound identifier: `split_words`, `readFile`, `utf8`.
 ///
-/// The compound has the position of its first part, so that phrases match with either spelling.
+/// The compound has the position of its first part. Phrases therefore match with either spelling.
 fn push_word(
     text: &str,
     start: usize,
@@ -206,7 +206,7 @@ fn push_word(
         return;
     };
     if parts.len() == 1 {
-        // Without leading and trailing underscores.
+        // The part excludes leading and trailing underscores.
         tokens.push(token(text, first_start, first_end, *position));
         *position += 1;
         return;

@@ -12,15 +12,15 @@ use super::{LexicalIndex, analyzer};
 use crate::catalog::LexicalRow;
 use crate::{DocumentEntry, DocumentId, Kind, Seq, StoreError};
 
-/// How much of a document's text goes into the field `whole`, in bytes. Bounds memory. Each passage is
-/// indexed in full.
+/// Limit of the field `whole`, in bytes of the document's text. It bounds memory. The field `body` of each
+/// passage has no limit.
 const WHOLE_BYTES: usize = 1 << 18;
 
 /// An uncommitted change. Dropping it rolls it back.
 pub(crate) struct Change<'a> {
     lexical: &'a LexicalIndex,
     writer: MutexGuard<'a, Option<IndexWriter>>,
-    /// By language code.
+    /// Analyzers in use, by language code.
     analyzers: HashMap<&'static str, TextAnalyzer>,
     committed: bool,
 }
@@ -153,7 +153,7 @@ fn root_cause(writer: &mut IndexWriter, error: TantivyError) -> TantivyError {
     }
 }
 
-/// The language to stem a document in. Source code is English: its comments and names mostly are.
+/// The language to stem a document in. Source code counts as English, because most comments and names are.
 fn language_of(entry: &DocumentEntry, rows: &[LexicalRow]) -> &'static Profile {
     if entry.kind == Kind::CODE {
         return language::ENGLISH;

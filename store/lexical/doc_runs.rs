@@ -1,5 +1,5 @@
-//! Runs of consecutive passages that belong to the same document, to find the passages of given documents in
-//! a segment.
+//! Runs of consecutive passages of the same document. They locate the passages of given documents in a
+//! segment.
 //!
 //! A tantivy document is a passage here, so `DocId` is the number of a passage within its segment.
 
@@ -7,7 +7,7 @@ use tantivy::{DocId, SegmentReader};
 
 use crate::{DocumentId, DocumentSet};
 
-/// Below 1/SPARSE as many documents as runs, binary-search each document; else filter all runs.
+/// With fewer than 1/SPARSE as many documents as runs, binary-search each document. Otherwise filter all runs.
 const SPARSE: u64 = 16;
 
 /// Consecutive passages of one document.
@@ -23,7 +23,7 @@ struct DocRun {
 pub(super) struct DocRuns(Vec<DocRun>);
 
 impl DocRuns {
-    /// Reads the runs of a segment. Includes deleted passages, so that the runs stay valid when more are
+    /// Reads the runs of a segment. Runs include deleted passages, and therefore stay valid when more are
     /// deleted.
     pub(super) fn read(segment: &SegmentReader) -> tantivy::Result<DocRuns> {
         let documents = segment.fast_fields().u64("document")?;

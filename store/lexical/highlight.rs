@@ -18,7 +18,7 @@ pub struct Highlighter {
     stems: HashSet<String>,
     /// First bytes of `stems`.
     first_bytes: FirstBytes,
-    /// One for each language of the index.
+    /// One analyzer for each language of the index.
     analyzers: Vec<TextAnalyzer>,
     /// Ranges within a piece of text that has been searched before.
     cache: HashMap<String, Vec<Range<usize>>>,

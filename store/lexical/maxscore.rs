@@ -14,12 +14,11 @@ use crate::{DocumentId, DocumentSet};
 
 /// Passages per window. Their scores fit the L1 cache.
 const WINDOW: usize = 4096;
-/// Float sums depend on their order. Upper bounds are inflated by this factor, so that rounding never prunes
-/// a true hit.
+/// Upper bounds are inflated by this factor. Float sums depend on their order, and rounding must never prune a
+/// true hit.
 const SLACK: Score = 1.0 + 1e-5;
 
-/// The `k` passages with the highest summed scores of `terms`, of the documents `allowed` or of all, best
-/// first.
+/// The `k` passages with the highest summed scores of `terms`, best first. `allowed` restricts the documents.
 pub(super) fn top_passages(
     searcher: &Searcher,
     terms: &[TermWeight],

@@ -1,5 +1,4 @@
-//! The lexical index: BM25 over passages and their documents, on tantivy. Derived from the catalog, which can
-//! rebuild it.
+//! The lexical index: BM25 over passages and their documents, on tantivy. It can be rebuilt from the catalog.
 
 mod analyzer;
 mod change;
@@ -45,11 +44,11 @@ use crate::error::LexicalError;
 use crate::lock::is_refusal;
 use crate::{ErrorChain, Seq, StoreError};
 
-/// Memory for postings before they are written to disk. Writing uses one thread, because parsing and
-/// embedding need the others.
+/// Memory for postings that are not on disk yet. Writing uses one thread, because parsing and embedding need
+/// the others.
 const WRITER_BYTES: usize = 24 << 20;
-/// Indexes up to this size are checksummed on open and periodically (well under a second). Damage in larger
-/// ones surfaces in a search or in `doctor`.
+/// Indexes up to this size are verified on open and periodically, in well under a second. Damage in a larger
+/// index surfaces in a search or in `doctor`.
 const MAX_CHECKED_BYTES: u64 = 512 << 20;
 
 /// Fields of a passage.
@@ -94,7 +93,7 @@ pub(crate) struct LexicalIndex {
     path: PathBuf,
     index: Index,
     fields: Fields,
-    /// Opened on first use, because an index about to be rebuilt may be unreadable.
+    /// Opened on first use: an index that is about to be rebuilt may be unreadable.
     reader: OnceLock<IndexReader>,
     writer: Mutex<Option<IndexWriter>>,
     statistics: StatisticsCache,
@@ -152,7 +151,7 @@ impl LexicalIndex {
         catch_panic(path, || LexicalIndex::try_open(path))
     }
 
-    /// Opens the index, on a read-only disk without tantivy's lock.
+    /// Opens the index. On a read-only disk, does so without tantivy's lock.
     fn try_open(path: &Path) -> Result<LexicalIndex, StoreError> {
         let with_path = |source| StoreError::lexical(path, source);
         let open_reader = |index| {
@@ -210,7 +209,7 @@ impl LexicalIndex {
         Ok(segments)
     }
 
-    /// Whether the last commit has one of these segments.
+    /// Whether the last commit has any of `segments`.
     pub(crate) fn has_any_segment(&self, segments: &[SegmentId]) -> Result<bool, StoreError> {
         Ok(self
             .segment_ids()?
@@ -282,8 +281,8 @@ impl LexicalIndex {
         if writer.is_none() {
             let created = self.index.writer_with_num_threads(1, WRITER_BYTES);
             let created = created.map_err(|source| self.error(source))?;
-            // Files of an uncommitted change that a killed process left behind. Their names could collide
-            // with new ones.
+            // Delete the files of an uncommitted change of a killed process. Their names could collide with
+            // new ones.
             let collected = created.garbage_collect_files().wait();
             collected.map_err(|source| self.error(source))?;
             *writer = Some(created);

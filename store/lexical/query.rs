@@ -55,8 +55,8 @@ impl ParsedQuery {
         let optional = |stems| word_in_any_field(fields, stems).map(|word| (Occur::Should, word));
         let mut clauses: Vec<(Occur, Box<dyn Query>)> = self.words.iter().flat_map(optional).collect();
         if matching == Matching::All {
-            // The optional clauses already score the words. The required copies have a boost of 0, so that
-            // requiring a word does not change scores.
+            // The optional clauses already score the words. The required copies have a boost of 0 and leave
+            // scores unchanged.
             clauses.extend(self.required_words().map(|stems| {
                 let required = BooleanQuery::new(optional(stems).collect());
                 (Occur::Must, boosted(Box::new(required), 0.0))
@@ -126,7 +126,7 @@ fn word_query(field: Field, stems: &Stems) -> Box<dyn Query> {
 }
 
 /// A phrase in a field. Matches the n-th stems of all words together, because a passage is stemmed in one
-/// language. A word with fewer stems has its first one in every language.
+/// language. A word with fewer stems contributes its first stem instead.
 fn phrase_query(field: Field, words: &Phrase) -> Box<dyn Query> {
     if let [(_, stems)] = words.as_slice() {
         return word_query(field, stems);

@@ -1,4 +1,4 @@
-//! Parses the text of a keyword query. Every text is valid: what is not syntax is searched as plain words.
+//! Parses the text of a keyword query. Every text is valid: text without syntax becomes plain words.
 
 use std::collections::{HashMap, HashSet};
 
@@ -159,8 +159,8 @@ impl ParsedQuery {
         self.excluded.iter().filter(|clause| clause.is_phrase())
     }
 
-    /// Words that must occur with [`crate::Matching::All`]. Of a compound only the parts are required,
-    /// because a passage may spell it differently (`read_file`).
+    /// Words that [`crate::Matching::All`] requires. A compound is not required, only its parts, because a
+    /// passage may spell the compound differently (`read_file`).
     pub(super) fn required_words(&self) -> impl Iterator<Item = &Stems> {
         self.words.iter().filter(|stems| !self.compounds.contains(*stems))
     }
@@ -228,8 +228,8 @@ fn is_stop(stems: &Stems) -> bool {
     stems.first().is_some_and(|stem| is_stop_word(stem))
 }
 
-/// The words of `text`, and pairs of first stem and original spelling. A compound identifier is followed by
-/// its parts.
+/// The words of `text`, and pairs of first stem and original spelling. The parts of a compound identifier
+/// follow it.
 fn tokenize(text: &str, analyzers: &mut [TextAnalyzer]) -> (Phrase, Vec<(String, String)>) {
     let mut words: Phrase = Vec::new();
     let mut spellings = Vec::new();

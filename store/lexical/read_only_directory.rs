@@ -1,7 +1,7 @@
 //! A tantivy directory without lock files, for an index on a read-only disk.
 //!
-//! tantivy takes a lock, a file, while it opens an index, so that no writer deletes files meanwhile. On a
-//! read-only disk the lock cannot be created and is not needed: nobody can delete files there.
+//! While tantivy opens an index, it holds a lock file, which keeps a writer from deleting files. On a read-only
+//! disk the lock file can neither be created nor is it needed: nobody can delete files there.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +12,7 @@ use tantivy::directory::{
     Directory, DirectoryLock, FileHandle, Lock, MmapDirectory, WatchCallback, WatchHandle, WritePtr,
 };
 
-/// Forwards everything but locks.
+/// Forwards every call except `acquire_lock`, which always succeeds.
 #[derive(Debug, Clone)]
 pub(super) struct ReadOnlyDirectory(pub MmapDirectory);
 

@@ -1,8 +1,7 @@
 //! BM25 scores of all passages of given documents.
 //!
-//! Used for the few documents that a selective filter keeps: MaxScore prunes badly there, because it finds
-//! few high scores to prune by. Also used for the documents of passages already found, whose scores are added
-//! to those of their passages.
+//! There are two uses. A selective filter keeps few documents, where MaxScore prunes badly, because it finds
+//! few high scores to prune by. And the hits of a search get the scores of their whole documents added.
 
 use tantivy::{DocAddress, Score, Searcher, SegmentOrdinal};
 

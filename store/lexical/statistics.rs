@@ -15,15 +15,15 @@ use tantivy::{DocId, Searcher, SegmentReader, TERMINATED, Term};
 
 use super::doc_runs::DocRuns;
 
-/// If more than 1/SPARSE of a term's postings could be deleted, scan the postings; else seek each deletion in
-/// them.
+/// If at least 1/SPARSE of a term's postings could be deleted, scan the postings. Otherwise seek each deletion
+/// in them.
 const SPARSE: usize = 8;
 
 /// Statistics by segment and number of deletions, kept from one commit to the next.
 #[derive(Default)]
 pub(super) struct StatisticsCache(Mutex<HashMap<(SegmentId, u32), Arc<SegmentStatistics>>>);
 
-/// Statistics of a segment with a certain set of deletions. Computed when first needed.
+/// Statistics of a segment with a certain set of deletions. Each is computed on first use.
 #[derive(Default)]
 struct SegmentStatistics {
     deleted: OnceLock<Vec<DocId>>,
@@ -44,7 +44,7 @@ pub(super) struct Statistics {
 pub(super) struct TermStatistics {
     /// Number of live passages that have the term.
     pub doc_freq: u64,
-    /// For each segment, where the term's postings are.
+    /// Location of the term's postings in each segment. `None` if the segment lacks the term.
     pub postings: Vec<Option<TermInfo>>,
 }
 
@@ -66,7 +66,7 @@ impl SegmentStatistics {
 }
 
 impl StatisticsCache {
-    /// The statistics of the commit that `searcher` reads. Drops those of segments that it does not have.
+    /// The statistics of the commit that `searcher` reads. Drops the cached statistics of other segments.
     pub(super) fn statistics(&self, searcher: &Searcher) -> Statistics {
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let segments = searcher.segment_readers().iter();
@@ -135,8 +135,8 @@ impl Statistics {
 }
 
 impl Bm25StatisticsProvider for Statistics {
-    /// Sums the rounded field lengths that scoring uses. A merge keeps no others, so exact lengths would
-    /// change with it.
+    /// Sums the rounded field lengths that scoring uses. A merge keeps only these, so sums of exact lengths
+    /// would change with a merge.
     fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
         let mut total = 0;
         for (segment, statistics) in self.segments() {

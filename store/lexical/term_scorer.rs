@@ -21,7 +21,7 @@ pub(super) struct TermWeight {
 
 struct StemWeight {
     bm25: Bm25Weight,
-    /// For each segment, where the stem's postings are.
+    /// Location of the stem's postings in each segment. `None` if the segment lacks the stem.
     postings: Vec<Option<TermInfo>>,
 }
 
@@ -98,7 +98,7 @@ impl TermScorer {
         docs.min().unwrap_or(TERMINATED)
     }
 
-    /// The score of `doc`, 0 if it does not have the word. Successive calls must not go backwards.
+    /// The score of `doc`, or 0 if it does not have the word. `doc` must not decrease from call to call.
     pub(super) fn score_at(&mut self, doc: DocId) -> Score {
         let mut best: Score = 0.0;
         for stem in &mut self.stems {
@@ -109,7 +109,8 @@ impl TermScorer {
         best
     }
 
-    /// Whether the word has one stem in this segment, so that no passage is reported twice.
+    /// Whether the word has one stem in this segment. If so, [`TermScorer::for_each_before`] reports no passage
+    /// twice.
     pub(super) fn has_one_stem(&self) -> bool {
         self.stems.len() == 1
     }

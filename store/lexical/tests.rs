@@ -330,7 +330,7 @@ fn a_failed_write_is_reported_with_its_cause() {
     );
 }
 
-/// The best passage is in a document with a low score. It still gets that score added, even with a limit of
+/// The best passage is in a document with a low score. The passage gets that score added, even with a limit of
 /// one hit.
 #[test]
 fn document_scores_do_not_depend_on_the_limit() {

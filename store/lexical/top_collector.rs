@@ -10,15 +10,15 @@ use tantivy::{DocAddress, DocId, Score, SegmentOrdinal, SegmentReader};
 use super::top_k::{TopK, best_first};
 use crate::{DocumentId, DocumentSet, PassageId};
 
-/// Top-k collector that carries the k-th score across segments, so block-max pruning applies from the first
-/// block.
+/// Top-k collector that carries the k-th score across segments. Block-max pruning therefore applies from the
+/// first block of each further segment.
 ///
-/// tantivy's own collector cannot be used: wrapped in a filter collector it prunes no blocks at all.
+/// tantivy's own collector is no substitute: wrapped in a filter collector, it prunes no blocks.
 pub(super) struct TopCollector<'a> {
     k: usize,
     allowed: Option<&'a DocumentSet>,
     excluded: &'a HashSet<PassageId>,
-    /// The bits of the highest k-th score of a segment so far.
+    /// The bits of the highest k-th score of any segment so far.
     threshold: AtomicU32,
 }
 
@@ -96,8 +96,8 @@ impl Collector for TopCollector<'_> {
     }
 }
 
-/// Required by [`Collector`], but never called: [`TopCollector::collect_segment`] handles whole segments,
-/// because only there a collector can pass its threshold to the scorer.
+/// Required by [`Collector`], but never called. [`TopCollector::collect_segment`] handles whole segments,
+/// because only that method can pass a threshold to the scorer.
 pub(super) struct Unused;
 
 impl SegmentCollector for Unused {

@@ -29,7 +29,7 @@ impl TopK {
         }
     }
 
-    /// The k-th best score, which a further hit must exceed. `None` while there are fewer than k hits.
+    /// The k-th best score, which the next hit must exceed. `None` while there are fewer than k hits.
     pub(super) fn threshold(&self) -> Option<Score> {
         let worst = self.heap.peek().filter(|_| self.heap.len() == self.k);
         worst.map(|Hit((score, _))| *score)

@@ -23,12 +23,12 @@ use super::top_k::best_first;
 use super::{Fields, catch_panic, maxscore};
 use crate::{Candidate, DocumentId, DocumentSet, Matching, PassageId, StoreError};
 
-/// Hits fetched beyond the limit, at first. If they all tie with the last hit within the limit, more are
-/// fetched, up to [`MAX_EXTRA`]. The limit must not split a run of equal scores, because tantivy orders ties
-/// by segment layout.
+/// Hits fetched beyond the limit at first. The limit must not split a run of equal scores, because tantivy
+/// orders ties by segment layout.
 const MIN_EXTRA: usize = 32;
+/// If all extra hits tie with the last hit within the limit, fetch more, until there are this many extra.
 const MAX_EXTRA: usize = 4096;
-/// Boost of a field, relative to the passage's text.
+/// Boosts of fields, relative to the passage's text.
 const TITLE_BOOST: f32 = 0.8;
 const HEADING_BOOST: f32 = 1.3;
 const PATH_BOOST: f32 = 0.8;
@@ -37,8 +37,8 @@ const PATH_BOOST: f32 = 0.8;
 const DOCUMENT_WEIGHT: f32 = 1.5;
 /// A filter is selective if it keeps at most this many documents …
 const MAX_SELECTED: u64 = 5000;
-/// … and at most 1/SELECTIVITY of the collection. All passages of the documents are then scored, instead of
-/// searching the index.
+/// … and at most 1/SELECTIVITY of the collection. All passages of these documents are then scored, without a
+/// search of the index.
 const SELECTIVITY: u64 = 20;
 /// BM25 k1. Must equal tantivy's.
 const K1: f32 = 1.2;
@@ -106,8 +106,8 @@ impl LexicalView {
 
     /// The best `limit` passages and all further ones that tie with the last, each with its document.
     ///
-    /// Searches the documents `within`, or all; the collection has `documents` documents. A filter does not
-    /// change scores: the weight of a word is always that in the whole collection.
+    /// `within` restricts the search; `documents` is the size of the whole collection. A filter does not change
+    /// scores, because words always have the weights of the whole collection.
     pub(crate) fn search(
         &self,
         text: &str,
@@ -162,8 +162,8 @@ impl LexicalView {
             .collect())
     }
 
-    /// Upper bound of the BM25 score for `text`, with every term frequency towards infinity. Makes scores of
-    /// different queries comparable.
+    /// Upper bound of the BM25 score for `text`: the limit as every term frequency goes to infinity. Scores
+    /// divided by it are comparable across queries.
     pub(crate) fn max_score(&self, text: &str) -> Result<f32, StoreError> {
         let query = ParsedQuery::parse(text, &self.languages);
         let mut bound = 0.0;
@@ -276,8 +276,8 @@ impl LexicalView {
         Highlighter::new(question, &self.languages)
     }
 
-    /// The best `limit` passages by a query and all further ones that tie with the last, of the documents
-    /// `allowed` or of all, except the passages `excluded`.
+    /// The best `limit` passages by a query and all further ones that tie with the last, except the passages
+    /// `excluded`. `allowed` restricts the documents.
     fn search_query(
         &self,
         query: &dyn Query,
@@ -311,8 +311,8 @@ impl LexicalView {
         Ok(weights)
     }
 
-    /// The best `limit` passages by the summed scores of `terms` and all further ones that tie with the last,
-    /// of the documents `allowed` or of all.
+    /// The best `limit` passages by the summed scores of `terms` and all further ones that tie with the last.
+    /// `allowed` restricts the documents.
     fn search_terms(
         &self,
         terms: &[TermWeight],
@@ -407,8 +407,8 @@ fn round_scores(hits: &mut [(f32, DocAddress)]) {
 
 /// Rounds the last seven bits of a score's mantissa away.
 ///
-/// The order in which the terms of a passage are summed depends on its neighbours in the segment. Equal
-/// passages could otherwise differ in the last bits, and so could one passage in two indexes of the same
+/// The order in which the terms of a passage are summed depends on its neighbours in the segment. Without
+/// rounding, equal passages could differ in the last bits. So could one passage in two indexes of the same
 /// documents.
 fn round_score(score: f32) -> f32 {
     const ROUNDED_BITS: u32 = 7;

@@ -56,7 +56,7 @@ pub(crate) struct Publisher {
     catalog: Arc<Catalog>,
     lexical: Option<LexicalIndex>,
     view: Option<LexicalView>,
-    /// Segments of a damaged lexical index. Some until the index is rebuilt.
+    /// Segments of a damaged lexical index. `None` while the index is not known to be damaged.
     damaged_segments: Option<Vec<SegmentId>>,
     documents: Arc<Documents>,
     vectors: Arc<Vectors>,
@@ -64,7 +64,7 @@ pub(crate) struct Publisher {
     vectors_seq: Seq,
     /// Number of the current vector file; 0 if there is none yet.
     generation: u64,
-    /// Offset in bytes up to which the vector file was read; 0 if it was not opened yet.
+    /// Byte offset read so far in the vector file; 0 if the file was not opened yet.
     vectors_end: u64,
     file: Option<VectorFile>,
     /// Sequence number at the last time a follower caught up.
@@ -98,7 +98,7 @@ impl Publisher {
         }
     }
 
-    /// A snapshot of the present state.
+    /// A snapshot of the current state.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
             catalog: Arc::clone(&self.catalog),
@@ -122,7 +122,7 @@ impl Publisher {
         live.count()
     }
 
-    /// Reads both indexes when a writer opens the store, and applies what they lack of the catalog.
+    /// Reads both indexes when a writer opens the store, and applies the catalog changes that they lack.
     pub(crate) fn recover(&mut self) -> Result<(), StoreError> {
         let (generation, seq) = self.catalog.read(|connection| {
             let generation = catalog::seq_at(connection, GENERATION)?;
@@ -162,7 +162,7 @@ impl Publisher {
         self.read_vectors()?;
         self.refresh_view()?;
         if pruned > self.documents.seq {
-            // Rows retired since then are already deleted, so a list of changes would lack them.
+            // Rows retired since the last update are already deleted, so the list of changes would lack them.
             self.documents = Arc::default();
         }
         self.advance_documents(lexical_seq)?;
@@ -181,7 +181,7 @@ impl Publisher {
             catalog::vector_rows(connection, self.vectors_seq, seq, |row| fresh.push(row))
         })?;
         if !damaged.is_empty() {
-            // Earlier passages with the same text have this embedding, too. They have to be re-embedded as well.
+            // Earlier passages with the same text share the damaged embedding. All of them must be re-embedded.
             self.rebuild_vectors()?;
             self.remove_old_files();
             return Ok(());
@@ -227,7 +227,7 @@ impl Publisher {
         self.refresh_graph();
     }
 
-    /// Starts building a graph in the background if the vectors warrant one and the present one is behind.
+    /// Starts building a graph in the background if the vectors should have one and the current one is missing or stale.
     pub(crate) fn refresh_graph(&self) {
         self.graph.refresh(&self.dir, self.generation, &self.vectors);
     }
@@ -244,7 +244,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// Reads the serving model. A new vector file may belong to another one.
+    /// Reads the serving model. A new vector file may belong to another model.
     fn reload_model(&mut self) -> Result<(), StoreError> {
         if let Some(model) = self.catalog.read(catalog::serving_model)? {
             self.model = Arc::new(model);
@@ -252,7 +252,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// Rebuilds the vector file from the catalog as a new generation, then switches to it. Damaged embeddings are left out, and their
+    /// Rebuilds the vector file from the catalog as a new generation, then switches to it. Damaged embeddings are deleted, and their
     /// passages are re-embedded.
     fn rebuild_vectors(&mut self) -> Result<(), StoreError> {
         let (generation, seq) = self.catalog.read(|connection| {

@@ -10,8 +10,8 @@ use crate::lexical::LexicalIndex;
 use crate::{ErrorChain, Seq, StoreError};
 
 impl Publisher {
-    /// Opens the writer's lexical index if necessary, and returns the sequence number it has applied; 0 without an index. A damaged
-    /// index must not hold back the documents, so the result is `seq` then.
+    /// Opens the writer's lexical index if necessary. Returns the sequence number that the index has applied, or 0 without an index.
+    /// For a damaged index the result is `seq`, because the index must not hold back the documents.
     pub(super) fn follow_lexical(&mut self, seq: Seq) -> Result<Seq, StoreError> {
         let path = self.dir.join(crate::store::LEXICAL);
         if let Some(damaged) = &self.damaged_segments {
@@ -96,7 +96,7 @@ impl Publisher {
 
     /// Whether damaged files caused an error of the index writer.
     ///
-    /// The error alone is not enough: after one of tantivy's threads has failed, for example on a full disk, other calls return
+    /// The error alone is not enough. After one of tantivy's threads has failed, for example on a full disk, other calls return
     /// errors without a cause.
     fn is_caused_by_damage(&self, error: &StoreError) -> bool {
         let files = || self.lexical.as_ref().map(LexicalIndex::damaged_files);
@@ -120,11 +120,11 @@ impl Publisher {
         lexical.map_or(Ok(()), LexicalIndex::quick_check)
     }
 
-    /// Rebuilds the lexical index from the catalog, within the existing one. The old files are not read. Followers see the old
-    /// index until the commit.
+    /// Rebuilds the lexical index from the catalog as one change of the existing index, without reading the old files. Followers
+    /// see the old index until the commit.
     pub(crate) fn rebuild_lexical(&mut self) -> Result<(), StoreError> {
         self.suspend_lexical(Vec::new());
-        // Closed before it is opened again, because its writer holds a lock.
+        // Close the index before opening it again, because its writer holds a lock.
         self.lexical = None;
         let path = self.dir.join(crate::store::LEXICAL);
         self.lexical = Some(LexicalIndex::open_for_rebuild(&path)?);
@@ -159,7 +159,7 @@ impl Publisher {
         }
     }
 
-    /// Commits the changes after `from`, up to and including `to`. From 0 on they replace the whole index.
+    /// Commits the changes after `from`, up to and including `to`. With `from` 0, they replace the whole index.
     fn apply_to_lexical(&self, from: Seq, to: Seq) -> Result<(), StoreError> {
         let Some(lexical) = &self.lexical else {
             return Ok(());

@@ -1,7 +1,7 @@
 //! Vectors in memory, in blocks.
 //!
-//! Snapshots share full blocks; a commit copies the last one to append to it. The codes of full blocks are
-//! mapped from the file, so memory holds little more than what every query reads.
+//! Snapshots share full blocks. A commit copies the last block to append to it. The codes of full blocks are
+//! mapped from the file, so the heap holds little more than the data that every query reads.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::document_rows::DocumentRows;
 use super::{QuantizedVector, SignBits};
 use crate::{DocumentId, DocumentSet, PassageId};
 
-/// Vectors per block: 1.5 MiB of codes at 384 dimensions, so that copying the last block is cheap.
+/// Vectors per block: 1.5 MiB of codes at 384 dimensions. Copying the last block is therefore cheap.
 pub(crate) const BLOCK: usize = 4096;
 /// Blocks whose sign bits share a mapping: some MiB, and whole huge pages if the dimensions are a multiple of
 /// 128.
@@ -50,8 +50,8 @@ impl Block {
         self.passages.len()
     }
 
-    /// Whether all documents of the block are `within`. May return false where they are: it tests only
-    /// whether the set has every number between the block's bounds.
+    /// Whether all documents of the block are `within`. False negatives are possible: the test is only whether
+    /// the set has every number between the block's bounds.
     ///
     /// If true, a scan need not look up each vector's document, which costs a random memory access per
     /// vector.
@@ -144,7 +144,7 @@ impl Vectors {
         }
     }
 
-    /// Whether both have the same generation, so that one is a prefix of the other.
+    /// Whether both have the same generation. If so, one is a prefix of the other.
     pub(crate) fn has_same_generation(&self, other: &Vectors) -> bool {
         Arc::ptr_eq(&self.document_rows, &other.document_rows)
     }

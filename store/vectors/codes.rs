@@ -12,7 +12,7 @@ use memmap2::{Mmap, MmapOptions};
 pub(crate) struct Codes {
     dimensions: usize,
     storage: Storage,
-    /// Where the codes are in the file.
+    /// Locations of the codes in the file.
     spans: Vec<Span>,
 }
 
@@ -72,7 +72,7 @@ impl Codes {
         }
     }
 
-    /// Replaces the copy on the heap by a mapping of `file`.
+    /// Replaces the copy on the heap with a mapping of `file`.
     pub(crate) fn map(&mut self, file: &File) -> io::Result<()> {
         let Storage::Heap(heap) = &self.storage else {
             return Ok(());

@@ -19,8 +19,8 @@ pub(crate) struct DocumentRows(RwLock<Chains>);
 
 #[derive(Debug, Default)]
 struct Chains {
-    /// The last row of each document, in pages by document number. Lookups mostly ascend, so that one hash
-    /// lookup serves a page.
+    /// The last row of each document, in pages by document number. Lookups mostly ascend, so one hash lookup
+    /// serves a page.
     last: HashMap<u32, Box<[u32; PAGE]>>,
     /// For each row, the previous row of the same document.
     previous: Vec<u32>,
@@ -40,8 +40,8 @@ impl DocumentRows {
     /// The rows below `len` of the documents `within`, in ascending order. `None` if there are more than
     /// `max`.
     pub(crate) fn within(&self, within: &DocumentSet, len: usize, max: usize) -> Option<Vec<u32>> {
-        // More documents than `max` have more rows than `max`, unless some are not embedded yet. Then the
-        // caller scans, which is slower but correct.
+        // More documents than `max` have more rows than `max`, unless some documents are not embedded yet. In
+        // that case the caller scans without need, which is slower but correct.
         if within.len() > max as u64 {
             return None;
         }
@@ -66,7 +66,7 @@ impl DocumentRows {
                 }
                 next = chains.previous[next as usize];
             }
-            // Chains descend. Reversing them leaves the rows nearly sorted.
+            // Chains descend. Reversing them leaves the rows nearly sorted, which speeds up the sort below.
             rows[first..].reverse();
         }
         drop(chains);

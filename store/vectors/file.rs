@@ -5,8 +5,8 @@
 //! scale: f32, codes: i8 × dimensions`. All numbers are little-endian. Only the last frame of a commit has a
 //! `seq`; the others have 0.
 //!
-//! The first frame that is truncated or fails its CRC ends the file. It was being written when the process
-//! died, and the catalog still has its vectors.
+//! Reading ends at the first frame that is truncated or fails its CRC. The process died while writing it, and
+//! the catalog still has its vectors.
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -26,7 +26,7 @@ const FRAME_PREFIX: usize = 8;
 const BODY_HEAD: usize = 12;
 /// Bytes of a vector before its codes: passage, document and scale.
 const ROW_HEAD: usize = 16;
-/// Maximum number of vectors per frame. Bounds the memory to read one.
+/// Maximum number of vectors per frame. It bounds the memory to read a frame.
 pub(crate) const FRAME_VECTORS: usize = 4096;
 /// Maximum length of a body. A larger number is damage, not a length to allocate.
 const MAX_BODY: u32 = 64 << 20;
@@ -121,7 +121,7 @@ impl VectorFile {
         for part in vectors[..last].chunks(FRAME_VECTORS) {
             offsets.extend(self.append_part(part)?);
         }
-        // Only the last frame has the seq. If the process is killed before, the whole commit is replayed.
+        // Only the last frame has the seq. If the process is killed earlier, the whole commit is replayed.
         offsets.extend(self.write(seq, &vectors[last..], File::sync_data)?);
         self.committed = self.file.stream_position()?;
         Ok(offsets)
@@ -142,8 +142,8 @@ impl VectorFile {
         let stride = ROW_HEAD + self.dimensions;
         let written = self.write_frame(seq, vectors).and_then(|()| finish(&self.file));
         if let Err(error) = written {
-            // Remove the partial commit, so that the next one is not appended to it. If that fails too,
-            // `open` truncates it.
+            // Remove the partial commit: the next commit must not be appended to it. If this fails too, `open`
+            // truncates the file.
             let _ = self
                 .file
                 .set_len(self.committed)
@@ -172,7 +172,7 @@ impl VectorFile {
     }
 }
 
-/// Calls `each` with the frames of all complete commits from byte `from` on; 0 is the first frame.
+/// Calls `each` with the frames of all complete commits from byte `from` on. 0 means the first frame.
 ///
 /// Returns the byte offset of the end of the last complete commit, or `None` if the header does not match
 /// `dimensions`.

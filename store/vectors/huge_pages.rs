@@ -1,6 +1,6 @@
-//! Copies of several slices in one piece of memory, in huge pages where the system has them.
+//! Copies of several slices in one mapping, in huge pages where the system has them.
 //!
-//! A scan reads all sign bits. With 4 KiB pages it is slowed down by address translation (TLB misses).
+//! A scan reads all sign bits. With 4 KiB pages, address translation slows it down (TLB misses).
 //! docs/scale.md has measurements.
 
 use std::io;
@@ -24,7 +24,7 @@ impl HugePageSlice {
     /// Copies `parts` to one new mapping, one after another. Returns a slice for each.
     ///
     /// # Errors
-    /// When the system gives no memory.
+    /// When the system cannot allocate the memory.
     pub(crate) fn copy_all(parts: &[&[u64]]) -> io::Result<Vec<HugePageSlice>> {
         let length: usize = parts.iter().map(|part| size_of_val(*part)).sum();
         // Not every system aligns mappings to huge pages. The extra page is never touched, so it takes no

@@ -1,5 +1,5 @@
-//! The vector index: int8 codes in an append-only file, and blocks of vectors in memory for searching.
-//! Derived from the catalog.
+//! The vector index: int8 codes in an append-only file, and blocks of vectors in memory for searching. It can
+//! be rebuilt from the catalog.
 
 mod block;
 mod codes;

@@ -1,5 +1,5 @@
-//! Prefilter: ranks very many vectors by their sign bits alone. The survivors, a few thousand, are then
-//! scored by their codes.
+//! Prefilter: ranks very many vectors by their sign bits alone. A few thousand survivors are then scored by
+//! their codes.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,7 +19,7 @@ static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
 /// The `count` rows of the documents `within` whose sign bits match `query` best, in ascending order.
 ///
-/// Uses a second thread if no other scan is running. The result does not depend on it.
+/// Uses a second thread if no other scan is running. The result is the same with one thread.
 pub(crate) fn prefilter(vectors: &Vectors, query: &[f32], within: &DocumentSet, count: usize) -> Vec<u32> {
     let scan = Scan {
         vectors,
@@ -108,7 +108,7 @@ impl Scan<'_> {
             block.sign_bits.words(),
             &mut sums[..block.len().next_multiple_of(GROUP)],
         );
-        /// Sums compared with the threshold at once, by SIMD. Few chunks have one above it.
+        /// Number of sums compared with the threshold at once, by SIMD. Few chunks have a sum above it.
         const CHUNK: usize = 16;
         for (chunk, sums) in sums[..block.len()].chunks(CHUNK).enumerate() {
             let threshold = top.threshold();

@@ -1,8 +1,8 @@
 //! Nearest neighbours by cosine, in up to three stages: sign bits, int8 codes, f32 rescoring.
 //!
-//! The first stage depends on the numbers of rows. Within few documents only their rows are scored. A small
-//! index is scanned by codes, a large one is prefiltered by sign bits. The best rows by codes are then
-//! rescored against the f32 query.
+//! The first stage depends on the number of rows. Within few documents, only their rows are scored. A small
+//! index is scanned by codes. A large index is prefiltered by sign bits. The best rows by codes are then
+//! rescored with the f32 query.
 
 use super::block::BLOCK;
 use super::prefilter::{prefilter, prefilter_rows};
@@ -12,17 +12,17 @@ use crate::{Candidate, DocumentId, DocumentSet};
 
 /// Rows rescored in f32 per hit, because quantizing the query can push a neighbour that far down.
 const RESCORE_FACTOR: usize = 3;
-/// Rows rescored in addition.
+/// Rows rescored in addition, whatever the limit.
 const RESCORE_EXTRA: usize = 32;
 /// Minimum number of vectors to prefilter by sign bits. Below, that saves less than a tenth of a millisecond.
 pub(super) const MIN_PREFILTER: usize = 20_000;
-/// Prefilter given rows only if there are this many times as many rows as would pass.
+/// Prefilter the rows of a filter only if they outnumber the survivors by this factor.
 const MIN_ROWS_PER_SURVIVOR: usize = 2;
 /// Rows that pass the prefilter: this many per hit, …
 const PREFILTER_FACTOR: usize = 6;
 /// … plus a constant, …
 const PREFILTER_EXTRA: usize = 800;
-/// … plus one per this many vectors: with more vectors, more have sign bits as good as a neighbour's.
+/// … plus one per this many vectors: in a larger index, more vectors have sign bits as good as a neighbour's.
 const VECTORS_PER_SURVIVOR: usize = 500;
 /// If more vectors than this were added since the graph was built, scan flat.
 const MAX_UNINDEXED: usize = 100_000;
@@ -136,7 +136,7 @@ impl BestRows {
     fn score_rows(&mut self, vectors: &Vectors, rows: &[u32], query: &[i8]) {
         let kernel = kernels::dots();
         for (position, &row) in rows.iter().enumerate() {
-            // Rows are scattered in memory. Without prefetching, each one would be waited for in turn.
+            // Rows are scattered in memory. Without prefetching, each row would stall the CPU in turn.
             if let Some(&row) = rows.get(position + PREFETCH_DISTANCE) {
                 kernels::prefetch(vectors.codes(row));
             }

@@ -1,5 +1,5 @@
-//! A vector index without a catalog, for benchmarks at sizes where filling a catalog would take most of the
-//! time.
+//! A vector index without a catalog, for benchmarks at sizes where a catalog would take most of the time to
+//! fill.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{Candidate, DocumentId, DocumentSet, PassageId, StoreError};
 
-/// Passages per made-up document.
+/// Passages per synthetic document.
 const PASSAGES: usize = 5;
 
 /// Vectors in a file of their own, searched by the same code as those of a store.

@@ -24,7 +24,7 @@ impl TopRows {
         }
     }
 
-    /// Scores up to this one are ignored.
+    /// The threshold: rows with this score or less are ignored.
     pub(crate) fn threshold(&self) -> i32 {
         self.threshold
     }

@@ -10,9 +10,9 @@ use super::{Graph, file};
 use crate::VectorIndex;
 use crate::vectors::Vectors;
 
-/// The graph is rebuilt when more than this share of the vectors is not in it …
+/// The graph is rebuilt when it lacks more than this share of the vectors …
 const MAX_UNINDEXED_SHARE: f64 = 0.1;
-/// … and at least this many vectors are not.
+/// … and at least this many.
 const MIN_UNINDEXED: usize = 20_000;
 
 /// Number of vectors from which [`VectorIndex::Auto`] uses a graph. A flat scan then takes some milliseconds;
@@ -134,7 +134,7 @@ impl Task {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .is_none();
-        // A file can only be from an earlier process. This process keeps its graphs in memory.
+        // Only an earlier process can have left a file to read. This process keeps its graphs in memory.
         let from_file = is_first.then(|| file::load(&self.path, &self.vectors)).flatten();
         if let Some(graph) = from_file.filter(|graph| !is_stale(graph, &self.vectors)) {
             tracing::debug!(rows = graph.rows(), "read the graph");

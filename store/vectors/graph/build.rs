@@ -10,7 +10,7 @@ use crate::vectors::{SignBitsQuery, Vectors};
 
 /// Maximum out-degree after pruning (Vamana's R).
 const MAX_DEGREE: usize = 32;
-/// Maximum out-degree before pruning. The slack takes the reverse edges of later rows.
+/// Maximum out-degree before pruning. The slack leaves room for the reverse edges of later rows.
 const CAPACITY: usize = 48;
 /// Beam width of the search for a row's neighbours (Vamana's L, HNSW's efConstruction).
 const BEAM_WIDTH: usize = 128;
@@ -23,7 +23,7 @@ const ALPHA: f32 = 1.2;
 const SEQUENTIAL_ROWS: usize = 1000;
 /// Rows that a thread takes at a time. It checks `stop` between them.
 const BATCH: usize = 64;
-/// Number of locks that all rows share.
+/// Number of locks. Rows share them by number modulo this.
 const LOCKS: usize = 1024;
 
 /// A graph under construction.
@@ -90,7 +90,7 @@ impl Builder<'_> {
         let (block, index) = self.vectors.locate(row);
         let (codes, scale) = (block.codes.get(index), block.scales[index]);
         let values: Vec<f32> = codes.iter().map(|&code| f32::from(code)).collect();
-        // Only entry points that are inserted already: the others have no edges yet.
+        // Start only from entry points before `position`, because later ones have no edges yet.
         let start = self
             .entry_points
             .nearest(&SignBitsQuery::new(&values), position, ENTRY_POINTS);

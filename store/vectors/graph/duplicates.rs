@@ -1,7 +1,7 @@
 //! Rows with equal codes.
 //!
 //! Collections repeat themselves: a licence or a navigation bar is in thousands of files. Edges among equal
-//! rows lead nowhere, so only one row of each set of duplicates is in the graph, as their representative.
+//! rows lead nowhere. The graph therefore has only one row of each set of duplicates, their representative.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

@@ -1,7 +1,7 @@
-//! Entry points: a sample of the rows, scanned by sign bits, so that a search starts at several rows near the
+//! Entry points: a sample of the rows. A search scans their sign bits and starts at those nearest to the
 //! query.
 //!
-//! They replace the upper layers of HNSW. Unlike upper layers, they also reach parts of the graph that no
+//! Entry points replace the upper layers of HNSW. Unlike upper layers, they also reach parts of the graph that no
 //! edge leads to.
 
 use crate::vectors::kernels::bits::{self, GROUP};

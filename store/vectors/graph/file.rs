@@ -1,5 +1,5 @@
-//! The graph file, replaced atomically. A damaged file, or one of other vectors, is ignored, and the graph is
-//! built again.
+//! The graph file, replaced atomically. A file that is damaged or belongs to other vectors is ignored, and the
+//! graph is built again.
 //!
 //! All numbers are `u32`, little-endian:
 //!
@@ -60,7 +60,7 @@ pub(crate) fn save(graph: &Graph, path: &Path) -> Result<(), StoreError> {
     out.inner.write_all(hash.as_bytes())?;
     let file = out.inner.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.sync_all()?;
-    // Before the format with one file, the graph was a folder of this name.
+    // An older version kept the graph in a folder of this name.
     if path.is_dir() {
         fs_err::remove_dir_all(path)?;
     }

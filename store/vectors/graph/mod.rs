@@ -1,11 +1,10 @@
 //! A navigable graph over the vectors, to search several millions without scanning them.
 //!
-//! The graph only speeds up searches. It is built from existing vectors, rebuilt when too many were added
-//! since, and not used under a filter.
+//! The graph only speeds up searches without a filter. It is built from existing vectors, and rebuilt after
+//! many were added.
 //!
-//! It has a single layer of edges, like Vamana (Subramanya et al., "DiskANN", 2019). HNSW's upper layers are
-//! replaced by a sample of entry points. Rows are compared by their int8 codes, which the graph does not
-//! copy.
+//! It has a single layer of edges, like Vamana (Subramanya et al., "DiskANN", 2019). A sample of entry points
+//! replaces HNSW's upper layers. Rows are compared by their int8 codes, which the graph does not copy.
 
 mod adjacency;
 mod background;
@@ -36,7 +35,7 @@ const SAMPLE_FACTOR: usize = 8;
 const ENTRY_POINTS: usize = 64;
 /// Minimum beam width (ef). Text vectors cluster; a narrower beam stays in one cluster.
 const MIN_BEAM_WIDTH: usize = 640;
-/// Beam width per row asked for.
+/// Beam width per requested row.
 const BEAM_FACTOR: usize = 2;
 
 /// A graph over the first rows of a generation.
@@ -52,8 +51,8 @@ impl Graph {
     /// Builds a graph over all of `vectors`. `None` if `stop` is set before the graph is complete.
     pub(crate) fn build(vectors: &Arc<Vectors>, threads: usize, stop: &AtomicBool) -> Option<Graph> {
         let (duplicates, mut order) = DuplicateRows::find(vectors);
-        // Inserted in the order of documents, a row would find only rows of its own document. The seed is
-        // fixed, but the graph still differs from build to build, because threads insert concurrently.
+        // In the order of documents, a new row would find only rows of its own document. The seed is fixed, but
+        // the graph still differs from build to build, because threads insert concurrently.
         fastrand::Rng::with_seed(1).shuffle(&mut order);
         let sample = (order.len().isqrt() * SAMPLE_FACTOR).min(order.len());
         let entry_points = EntryPoints::new(vectors, order[..sample].to_vec());

@@ -8,7 +8,7 @@ use crate::vectors::{Vectors, kernels};
 /// Sentinel: no row.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// A row and its dot product with the query. Ordered by score; of equal scores the lower row is the greater.
+/// A row and its dot product with the query. Ordered by score; on a tie, the lower row is greater.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ScoredRow {
     pub score: f32,

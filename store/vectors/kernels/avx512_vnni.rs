@@ -1,7 +1,7 @@
 //! AVX-512 VNNI: multiplies and adds 64 codes per instruction.
 //!
-//! The instruction multiplies unsigned by signed bytes. So 128 is added to every code of the query, and 128
-//! times the sum of the vector's codes is subtracted from the result.
+//! The instruction multiplies unsigned by signed bytes. The kernel therefore adds 128 to every code of the
+//! query, and subtracts 128 times the sum of the vector's codes from the result.
 
 use std::arch::x86_64::{
     __m512i, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_reduce_add_epi32, _mm512_set1_epi8,

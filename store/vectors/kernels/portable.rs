@@ -1,4 +1,4 @@
-//! Works on any CPU. Written so that the compiler vectorises it.
+//! Works on any CPU. The compiler vectorises this loop.
 
 /// See [`super::Dots`].
 pub(super) fn dots(query: &[i8], codes: &[i8], stride: usize, _sums: &[i32], out: &mut [i32]) {

@@ -1,4 +1,4 @@
-//! Weighted popcounts: nearly the whole cost of the prefilter. The fastest kernel that the CPU supports is
+//! Weighted popcounts, which are nearly the whole cost of the prefilter. The fastest kernel that the CPU supports is
 //! chosen at first use.
 
 #[cfg(target_arch = "x86_64")]
