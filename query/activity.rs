@@ -23,7 +23,7 @@ string_enum! {
         Paused = "paused",
         /// No run has ever finished and none is in progress: the process was interrupted.
         Incomplete = "incomplete",
-        /// The last run failed. What it committed before the failure is searchable.
+        /// The last run failed. Documents committed before the failure are searchable.
         Failed = "failed",
     }
 }

@@ -36,10 +36,10 @@ pub struct Answer {
 pub struct Hit {
     /// Rank from 1, counted over all pages.
     pub rank: u32,
-    /// Probability from 0 to 1 that the passage answers, comparable across queries; see docs/retrieval.md. It never rises from one
-    /// hit to the next, unless boosts or a reranker changed the order.
+    /// Probability from 0 to 1 that the passage answers the query; see docs/retrieval.md. Comparable across queries. It never rises
+    /// from one hit to the next, unless boosts or a reranker changed the order.
     pub score: f32,
-    /// Score that the order comes from: fused, or of the only retriever used.
+    /// Score before thresholds, boosts and reranking: the fused score, or the score of the only retriever.
     pub fused: f32,
     /// The passage. Its text is that of the document at [`Passage::span`].
     pub passage: Passage,

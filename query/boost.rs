@@ -15,7 +15,7 @@ use crate::{QueryError, Request};
 pub const MAX_BOOSTS: usize = 3;
 /// Maximum of [`Boost::weight`].
 const MAX_WEIGHT: f32 = 5.0;
-/// Factor on the odds of relevance of a boost with weight 1 at full strength: even odds become four to one.
+/// A boost with weight 1 and full strength multiplies the odds of relevance by this: even odds become four to one.
 const ODDS: f32 = 4.0;
 const DAY_MS: f32 = 86_400_000.0;
 
@@ -42,7 +42,7 @@ pub struct Boost {
     pub direction: Direction,
     /// Weight, above 0 and up to 5.
     pub weight: f32,
-    /// Half-life in days. If set, the field is a time, and the boost halves with each such period of age.
+    /// Half-life in days. If set, the field is a time, and the strength of the boost halves with every half-life of age.
     pub half_life_days: Option<f32>,
 }
 
@@ -95,7 +95,7 @@ pub struct AppliedBoosts {
     pub effects: Vec<BoostEffect>,
 }
 
-/// Reorders `candidates` by the boosts of the request, and returns the effects on each. Empty without boosts.
+/// Reorders `candidates` by the boosts of the request. Returns the effects on each candidate, or an empty map without boosts.
 pub(crate) fn apply_boosts(
     snapshot: &Snapshot,
     request: &Request,
@@ -183,7 +183,7 @@ fn strengths(boost: &Boost, entries: &[&DocumentEntry], now_ms: i64) -> HashMap<
 
 /// The share of the other distinct values that a document's value beats in the order `direct(compare(..))`.
 ///
-/// Only the order of values counts, so that a single outlier does not make all others alike.
+/// Only the order of values counts. On a linear scale, a single outlier would make all other values look alike.
 fn by_quantile(
     field: &DocumentField,
     entries: &[&DocumentEntry],

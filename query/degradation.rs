@@ -69,7 +69,7 @@ impl DegradationKind {
 pub struct Degradation {
     /// What failed or was incomplete.
     pub kind: DegradationKind,
-    /// The reason, for people to read.
+    /// Human-readable reason.
     pub reason: String,
 }
 

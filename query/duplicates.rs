@@ -4,8 +4,8 @@ use crate::words::{mix, word_hashes};
 
 /// Words per shingle (Broder, "On the resemblance and containment of documents", 1997).
 const SHINGLE_WORDS: usize = 4;
-/// Minimum resemblance (Jaccard index of the shingles) of duplicates. In a paragraph, a changed name, date or number stays above
-/// it, a changed sentence falls below it.
+/// Minimum resemblance (Jaccard index of the shingles) of duplicates. Paragraphs that differ in a name, date or number exceed it.
+/// Paragraphs that differ in a sentence do not.
 const MIN_RESEMBLANCE: f64 = 0.7;
 
 /// The shingles of a passage as hashes, sorted and distinct.
@@ -45,7 +45,7 @@ fn resemblance(shared: usize, total: usize) -> f64 {
 }
 
 /// Number of elements in both of two sorted lists, or `None` once more than `max_unshared` elements are in only one of them. Most
-/// pairs exceed that early.
+/// pairs exceed this limit early.
 fn count_shared(mut one: &[u64], mut other: &[u64], max_unshared: usize) -> Option<usize> {
     let (mut shared, mut unshared) = (0, 0);
     while let ([first, one_tail @ ..], [second, other_tail @ ..]) = (one, other) {

@@ -24,7 +24,7 @@ use crate::{
 const MIN_CANDIDATES: usize = 200;
 /// Candidates from each retriever per requested hit. Duplicates and the limit per document use up some of them.
 const CANDIDATES_PER_HIT: usize = 3;
-/// Maximum number of snapshots that one search or read tries. The writer may prune a passage that an older snapshot still refers to.
+/// Maximum number of snapshots that one search or read tries. The writer may prune a passage that an older snapshot refers to.
 const ATTEMPTS: usize = 3;
 
 /// Searches and reads the documents of one store.
@@ -70,7 +70,7 @@ pub struct Engine {
 impl Engine {
     /// An engine over `store` that embeds queries with `embedder`.
     ///
-    /// If the store's vectors come from another model, searches use keywords only, and the answer reports it.
+    /// If the store's vectors come from another model, searches use keywords only, and each answer reports a [`Degradation`].
     pub fn new(store: Arc<Store>, embedder: Arc<Embedder>) -> Engine {
         Engine {
             store,
@@ -110,7 +110,7 @@ impl Engine {
             })
     }
 
-    /// The store.
+    /// The store that the engine searches.
     pub fn store(&self) -> &Arc<Store> {
         &self.store
     }
@@ -128,11 +128,11 @@ impl Engine {
         Ok(IndexState::new(self.store.snapshot()?.counts(), activity))
     }
 
-    /// Searches.
+    /// Answers a request from the current snapshot. Tries a newer snapshot if the first one cannot be read completely.
     ///
     /// # Errors
     /// [`QueryError::Invalid`] for an invalid request. [`QueryError::DenseUnavailable`] or [`QueryError::LexicalUnavailable`] if a
-    /// retriever failed and the other one cannot replace it. Otherwise, if the store or the model fails.
+    /// retriever failed and the other one cannot replace it. Any other error means that the store or the model failed.
     pub fn search(&self, request: &Request, activity: &Activity) -> Result<Answer, QueryError> {
         request.validate()?;
         for _ in 1..ATTEMPTS {
@@ -264,13 +264,13 @@ impl Engine {
         }
     }
 
-    /// Ranks documents by their best passage among the `depth` first candidates of each retriever, with the score of that passage.
+    /// Ranks documents by their best passage, and returns the score of that passage. Each retriever proposes `depth` candidates.
     ///
     /// The order is that of [`Engine::search`] without threshold, boosts and reranking.
     ///
     /// # Errors
-    /// The errors of [`Engine::search`]. Unlike there, a hybrid search fails if either retriever fails: an evaluation must not
-    /// attribute the measures of one retriever to both.
+    /// The errors of [`Engine::search`]. Unlike a search, a hybrid ranking fails if either retriever fails, because an evaluation
+    /// must not attribute the measures of one retriever to both.
     pub fn rank(&self, request: &Request, depth: usize) -> Result<Vec<(DocumentKey, f32)>, QueryError> {
         request.validate()?;
         let snapshot = self.store.snapshot()?;
@@ -307,7 +307,8 @@ impl Engine {
     /// Reads lines of a document's text.
     ///
     /// # Errors
-    /// [`QueryError::NoSuchDocument`], [`QueryError::NotIndexedYet`] or [`QueryError::NoText`]. Otherwise, if the store fails.
+    /// [`QueryError::NoSuchDocument`], [`QueryError::NotIndexedYet`] or [`QueryError::NoText`]. Any other error means that the
+    /// store failed.
     pub fn read(&self, key: &str, range: LineRange, activity: &Activity) -> Result<DocumentText, QueryError> {
         for _ in 0..ATTEMPTS {
             let snapshot = self.store.snapshot()?;

@@ -1,4 +1,4 @@
-//! Hits: the selected passages with everything that an answer shows of them.
+//! Hits: selected passages with their scores, snippet, context and freshness.
 
 use std::sync::Arc;
 

@@ -1,9 +1,11 @@
-//! Relevance: the probability that a candidate answers, comparable across queries.
+//! Relevance: the probability that a candidate answers the query, comparable across queries.
 //!
-//! A fused score orders the candidates of one query, but half of it is relative to the best of its list, so it cannot be compared
-//! across queries. Relevance uses absolute evidence only: *coverage*, which is BM25 divided by its upper bound for the query, and the
-//! cosine. A logistic function combines both. Its parameters were fitted to eight collections, mixing the questions of each with
-//! off-topic questions from the others, and then rounded. docs/retrieval.md measures how well relevance separates right from wrong.
+//! A fused score orders the candidates of one query. Half of the score is relative to the best of its list, so fused scores of two
+//! queries are not comparable. Relevance uses absolute evidence only: *coverage*, which is BM25 divided by its upper bound for the
+//! query, and the cosine. A logistic function combines both.
+//!
+//! The parameters were fitted to eight collections, mixing the questions of each with off-topic questions from the others, and then
+//! rounded. docs/retrieval.md measures how well relevance separates right answers from wrong ones.
 
 use crate::fusion::FusedCandidate;
 use crate::{BelowThreshold, Signals};
@@ -60,7 +62,7 @@ pub(crate) struct ActiveRetrievers {
 
 /// Sets the relevance of each of `candidates`, given best first.
 ///
-/// A candidate's relevance is capped at that of the candidate before it, so that a threshold only ever cuts off the end of the
+/// A candidate's relevance is capped at that of the candidate before it. A threshold therefore cuts off only the end of the
 /// ranking.
 pub(crate) fn set_relevance(candidates: &mut [FusedCandidate], active: ActiveRetrievers, signals: &Signals) {
     let model = match (active.lexical, active.dense) {

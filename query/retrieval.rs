@@ -128,8 +128,8 @@ struct DenseCandidates {
 impl CandidateSearch<'_> {
     /// Runs the retrievers that the request uses.
     ///
-    /// A hybrid search runs both in parallel. The lexical retriever waits for memory and the model for the processor, so together
-    /// they take little longer than the slower one.
+    /// A hybrid search runs both in parallel. The lexical retriever is bound by memory, the embedding model by the processor.
+    /// Together they take little longer than the slower one.
     fn run(&self) -> Result<(LexicalCandidates, DenseCandidates), QueryError> {
         match self.request.mode {
             Mode::Lexical => Ok((self.lexical()?, DenseCandidates::default())),

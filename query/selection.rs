@@ -38,7 +38,7 @@ pub(crate) struct Selection {
 
 /// Goes down the ranking until the page is full.
 ///
-/// Duplicates and the limit per document are decided from the top of the ranking and not of the page. Consecutive pages therefore
+/// Duplicates and the limit per document count from the top of the ranking, not of the page. Consecutive pages therefore
 /// neither repeat nor omit a passage. Texts in `loaded` are not loaded again.
 pub(crate) fn select(
     snapshot: &Snapshot,
@@ -64,9 +64,9 @@ pub(crate) fn select(
                 continue;
             };
             let shingles = Shingles::of(&passage.text);
-            let mut above = selected.iter_mut();
+            let mut higher = selected.iter_mut();
             let original =
-                above.find(|above| request.collapse_duplicates && above.shingles.resembles(&shingles));
+                higher.find(|shown| request.collapse_duplicates && shown.shingles.resembles(&shingles));
             if let Some(original) = original {
                 original.duplicates.push(passage);
                 continue;
@@ -181,8 +181,8 @@ mod tests {
             ),
             ("short.md", "six quinces"),
         ]);
-        let shown = |most| -> Vec<String> {
-            let page = page(&index, &request(3, most));
+        let shown = |max| -> Vec<String> {
+            let page = page(&index, &request(3, max));
             page.into_iter().map(|(text, _)| text).collect()
         };
         assert_eq!(shown(Some(1)), ["one apple", "six quinces"]);

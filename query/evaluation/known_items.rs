@@ -1,7 +1,7 @@
 //! Known-item questions, generated from the documents of a folder.
 //!
-//! A question is half of the words of a sentence that occurs in one document only, and asks for that document. The questions need no
-//! judges, so any folder can be measured. They measure how well a text is found by some of its own words, which is easier than
+//! A question is half of the words of a sentence that occurs in one document only. That document is the answer. The questions need
+//! no judges, so any folder can be measured. They measure how well search finds a text by some of its own words. That is easier than
 //! finding the answer to a question.
 
 use std::collections::{BTreeSet, HashMap};
@@ -129,8 +129,8 @@ fn half_of(sentence: &[String], random: &mut SplitMix64) -> String {
     kept.join(" ")
 }
 
-/// The random number generator SplitMix64 (Steele, Lea and Flood, 2014). It is written out here so that a seed gives the same
-/// questions in every version.
+/// The random number generator SplitMix64 (Steele, Lea and Flood, 2014). It is implemented here because a
+/// seed must give the same questions in every version.
 struct SplitMix64(u64);
 
 impl SplitMix64 {

@@ -43,7 +43,7 @@ pub(crate) struct FusedCandidate {
     pub passage: PassageId,
     /// Fused score; higher is better. Its range depends on the fusion method.
     pub score: f32,
-    /// Probability from 0 to 1 that the passage answers, comparable across queries. 0 until `relevance::set_relevance` sets it.
+    /// Probability from 0 to 1 that the passage answers the query. 0 until `relevance::set_relevance` sets it.
     pub relevance: f32,
     /// `None` if the passage is not a lexical candidate.
     pub lexical: Option<RetrieverScore>,

@@ -34,7 +34,7 @@ impl Endpoint {
             )));
         }
         let client = client_for(&uri).map_err(|error| invalid(error.to_string()))?;
-        // Proxies from the environment are ignored, so that passages and the key reach the configured server only.
+        // Ignore proxies from the environment: passages and the key must reach only the configured server.
         let config = client.proxy(None);
         let authorization = key.map(bearer).transpose();
         let invalid_key =
@@ -46,8 +46,8 @@ impl Endpoint {
         })
     }
 
-    /// Sends a request and returns the body of the response. The error is for people to read. Of an error response it contains only
-    /// the status, because the body may quote passages.
+    /// Sends a request and returns the body of the response. The error is a human-readable reason. An error response
+    /// contributes only its status, because its body may quote passages.
     pub(super) fn post(&self, body: &[u8], timeout: Duration) -> Result<Vec<u8>, String> {
         let mut request = self
             .agent

@@ -52,7 +52,7 @@ impl RerankApi {
         body.to_string().into_bytes()
     }
 
-    /// Parses a response into the scores of `count` passages, in their order and from 0 to 1. The error is for people to read.
+    /// Parses a response into the scores of `count` passages, in their order and from 0 to 1. The error is human-readable.
     pub(super) fn scores(self, response: &[u8], count: usize) -> Result<Vec<f32>, String> {
         let parsed = match self {
             RerankApi::Tei => serde_json::from_slice::<Vec<ScoreItem>>(response),

@@ -92,7 +92,7 @@ impl Scorer {
         }
     }
 
-    /// The scores of `passages`, in their order. The error is a reason for people to read. `timeout` limits requests to a server.
+    /// The scores of `passages`, in their order. The error is human-readable. `timeout` limits only requests to a server.
     pub(super) fn scores(
         &self,
         query: &str,
