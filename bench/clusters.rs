@@ -1,10 +1,10 @@
-//! Made-up vectors with the neighbourhoods of text embeddings: clusters of three, three of which form a
-//! larger cluster, and so on.
+//! Synthetic vectors with the neighbourhoods of text embeddings: clusters of three vectors, three of which form
+//! a larger cluster, and so on.
 
 /// Clusters per cluster of the next level.
 const BRANCHES: u64 = 3;
-/// Cosine of two vectors whose smallest common cluster has 3, 9, 27, … vectors. The last is that of any two
-/// vectors.
+/// Cosine of two vectors whose smallest common cluster has 3, 9, 27, … vectors. The last value applies to any
+/// two vectors.
 ///
 /// Modelled on all-MiniLM-L6-v2 over 790,247 passages of technical documentation. There, the median cosine of
 /// a passage with its nearest neighbour was .98, with the 10th .91, the 100th .78, the 1000th .66, the
@@ -22,7 +22,7 @@ const LEVEL_SEEDS: u64 = 1 << 40;
 /// First seed of queries. Above those of all levels.
 const QUERY_SEEDS: u64 = 1 << 50;
 
-/// Makes vectors from their numbers; the same number gives the same vector.
+/// Generates vectors from their numbers. The same number gives the same vector.
 pub struct Clusters {
     count: u64,
     /// Weight of a vector's own direction, then of the direction of its cluster on each level, the smallest
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
     use crate::exact_scan::dot;
 
-    /// Median cosine of 99 vectors with the vector `distance` numbers further on.
+    /// Median cosine of 99 vectors, each with the vector `distance` numbers later.
     fn median_cosine(clusters: &mut Clusters, distance: u64) -> f32 {
         let mut cosines: Vec<f32> = (0..99)
             .map(|number| number * 2187)

@@ -17,8 +17,8 @@ pub struct ExactScan {
 }
 
 impl ExactScan {
-    /// Scans `count` vectors for each of `queries`. `vector` makes a vector from its number; the time it
-    /// takes is not measured.
+    /// Scans `count` vectors for each of `queries`. `vector` generates a vector from its number; the time for
+    /// that is not measured.
     pub fn run(
         count: u64,
         queries: &[Vec<f32>],

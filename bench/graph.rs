@@ -17,7 +17,7 @@ use crate::timing::Percentiles;
 const LIMIT: usize = 10;
 /// hnsw_rs: M, the edges per node and layer.
 const EDGES: usize = 16;
-/// hnsw_rs: the most layers.
+/// hnsw_rs: maximum number of layers.
 const LAYERS: usize = 16;
 /// hnsw_rs: beam width while building (efConstruction).
 const BUILD_BEAM: usize = 128;
@@ -26,10 +26,10 @@ const SEARCH_BEAMS: [usize; 2] = [128, 640];
 
 #[derive(Debug, Args)]
 pub struct GraphBench {
-    /// Number of vectors; all are held in memory as f32
+    /// Number of vectors; all stay in memory as f32
     #[arg(long, default_value_t = 30_000)]
     vectors: usize,
-    /// Number of vectors that are equal, as boilerplate is in document collections
+    /// Number of equal vectors, like boilerplate in document collections
     #[arg(long, default_value_t = 0)]
     repeated: usize,
     /// Number of queries
@@ -50,7 +50,7 @@ impl GraphBench {
         let repeated = self.repeated.min(count);
         let mut clusters = Clusters::new(count as u64, self.dimensions);
         let mut vectors: Vec<Vec<f32>> = (0..count as u64).map(|number| clusters.vector(number)).collect();
-        // Spread over the collection, so that every batch of the graph's build meets some.
+        // Spread the equal vectors over the collection: every batch of the graph's build must meet some.
         for number in 0..repeated {
             vectors[number * count / repeated] = clusters.vector(0);
         }

@@ -10,7 +10,7 @@ mod vectors;
 
 use clap::Parser;
 
-/// Benchmark vector search on made-up vectors
+/// Benchmark vector search on synthetic vectors
 #[derive(Debug, Parser)]
 #[command(name = "autorag-bench")]
 enum Command {

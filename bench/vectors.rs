@@ -13,11 +13,11 @@ use crate::exact_scan::ExactScan;
 use crate::threads;
 use crate::timing::{Percentiles, resident_mib};
 
-/// Vectors made and appended at a time.
+/// Vectors generated and appended at a time.
 const BATCH: u64 = 65_536;
 /// Hits per search: a result page, and the candidates that a hybrid search fetches.
 const LIMITS: [usize; 2] = [10, 200];
-/// Queries before measuring, to warm the caches.
+/// Number of unmeasured queries that warm the caches first.
 const WARM_UP: usize = 20;
 /// The filter keeps one document in this many.
 const FILTER: u32 = 100;

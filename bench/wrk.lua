@@ -1,7 +1,7 @@
 -- Posts questions to /v1/search one after the other and prints the latency of the answers; see README.md.
 --
--- Argument: a file with one question per line. Without it, questions of six words are made up, with the vocabulary and
--- the word frequencies of the passages that `autorag bench search` makes (server/bench/prose.rs).
+-- Argument: a file with one question per line. Without it, the script generates questions of six words, with the
+-- vocabulary and the word frequencies of the passages of `autorag bench search` (server/bench/prose.rs).
 
 local QUESTIONS = 1000
 local VOCABULARY = 30000
