@@ -8,7 +8,7 @@ use autorag_indexer::{Chunker, parse};
 
 static EMBEDDER: LazyLock<Embedder> = LazyLock::new(|| Embedder::built_in().unwrap());
 
-/// Aborts on a panic in our own code. A panic in a third-party parser only refuses the document, as in a run.
+/// Aborts on a panic in our own code. A panic in a third-party parser only fails the document, as in a run.
 pub fn abort_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         if !panic

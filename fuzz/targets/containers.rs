@@ -52,7 +52,7 @@ fuzz_target!(
     }
 );
 
-/// A compound file with these streams. Streams that cannot be created are left out.
+/// A compound file with these streams. Skips streams that cannot be created.
 fn message(members: &[(String, &[u8])]) -> Vec<u8> {
     let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).unwrap();
     for (name, content) in members {

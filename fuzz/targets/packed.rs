@@ -8,7 +8,7 @@
 use autorag_embedder::fuzzing;
 use libfuzzer_sys::fuzz_target;
 
-/// Larger files test nothing new in the reader.
+/// Maximum file length. Larger files test nothing new in the reader.
 const MAX_LENGTH: usize = 1 << 20;
 
 fuzz_target!(|input: &[u8]| {

@@ -42,7 +42,7 @@ const FILES: [(&str, &str); 8] = [
 ];
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
-    // Kept, because the index is used until the process ends.
+    // Keep the folder: the process uses the index until it ends.
     let folder = tempfile::tempdir().unwrap().keep();
     for (path, text) in FILES {
         let file = folder.join("corpus").join(path);
@@ -133,7 +133,7 @@ fn check_answer(request: &Request) {
         let span = hit.passage.span;
         assert_eq!(hit.passage.text.len(), span.end_byte - span.start_byte);
         assert!(hit.snippet.iter().any(|part| !part.text.trim().is_empty()));
-        // A hit without neighbours, or whose neighbours are all shown for other hits, has no context.
+        // A hit has no context if it has no neighbours, or if other hits already show all of them.
         assert!(hit.context.is_none() || request.context_expansion > 0);
         assert!(
             hit.context

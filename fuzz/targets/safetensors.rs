@@ -16,7 +16,7 @@ use libfuzzer_sys::fuzz_target;
 
 static DIR: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
 const VOCABULARY: &str = "[CLS]\n[SEP]\n[UNK]\na\n##b\n";
-/// Most bytes of tensor data, more than the tensors of the seed need.
+/// Maximum bytes of tensor data, more than the tensors of the seed need.
 const MAX_DATA_LENGTH: usize = 1 << 20;
 
 fuzz_target!(|input: &[u8]| {
@@ -35,7 +35,7 @@ fuzz_target!(|input: &[u8]| {
 
     let mut weights = (header.len() as u64).to_le_bytes().to_vec();
     weights.extend(header);
-    // As long as the header says. Otherwise the length check would hide all later checks.
+    // Match the length in the header. Otherwise the length check would hide all later checks.
     let data = data_length(header).min(MAX_DATA_LENGTH);
     weights
         .extend((0..data).map(|place| {

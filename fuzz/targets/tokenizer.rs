@@ -1,6 +1,6 @@
 //! Parses a tokenizer file, then tokenizes texts with it.
 //!
-//! The first byte of the input selects the kind of file. Then follow a text, a byte 0xff, and the file.
+//! The first byte of the input selects the kind of file. A text, a byte 0xff and the file follow.
 
 #![no_main]
 
@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(
     init: {
-        // Silences panics of the tokenizers crate, which the embedder catches. Any other panic is printed, and ends the process.
+        // Silence panics of the tokenizers crate, which the embedder catches. Print any other panic; it ends the process.
         std::panic::set_hook(Box::new(|panic| {
             if !panic.location().is_some_and(|location| location.file().contains("/registry/")) {
                 eprintln!("{panic}");
