@@ -1,4 +1,4 @@
-//! The activity that answers report, derived from the counters of a run or from the marks that a run leaves in the store.
+//! The activity that answers report. It comes from the counters of a run in progress, or from the run state in the store.
 
 use autorag_indexer::{Progress, Stage};
 use autorag_query::{Activity, Phase};
@@ -6,8 +6,8 @@ use autorag_store::RunState;
 
 /// The current activity.
 ///
-/// `progress` has the counters of this process's run, `failure` is why its last run failed, `is_writer` is false if another process
-/// updates the index.
+/// `progress` has the counters of this process's run. `failure` is why its last run failed. `is_writer` is false if another
+/// process updates the index.
 pub fn current(
     state: &RunState,
     progress: Option<&Progress>,

@@ -31,11 +31,11 @@ pub use table::{
 const FILE_NAME: &str = "autorag.toml";
 /// Tokens that mark the start and end of a text for most models.
 const MARKER_TOKENS: usize = 2;
-/// Fewest tokens that a passage may be limited to.
+/// Minimum of `index.chunk_tokens`.
 const MIN_CHUNK_TOKENS: usize = 64;
 /// Waits before the attempts at an unreadable file, as multiples of `index.retry_secs`.
 const RETRY_FACTORS: [u64; 4] = [1, 5, 30, 120];
-/// Most edits between a mistyped variable and the one that is suggested.
+/// Maximum edit distance between an unknown variable and the suggested one.
 const MAX_EDITS: usize = 3;
 
 /// A settings file, variable or flag that cannot be used.
@@ -159,7 +159,7 @@ impl Settings {
     /// Checks values that depend on one another.
     fn check_together(&self, environment: &Environment) -> Result<(), ConfigError> {
         // The limit of a model in a folder is known once it is opened; longer passages are shortened then.
-        let (most, reason) = match self.model.source(None, environment)? {
+        let (max, reason) = match self.model.source(None, environment)? {
             ModelSource::BuiltIn => (220, "the most that fits the built-in model's input"),
             ModelSource::Remote(options) => (
                 options.max_tokens.saturating_sub(MARKER_TOKENS),
@@ -167,11 +167,11 @@ impl Settings {
             ),
             _ => (8192, "the most that any supported model reads"),
         };
-        if !(MIN_CHUNK_TOKENS..=most).contains(&self.index.chunk_tokens) {
+        if !(MIN_CHUNK_TOKENS..=max).contains(&self.index.chunk_tokens) {
             return Err(ConfigError::Invalid {
                 setting: "index.chunk_tokens",
                 message: format!(
-                    "{} is not between {MIN_CHUNK_TOKENS} and {most}, {reason}",
+                    "{} is not between {MIN_CHUNK_TOKENS} and {max}, {reason}",
                     self.index.chunk_tokens
                 ),
             });
@@ -251,12 +251,12 @@ fn read_file(path: &Path) -> Result<Table, ConfigError> {
     let text = fs_err::read_to_string(path)?;
     let origin = path.display().to_string();
     let table: Table = text.parse().map_err(|error| malformed(&origin, &error))?;
-    // Deserialized here as well, so that a wrong name or type is reported with the file and the line.
+    // Deserialize the text as well as the table: only errors in text give the line.
     toml::from_str::<Settings>(&text).map_err(|error| malformed(&origin, &error))?;
     Ok(table)
 }
 
-/// Names of variables that may hold the embedding server's key. They look like settings and are none.
+/// Names of variables that may hold the embedding server's key. Their names look like settings but are not.
 fn key_variables(table: &Table, environment: &Environment) -> [String; 2] {
     let default = model::KEY_VARIABLE.to_owned();
     let in_file = || get(table, "model.key_env")?.as_str();
@@ -264,15 +264,15 @@ fn key_variables(table: &Table, environment: &Environment) -> [String; 2] {
     [named.map_or_else(|| default.clone(), str::to_owned), default]
 }
 
-/// What to say of a variable that has our prefix and is no setting. It is no error: container platforms set such variables for a
-/// service that is called autorag.
+/// The warning about a variable that has our prefix but is not a setting. Not an error, because container platforms set such
+/// variables for a service named autorag.
 fn unknown_variable(name: &str) -> String {
     let known = SETTINGS.iter().map(Setting::variable);
     let closest = known
         .map(|variable| (distance(name, &variable), variable))
         .min()
         .filter(|(distance, _)| *distance <= MAX_EDITS);
-    // The section is what people leave out most often: AUTORAG_CHUNK_TOKENS.
+    // The most common mistake leaves out the section, as in AUTORAG_CHUNK_TOKENS.
     let tail = name.strip_prefix(setting::ENV_PREFIX).unwrap_or(name);
     let suffixed = SETTINGS
         .iter()

@@ -1,4 +1,4 @@
-//! The thread that opens an index and keeps it up to date, while requests are already answered.
+//! The thread that opens an index and keeps it up to date. Requests are answered meanwhile.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -18,17 +18,17 @@ use crate::progress::{self, ProgressDisplay};
 
 /// Interval at which a follower checks whether the writer is gone.
 const CHECK_WRITER_EVERY: Duration = Duration::from_secs(2);
-/// Delay of a retry that is cheap and may well succeed: a missing folder, or a provider that works again.
+/// Delay of a cheap retry that is likely to succeed: a missing folder, or a provider that works again.
 const RETRY_SOON: Duration = Duration::from_secs(2);
 /// Delay of a retry after any other failure, such as a full disk.
 const RETRY: Duration = Duration::from_secs(30);
-/// Delay before a provider gets passages again that it refused while it accepted others.
+/// Delay before the provider gets rejected passages again, if it accepted others.
 const RETRY_REFUSED: Duration = Duration::from_secs(300);
 /// Delay of the next retry of a file whose retry is overdue.
 const RETRY_OVERDUE_FILE: Duration = Duration::from_secs(60);
 /// Interval at which the waiting thread checks for requests, pauses and resumes.
 const POLL_EVERY: Duration = Duration::from_secs(1);
-/// Added to a delay, so that the moment waited for has passed when the delay ends.
+/// Added to a delay, because a thread may wake slightly before the moment it waits for.
 const MARGIN: Duration = Duration::from_millis(50);
 
 /// Handle of the thread that opens an index and keeps it up to date.
@@ -324,7 +324,7 @@ fn is_requested_stop(error: &IndexError) -> bool {
     )
 }
 
-/// Delay until an unreadable file is due for a retry. `None` if there is none.
+/// Delay until an unreadable file is due for a retry. `None` if no file is unreadable.
 fn retry_file_after(instance: &Instance) -> Option<Duration> {
     let at = instance.next_retry().ok()??;
     let now = UnixMs::now();

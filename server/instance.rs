@@ -208,7 +208,7 @@ impl Instance {
     /// The journal of the next run.
     fn journal(&self, cause: JobCause) -> Result<Journal, IndexError> {
         let store = Arc::clone(self.store());
-        // Hold the lock, so that no job can be requested between taking this one and starting it.
+        // Hold the lock until the journal exists. Otherwise a job could be requested between taking this one and starting it.
         let mut requested = self.requested();
         Ok(match requested.take() {
             Some(job) => Journal::for_job(store, job)?,
@@ -246,8 +246,8 @@ impl Instance {
         Ok(report)
     }
 
-    /// An indexer that measures passages for the serving model. During a change of models, the vectors of that model thus stay
-    /// complete until all passages are embedded with the next model.
+    /// An indexer that measures passages with the tokenizer of the serving model. During a change of models, passages thus keep
+    /// the vectors of that model until all of them are embedded with the next one.
     fn indexer(&self) -> Result<Indexer, IndexError> {
         let (embedder, options) = self.passage_options()?;
         let store = Arc::clone(self.store());

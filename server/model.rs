@@ -9,9 +9,9 @@ use autorag_store::{ModelIdentity, StoreError};
 
 use crate::config::{Environment, FASTEMBED, HUB, ModelSettings, Provider};
 
-/// File in the folder of an index with the selection of `autorag model use`.
+/// File in the index folder that stores the choice of `autorag model use`.
 const SELECTION: &str = "model.json";
-/// Folder of packed weights, next to the folders of the indexes.
+/// Cache folder of quantized weights, next to the index folders.
 const PACKED: &str = "models";
 
 /// The model that an argument of `autorag model use` names: a folder, or a model of the hub, of fastembed, or built in.
@@ -54,7 +54,7 @@ pub fn parse_argument(argument: &str) -> anyhow::Result<ModelSettings> {
 /// Opens the models of the indexes in one data folder.
 #[derive(Debug, Clone)]
 pub struct Models {
-    /// Cache folder of packed weights.
+    /// Cache folder of quantized weights.
     pub packed: PathBuf,
     /// The section `[model]` of the settings.
     pub settings: ModelSettings,
@@ -63,7 +63,7 @@ pub struct Models {
 }
 
 impl Models {
-    /// The models for the index in `data_dir`.
+    /// The models for the index in `data_dir`. Their cache folder is next to it.
     pub fn beside(data_dir: &Path, settings: ModelSettings, environment: Environment) -> Models {
         let base = data_dir.parent().unwrap_or(data_dir);
         Models {
@@ -82,7 +82,7 @@ impl Models {
         self.open(&settings, autorag_store::read_model(data_dir)?.as_ref())
     }
 
-    /// Opens a model. `known` provides the number of dimensions of a remote model, in case its provider is not available.
+    /// Opens a model. If the provider of a remote model is not available, `known` provides the number of dimensions.
     ///
     /// # Errors
     /// When the model cannot be opened.
@@ -116,7 +116,7 @@ impl Models {
     /// Opens the model of an index again.
     ///
     /// # Errors
-    /// When the model cannot be opened, or is now another version, whose vectors are not comparable.
+    /// When the model cannot be opened, or its version has changed. Vectors of two versions are not comparable.
     pub fn reopen(&self, pinned: &ModelIdentity) -> anyhow::Result<Arc<Embedder>> {
         let settings = match pinned.source.as_str() {
             "" => ModelSettings::default(),

@@ -1,4 +1,4 @@
-//! Progress for users: a bar on a terminal, log lines elsewhere.
+//! Shows progress: a bar on a terminal, log lines elsewhere.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -46,7 +46,7 @@ impl ProgressDisplay {
                 ProgressDisplay::Log => log(progress, &done),
                 ProgressDisplay::None => {}
             });
-            // Dropped even if the work panics. The scope would otherwise wait for the display forever.
+            // Dropped even if the work panics. Otherwise the scope would wait for the display forever.
             let finish = Finish {
                 done: &done,
                 display: display.thread().clone(),
@@ -60,7 +60,7 @@ impl ProgressDisplay {
     /// Prints a sentence where the progress is shown.
     pub fn print(self, sentence: &str) {
         match self {
-            // If standard error is closed, nobody reads it.
+            // Ignore a closed standard error: the work itself succeeded.
             ProgressDisplay::Bar => drop(writeln!(std::io::stderr(), "{sentence}")),
             ProgressDisplay::Log => tracing::info!("{sentence}"),
             ProgressDisplay::None => {}
@@ -99,7 +99,7 @@ fn draw(progress: &Progress, done: &AtomicBool) {
 
 fn log(progress: &Progress, done: &AtomicBool) {
     let mut last = Instant::now();
-    // Printed once: nobody has to wait for the embeddings.
+    // Printed once, because users need not wait for the embeddings.
     let mut note = "; keyword search already works";
     while !done.load(Ordering::Acquire) {
         std::thread::park_timeout(TICK);
@@ -194,7 +194,7 @@ pub fn missing_embeddings_note(missing: &MissingEmbeddings) -> String {
     )
 }
 
-/// The changes of a run in a few words. `None` if nothing changed.
+/// One line about the changes of a run. `None` if nothing changed.
 pub fn change_summary(report: &RunReport) -> Option<String> {
     let counts = [
         (report.added, "added"),

@@ -11,7 +11,7 @@ use autorag_embedder::{Embedder, Kernel, Tokenizer};
 use super::prose::Prose;
 use super::timing::Percentiles;
 
-/// Tokens per made-up passage: the chunker's default target.
+/// Tokens per generated passage: the chunker's default target.
 const TOKENS: usize = 200;
 /// Passages per call, as in the indexer.
 const BATCH: usize = 32;
@@ -21,7 +21,7 @@ const QUERIES: usize = 200;
 /// Options of [`embed`] and [`embed_once`].
 #[derive(Debug)]
 pub struct EmbedBench {
-    /// Number of made-up passages, if there are no `texts`.
+    /// Number of generated passages, if there are no `texts`.
     pub passages: usize,
     /// A file to embed, one passage per line.
     pub texts: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! Fills a store with made-up documents and vectors.
+//! Fills a store with generated documents and vectors.
 
 use autorag_store::{
     ChangeBatch, ContentHash, FileStat, ItemStatus, Metadata, NewDocument, NewPassage, Span, Store,
@@ -64,7 +64,7 @@ fn unit_vector(seed: u64, dimensions: usize) -> Vec<f32> {
     vector.into_iter().map(|value| value / length).collect()
 }
 
-/// A document of `length` passages, one a line.
+/// A document of `length` passages, one per line.
 fn document(key: String, number: usize, length: usize) -> NewDocument {
     let mut prose = Prose::new(number as u64);
     let title = prose.sentence(4);

@@ -21,7 +21,7 @@ use crate::model::Models;
 
 /// Interval between searches that check whether the files are searchable.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
-/// A word that is in every document and that prose never makes.
+/// A word in every file. [`Prose`] never generates it.
 const BEACON: &str = "lighthousekeeper";
 
 /// Options of [`index`].

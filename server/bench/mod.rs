@@ -1,7 +1,7 @@
 //! `autorag bench`: latencies and rates of this machine. Nothing here asserts.
 //!
-//! All data is made up from fixed seeds, so that two runs do the same work. Benchmarks for developers are in
-//! `bench/`.
+//! All data is generated from fixed seeds, and therefore two runs do the same work. Benchmarks for developers are
+//! in `bench/`.
 
 mod embed;
 mod fill;

@@ -1,4 +1,4 @@
-//! Made-up prose with the word frequencies of real text.
+//! Generated prose with the word frequencies of real text.
 
 /// Distinct words. A technical corpus of some million words has about as many.
 const VOCABULARY: u64 = 30_000;
@@ -56,7 +56,7 @@ impl Prose {
 /// The word of a frequency rank: its digits in base 32, as syllables.
 fn spell(rank: u64) -> String {
     let base = SYLLABLES.len() as u64;
-    // Offset by the base, so that every word has two syllables or more.
+    // Adding the base gives every word at least two syllables.
     let (mut rest, mut word) = (rank + base, String::new());
     while rest > 0 {
         word += SYLLABLES[(rest % base) as usize];

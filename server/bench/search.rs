@@ -29,7 +29,7 @@ pub struct SearchBench {
     pub passages: usize,
     /// Number of queries per measurement.
     pub queries: usize,
-    /// Whether to search the index that an earlier run has left in the folder.
+    /// Whether to search the index that an earlier run left in the folder.
     pub reuse: bool,
     /// Whether the folder is kept after the run.
     pub keep: bool,
@@ -68,7 +68,7 @@ pub fn search(bench: &SearchBench, folder: &Path, out: &mut impl Write) -> anyho
         // The documents are not files. A server would delete them on its first run.
         Control::new(&folders.data_dir).pause()?;
     }
-    writeln!(out, "searching {passages} made-up passages ({filled})")?;
+    writeln!(out, "searching {passages} generated passages ({filled})")?;
 
     let opening = Instant::now();
     let instance = Arc::new(Instance::open(config, Access::Write)?);

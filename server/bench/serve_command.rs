@@ -1,4 +1,4 @@
-//! The command that serves an index that a benchmark has left with `--keep`.
+//! The command that serves an index that a benchmark kept with `--keep`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Prints answers for people.
+//! Prints answers as text.
 
 use std::io::{IsTerminal, Write};
 
@@ -34,8 +34,8 @@ const COLOURS: Palette = Palette {
 
 /// Colours if standard output is a terminal and `NO_COLOR` is unset.
 pub(super) fn palette() -> &'static Palette {
-    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    if std::io::stdout().is_terminal() && wanted {
+    let is_allowed = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    if std::io::stdout().is_terminal() && is_allowed {
         &COLOURS
     } else {
         &PLAIN
@@ -49,7 +49,7 @@ pub(super) fn print(
     whole: bool,
     colour: &Palette,
 ) -> std::io::Result<()> {
-    if let Some(fusion) = answer.fusion.as_ref().filter(|_| explained(answer)) {
+    if let Some(fusion) = answer.fusion.as_ref().filter(|_| has_explanation(answer)) {
         explanation::print_fusion(out, fusion, colour)?;
     }
     for hit in &answer.hits {
@@ -61,18 +61,21 @@ pub(super) fn print(
     }
     if answer.hits.is_empty() {
         let state = &answer.index_state;
-        match (&answer.below_threshold, state.complete) {
-            (Some(below), _) if below.passages > 0 => writeln!(
+        let below = answer.below_threshold.as_ref();
+        if let Some(below) = below.filter(|below| below.passages > 0) {
+            writeln!(
                 out,
                 "Nothing relevant: the best of {} passages has score {:.2}, below the threshold.",
                 below.passages, below.best_score
-            )?,
-            (_, true) => writeln!(out, "Nothing found in {} documents.", state.documents)?,
-            (_, false) => writeln!(
+            )?;
+        } else if state.complete {
+            writeln!(out, "Nothing found in {} documents.", state.documents)?;
+        } else {
+            writeln!(
                 out,
                 "Nothing found yet: the index is incomplete ({}).",
                 state.phase
-            )?,
+            )?;
         }
     }
     for part in &answer.degraded {
@@ -157,11 +160,11 @@ fn print_hit(out: &mut impl Write, hit: &HitWire, whole: bool, colour: &Palette)
     writeln!(out, "{reset}")
 }
 
-fn explained(answer: &AnswerWire) -> bool {
+fn has_explanation(answer: &AnswerWire) -> bool {
     answer.hits.iter().any(|hit| hit.explanation.is_some())
 }
 
-/// Replaces control characters, so that a document cannot send escape sequences to the terminal.
+/// Replaces control characters with spaces. Otherwise a document could send escape sequences to the terminal.
 pub(super) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })

@@ -12,7 +12,7 @@ use crate::bench;
 pub struct Bench {
     #[command(subcommand)]
     benchmark: Option<Benchmark>,
-    /// Keep the made-up files and the index in this folder [default: a temporary folder]
+    /// Keep the generated files and the index in this folder [default: a temporary folder]
     #[arg(long, value_name = "FOLDER", global = true)]
     keep: Option<PathBuf>,
 }
@@ -37,7 +37,7 @@ enum Benchmark {
         #[arg(long, requires = "json")]
         vectors: bool,
     },
-    /// Search a made-up index: hybrid, keyword, semantic, filtered, over HTTP; memory
+    /// Search a generated index by each mode, with filters and over HTTP; print latency and memory
     Search {
         /// Number of passages
         #[arg(long, default_value_t = 50_000)]
@@ -45,11 +45,11 @@ enum Benchmark {
         /// Number of queries
         #[arg(long, default_value_t = 1000)]
         queries: usize,
-        /// Search the index that an earlier run has left in the --keep folder
+        /// Search the index that an earlier run left in the --keep folder
         #[arg(long, requires = "keep")]
         reuse: bool,
     },
-    /// Index made-up Markdown files, and run again with nothing changed
+    /// Index generated Markdown files, then run again with nothing changed
     Index {
         /// Number of files
         #[arg(long, default_value_t = 1000)]
@@ -166,7 +166,7 @@ impl Scratch {
         self.path.join(format!("autorag-bench-{benchmark}"))
     }
 
-    /// The subfolder that an earlier run has left.
+    /// The subfolder that an earlier run left.
     fn existing(&self, benchmark: &str) -> anyhow::Result<PathBuf> {
         let path = self.subfolder(benchmark);
         anyhow::ensure!(
@@ -177,7 +177,7 @@ impl Scratch {
         Ok(path)
     }
 
-    /// An empty subfolder. Removes what an earlier run has left in it.
+    /// An empty subfolder. Removes the files of an earlier run.
     fn create_empty(&self, benchmark: &str) -> std::io::Result<PathBuf> {
         let path = self.subfolder(benchmark);
         if path.exists() {

@@ -11,7 +11,7 @@ use crate::config::{SETTINGS, Setting};
 
 #[derive(Debug, Args)]
 pub struct Config {
-    /// Print one JSON object a line, with allowed values, flag, scope and cost of a change
+    /// Print one JSON object per line, with allowed values, flag, scope and cost of a change
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -26,7 +26,7 @@ impl Config {
             let value = loaded.value(setting.name);
             let origin = loaded.origin(setting.name);
             if self.json {
-                serde_json::to_writer(&mut out, &described(setting, value.as_ref(), origin))?;
+                serde_json::to_writer(&mut out, &describe(setting, value.as_ref(), origin))?;
                 writeln!(out)?;
                 continue;
             }
@@ -41,7 +41,7 @@ impl Config {
     }
 }
 
-fn described(setting: &Setting, value: Option<&toml::Value>, origin: &str) -> serde_json::Value {
+fn describe(setting: &Setting, value: Option<&toml::Value>, origin: &str) -> serde_json::Value {
     json!({
         "setting": setting.name,
         "value": value,

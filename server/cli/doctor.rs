@@ -34,14 +34,14 @@ pub struct Doctor {
     /// Remove damaged parts and rebuild them
     #[arg(long)]
     repair: bool,
-    /// Print JSON, one object a check
+    /// Print a JSON array with one object per check
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     common: CommonFlags,
 }
 
-/// The printed result of a check.
+/// A check as it is printed.
 #[derive(Debug, Serialize)]
 struct Line {
     check: &'static str,
@@ -67,7 +67,7 @@ impl Doctor {
             let after = rebuild(&setup, &config, &damaged).and_then(|()| Ok(examine(&config.data_dir)?));
             match after {
                 Ok(after) => lines = after.iter().map(line).collect(),
-                Err(error) => print_error(&error.context("nothing more was repaired")),
+                Err(error) => print_error(&error.context("the repair did not finish")),
             }
             for line in &mut lines {
                 if line.verdict == "ok" && damaged.iter().any(|part| part.as_str() == line.check) {
@@ -132,7 +132,7 @@ fn line(check: &Check) -> Line {
     }
 }
 
-/// Checks of the index's surroundings. Only too little disk space is a problem.
+/// Disk space, writer and leftover files. Only too little disk space counts as a problem.
 fn check_surroundings(found: Result<StorageReport, StoreError>) -> Vec<Line> {
     let line = |check, detail| Line {
         check,
@@ -175,7 +175,7 @@ fn check_surroundings(found: Result<StorageReport, StoreError>) -> Vec<Line> {
     lines
 }
 
-/// Formats a size for people.
+/// Formats a size with one decimal and a binary unit.
 fn size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB")];
     let unit = UNITS.into_iter().find(|(unit, _)| bytes >= *unit);

@@ -9,8 +9,7 @@ use anyhow::Context;
 use autorag_indexer::{Cancel, Progress, PushedDocument};
 use autorag_query::evaluation::{Collection, Measures, Run, known_items};
 use autorag_query::{Mode, QueryError, Request};
-use autorag_store::JobCause;
-use autorag_store::{DocumentQuery, ItemStatus};
+use autorag_store::{DocumentQuery, ItemStatus, JobCause};
 use clap::Args;
 
 use super::answer;
@@ -22,7 +21,7 @@ use crate::wire::AnswerWire;
 
 /// Candidates per retriever, enough passages for 100 documents.
 const DEPTH: usize = 300;
-/// Questions that a comparison shows of those that improved, and of those that worsened.
+/// Maximum number of questions that a comparison lists: improved ones, and as many worsened ones.
 const MAX_SHOWN: usize = 10;
 
 #[derive(Debug, Args)]
@@ -163,8 +162,8 @@ fn explain(
     id: &str,
     json: bool,
 ) -> anyhow::Result<()> {
-    let asked = collection.questions.iter().find(|question| question.id == id);
-    let question = asked.with_context(|| {
+    let question = collection.questions.iter().find(|question| question.id == id);
+    let question = question.with_context(|| {
         let ids = collection
             .questions
             .iter()
@@ -265,12 +264,12 @@ fn open_index(
         vector_index: setup.settings().vectors.index,
     };
     let instance = Instance::open(config, Access::Write)?;
-    let pushed = |document: &autorag_query::evaluation::CollectionDocument| PushedDocument {
+    let to_pushed = |document: &autorag_query::evaluation::CollectionDocument| PushedDocument {
         key: document.id.as_str().into(),
         title: Some(document.title.clone()).filter(|title| !title.trim().is_empty()),
         text: document.text.clone(),
     };
-    let documents: Vec<PushedDocument> = collection.documents.iter().map(pushed).collect();
+    let documents: Vec<PushedDocument> = collection.documents.iter().map(to_pushed).collect();
     let put = setup
         .display
         .show_during(&progress, || instance.push(&documents, &progress, &cancel))?;

@@ -39,7 +39,7 @@ pub(super) fn print_hit(
     if let (Some(standing), Some(rank)) = (&explanation.lexical, scores.lexical_rank) {
         writeln!(
             out,
-            "    {dim}lexical rank {rank}: {:.2} of the best in the list, {:.2} of the maximum for this question{reset}",
+            "    {dim}lexical rank {rank}: {:.2} relative to the best in the list, {:.2} of the maximum for this question{reset}",
             standing.relative, standing.absolute
         )?;
     }

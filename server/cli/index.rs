@@ -17,7 +17,7 @@ use crate::progress;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit status: 0 if the index is complete, 3 if the embedding server gave no embeddings for some passages, 130 \
+    after_help = "Exit status: 0 if the index is complete, 3 if the embedding server returned no embeddings for some passages, 130 \
                   after a signal, 1 on other errors, 2 on wrong usage."
 )]
 pub struct Index {

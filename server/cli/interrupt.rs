@@ -30,7 +30,7 @@ pub async fn stop_signal() {
 pub fn cancel_on_signal(cancel: &Cancel) -> std::io::Result<()> {
     #[cfg(unix)]
     {
-        // Tokio panics if it cannot open its signal sockets. Opening as many first turns that into an error.
+        // Tokio panics if it cannot open its signal sockets. Opening the same number first returns an error instead.
         let sockets = || std::os::unix::net::UnixStream::pair();
         drop([sockets()?, sockets()?, sockets()?]);
     }
@@ -42,7 +42,7 @@ pub fn cancel_on_signal(cancel: &Cancel) -> std::io::Result<()> {
         runtime.block_on(stop_signal());
         cancel.cancel();
         runtime.block_on(stop_signal());
-        // Every step is durable, so exiting at once loses nothing.
+        // Committed work is durable, so an immediate exit loses none of it.
         std::process::exit(i32::from(INTERRUPTED));
     });
     Ok(())

@@ -12,7 +12,7 @@ use super::options::{CommonFlags, WalkFlags};
 use crate::jobs::{JobAction, control_job, find_job};
 use crate::wire::{JobItemWire, JobWire};
 
-/// Log lines read at a time.
+/// Log entries read per query.
 const PAGE: usize = 1000;
 
 #[derive(Debug, Args)]
@@ -46,7 +46,7 @@ struct List {
     /// Maximum number of jobs
     #[arg(short = 'n', long, default_value_t = 20)]
     limit: usize,
-    /// Print JSON, one job a line, as the HTTP API returns it
+    /// Print JSON, one job per line, as the HTTP API returns it
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -61,7 +61,7 @@ struct Show {
     /// Job id [default: the newest]
     #[arg(long, value_name = "ID")]
     job: Option<JobId>,
-    /// Print JSON: the job on the first line, then one line a file
+    /// Print JSON: the job on the first line, then one line per file
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -237,7 +237,7 @@ fn cancel(dir: &Path, wanted: Option<JobId>) -> anyhow::Result<Job> {
     };
     let job = control_job(&store, id, JobAction::Cancel)?;
     drop(store);
-    // A paused job may have no process that could end it.
+    // A paused job may have no process that would notice the cancel, so end it here.
     if job.state == JobState::Paused && cancel_paused_job(dir, id)? {
         Control::new(dir).clear_cancel()?;
     }

@@ -1,4 +1,4 @@
-//! The command line: one file a command.
+//! The command line. Each command has its own file.
 
 mod answer;
 mod bench;
@@ -28,7 +28,7 @@ use crate::hint::{Interface, hint};
 /// Exit status after a signal: 128 plus the number of SIGINT, the convention of shells.
 const INTERRUPTED: u8 = 130;
 
-/// Exit status of `index` if keyword search is complete but an embedding server gave no embeddings for some passages.
+/// Exit status of `index` if keyword search is complete but the embedding server returned no embeddings for some passages.
 const WITHOUT_VECTORS: u8 = 3;
 
 /// Search folders by keywords and meaning, from the command line, HTTP or MCP.

@@ -12,7 +12,7 @@ use super::options::{CommonFlags, Setup, WalkFlags};
 use crate::config::{ModelSettings, hub_cache};
 use crate::model::{self, Models};
 
-/// Name that clears an earlier choice.
+/// Argument that removes an earlier choice.
 const DEFAULT: &str = "default";
 
 #[derive(Debug, Args)]
@@ -143,7 +143,7 @@ impl Use {
             "model       {} ({}), {} dimensions",
             chosen.id, chosen.version, chosen.dimensions
         )?;
-        match pinned(&config.data_dir) {
+        match models_of_index(&config.data_dir) {
             Some((serving, _)) if !serving.is_same_model(&chosen) => writeln!(
                 out,
                 "The index was embedded with {} ({}). The next `autorag index`, `serve` or `mcp` re-embeds with {}; {} serves until \
@@ -160,7 +160,7 @@ impl Use {
 impl Info {
     fn run(self, out: &mut impl Write) -> anyhow::Result<()> {
         let config = setup(&self.common)?.instance_config(&self.folders)?;
-        match pinned(&config.data_dir) {
+        match models_of_index(&config.data_dir) {
             Some((serving, next)) => {
                 writeln!(out, "index {}: embedded with", config.data_dir.display())?;
                 describe(out, &serving, &config.models)?;
@@ -182,7 +182,7 @@ impl Info {
 }
 
 /// The model that serves an index, and the one that is replacing it.
-fn pinned(data_dir: &Path) -> Option<(ModelIdentity, Option<ModelIdentity>)> {
+fn models_of_index(data_dir: &Path) -> Option<(ModelIdentity, Option<ModelIdentity>)> {
     let store = Store::open_read_only(data_dir).ok()?;
     let serving = store.snapshot().ok()?.model().clone();
     let next = store.reembedding().ok()?.map(|reembedding| reembedding.model);

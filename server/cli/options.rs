@@ -55,14 +55,14 @@ pub struct WalkFlags {
 pub struct Setup {
     /// All settings, with their origins.
     pub loaded: Loaded,
-    /// Variables of the process that are no settings: keys, XDG folders, the hub's address.
+    /// Environment variables, also those that are not settings: API keys, XDG folders, the hub's address.
     pub environment: Environment,
     /// Whether and how progress is shown.
     pub display: ProgressDisplay,
 }
 
 impl CommonFlags {
-    /// The flags of a command line with `--quiet` alone.
+    /// The flags as if only `--quiet` was given.
     pub fn quiet() -> CommonFlags {
         CommonFlags {
             data_dir: None,
@@ -136,16 +136,16 @@ impl Setup {
     /// Folder that caches quantized weights.
     ///
     /// # Errors
-    /// If no data folder is known.
+    /// If neither the setting `data_dir` nor `XDG_DATA_HOME` nor `HOME` is set.
     pub fn packed_models(&self) -> anyhow::Result<PathBuf> {
-        let somewhere = data_dir::index_dir(&[], self.settings().data_dir.as_deref())?;
-        Ok(self.models(&somewhere).packed)
+        let any_index = data_dir::index_dir(&[], self.settings().data_dir.as_deref())?;
+        Ok(self.models(&any_index).packed)
     }
 
     /// Configuration of the instance that indexes `folders`.
     ///
     /// # Errors
-    /// If a folder does not exist, or no data folder is known.
+    /// If a folder does not exist, the reranker's settings contradict each other, or no data folder is known.
     pub fn instance_config(&self, folders: &[PathBuf]) -> anyhow::Result<InstanceConfig> {
         let sources = data_dir::resolve_sources(folders)?;
         let data_dir = data_dir::index_dir(&sources, self.settings().data_dir.as_deref())?;
@@ -165,7 +165,7 @@ impl Setup {
         Models::beside(data_dir, self.settings().model.clone(), self.environment.clone())
     }
 
-    /// Options for the indexer, which starts this program again as its parser processes.
+    /// Options for the indexer. Its parser processes run this same program.
     pub fn index_options(&self) -> IndexOptions {
         IndexOptions {
             parser: parse_worker::command(),

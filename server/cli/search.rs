@@ -24,7 +24,7 @@ pub struct Search {
     /// Folder to search
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
-    /// Question or keywords; "quoted phrases" must occur, -words must not; title:, heading:, path:, kind: restrict
+    /// Question or keywords; "quoted phrases" must occur, -words must not; title:, heading:, path:, kind: restrict the search
     #[arg(required = true, value_name = "QUERY")]
     query: Vec<String>,
     /// Maximum number of hits, 1 to 50
@@ -36,7 +36,7 @@ pub struct Search {
     /// Retrievers: lexical finds keywords, dense compares embeddings, hybrid does both
     #[arg(short, long, default_value_t = Mode::default(), value_parser = parser_of::<Mode>(Mode::STRINGS))]
     mode: Mode,
-    /// How hybrid merges its two lists
+    /// Method that merges the two rankings of a hybrid search
     #[arg(long, default_value_t = Fusion::default(), value_parser = parser_of::<Fusion>(Fusion::STRINGS))]
     fusion: Fusion,
     /// Require every keyword
@@ -95,7 +95,7 @@ impl Search {
             Access::WriteOrFollow
         };
         let instance = Instance::open(config, access)?;
-        // While indexing is paused, search the existing index; the answer says so.
+        // While indexing is paused, search the existing index. The answer reports the pause.
         if instance.writes() && !instance.is_paused() {
             let cancel = Cancel::default();
             cancel_on_signal(&cancel)?;
@@ -157,7 +157,7 @@ impl Search {
     }
 }
 
-/// Parses `words`, and lists them in help and completion.
+/// Parser of an option whose allowed `words` appear in help and completions.
 fn parser_of<T>(words: &'static [&'static str]) -> impl TypedValueParser<Value = T>
 where
     T: FromStr<Err = UnknownVariant> + Clone + Send + Sync + 'static,

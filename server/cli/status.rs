@@ -12,7 +12,7 @@ use super::options::{CommonFlags, WalkFlags};
 use crate::instance::{Access, Instance};
 use crate::wire::{DocumentWire, StatusWire};
 
-/// Documents listed at a time.
+/// Documents read per query.
 const PAGE: usize = 1000;
 
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ pub struct Status {
     /// List the files with this status, and why
     #[arg(long, value_name = "STATUS")]
     items: Option<Items>,
-    /// Print JSON, as the HTTP API returns it; with --items one document a line
+    /// Print JSON, as the HTTP API returns it; with --items one document per line
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// Environment variables by name. Only the command line reads the real ones, so that settings can be tested without them.
+/// Environment variables by name. Only the command line reads those of the process; tests pass their own.
 #[derive(Clone, Default)]
 pub struct Environment(Vec<(String, String)>);
 
@@ -42,7 +42,7 @@ impl FromIterator<(String, String)> for Environment {
     }
 }
 
-/// Values may be keys, so none is printed.
+/// Prints no values, because they may be API keys.
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Environment({} variables)", self.0.len())

@@ -1,4 +1,4 @@
-//! From the settings of `[model]` to the place that a model comes from.
+//! Turns the section `[model]` into a [`ModelSource`].
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -66,7 +66,7 @@ impl ModelSettings {
                 let Some(hub) = name.strip_prefix(HUB) else {
                     let message = format!(
                         "{name:?} is not a known model; use {:?} (built in), \"hub:OWNER/NAME\" or \"fastembed:NAME\"; for a \
-                         model in a folder set model.path, for one of a server set model.provider and model.base_url",
+                         model in a folder set model.path, for a model on a server set model.provider and model.base_url",
                         ModelSource::BUILT_IN
                     );
                     return Err(invalid("model.name", message));
@@ -85,7 +85,7 @@ impl ModelSettings {
     /// An ONNX model in a folder.
     fn onnx_folder(&self, environment: &Environment) -> Result<ModelSource, ConfigError> {
         if self.name.is_some() {
-            let message = "does not go with model.provider = \"fastembed\", which takes model.path; for a model of the catalogue \
+            let message = "cannot be combined with model.provider = \"fastembed\", which takes model.path; for a model of the catalogue \
                            unset model.provider and set model.name = \"fastembed:NAME\"";
             return Err(invalid("model.name", message.to_owned()));
         }
@@ -115,7 +115,7 @@ impl ModelSettings {
         ];
         match unusable.iter().find(|(_, is_set)| *is_set) {
             Some((setting, _)) => {
-                let message = "does not go with the built-in model; unset it, or choose another model with model.name, model.path or model.provider";
+                let message = "cannot be combined with the built-in model; unset it, or choose another model with model.name, model.path or model.provider";
                 Err(invalid(setting, message.to_owned()))
             }
             None => Ok(ModelSource::BuiltIn),
@@ -156,7 +156,7 @@ impl ModelSettings {
 
     fn remote(&self, environment: &Environment) -> Result<ModelSource, ConfigError> {
         if self.path.is_some() {
-            let message = "does not go with model.provider = \"openai\"; unset one of them";
+            let message = "cannot be combined with model.provider = \"openai\"; unset one of them";
             return Err(invalid("model.path", message.to_owned()));
         }
         let missing =
@@ -232,7 +232,7 @@ fn invalid(setting: &'static str, message: String) -> ConfigError {
     ConfigError::Invalid { setting, message }
 }
 
-/// The embedder uses the names of our settings in its errors.
+/// Keeps the setting's name: errors of the embedder use the names of our settings.
 fn setting_error(error: EmbedError) -> ConfigError {
     match error {
         EmbedError::Setting { setting, message } => invalid(setting, message),

@@ -1,4 +1,4 @@
-//! From the settings of `[rerank]` to the options of a reranker.
+//! Turns the section `[rerank]` into [`RerankerOptions`].
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What is known of a setting besides its value.
+//! The description of a setting: name, allowed values, scope, trust and cost.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -14,18 +14,18 @@ use super::table::{LogFormat, Provider, Watch};
 /// Prefix of the environment variables that hold settings.
 pub(super) const ENV_PREFIX: &str = "AUTORAG_";
 
-/// One setting. All of them stand in [`super::SETTINGS`].
+/// The description of a setting. [`super::SETTINGS`] lists all settings.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
     /// Section and key, such as `server.addr`.
     pub name: &'static str,
-    /// How an environment variable's text becomes a value.
+    /// How the text of its environment variable is parsed.
     pub form: Form,
-    /// The allowed values, for people.
+    /// The allowed values, in words.
     pub values: &'static str,
     /// What it does: the first line of its documentation.
     pub summary: &'static str,
-    /// What an unset value amounts to, where the default is "unset" and something is used all the same.
+    /// The value in effect while the setting is unset, if there is one.
     pub unset: Option<&'static str>,
     /// The command-line flag that sets it.
     pub flag: Option<&'static str>,
@@ -33,14 +33,14 @@ pub struct Setting {
     pub scope: Scope,
     /// Who may set it.
     pub trust: Trust,
-    /// What a change costs an index that exists already.
+    /// What a change costs an existing index.
     pub cost: Cost,
 }
 
-/// How an environment variable's text becomes a TOML value.
+/// How the text of an environment variable is parsed into a TOML value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// Taken as it stands.
+    /// Any text, unchanged.
     Text,
     /// A whole number.
     Number,
@@ -56,7 +56,7 @@ pub enum Form {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// The whole process: one value for all instances.
+    /// The process: one value for all instances.
     Process,
     /// One instance: each may have a value of its own.
     Instance,
@@ -73,15 +73,15 @@ pub enum Trust {
     Folder,
 }
 
-/// What a changed value costs an index that exists already.
+/// What a changed value costs an existing index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cost {
     /// Nothing; the next start or run uses it.
     Free,
-    /// Every document is chunked again, and passages that come out different are embedded.
+    /// Every document is chunked again, and only changed passages are re-embedded.
     Rechunk,
-    /// Every passage is embedded again.
+    /// Every passage is re-embedded.
     Reembed,
 }
 
@@ -91,10 +91,10 @@ impl Setting {
         format!("{ENV_PREFIX}{}", self.name.replace('.', "_").to_uppercase())
     }
 
-    /// The value that the text of an environment variable stands for.
+    /// Parses the text of its environment variable.
     ///
     /// # Errors
-    /// What was expected instead.
+    /// A message that names the expected form.
     pub(super) fn parse(&self, text: &str) -> Result<Value, String> {
         let wrong = |expected: &str| format!("{text:?} is not {expected}");
         Ok(match self.form {
@@ -119,7 +119,7 @@ impl Setting {
 
 /// A type that a setting can have.
 pub(super) trait SettingType {
-    /// How an environment variable's text becomes a value of it.
+    /// How the text of an environment variable is parsed into this type.
     const FORM: Form;
 }
 
@@ -141,7 +141,7 @@ impl<T: SettingType> SettingType for Option<T> {
     const FORM: Form = T::FORM;
 }
 
-/// A check that a number lies in `range`; `hint` says what the ends mean.
+/// A check that a number is in `range`. `hint` explains the bounds in the error.
 pub(super) fn within<T: PartialOrd + std::fmt::Display>(
     range: RangeInclusive<T>,
     hint: &str,

@@ -1,7 +1,7 @@
 //! Every setting, declared once: type, default, allowed values, who may set it, and what a change costs.
 //!
-//! The table generates the section structs, their defaults and checks, and [`SETTINGS`], which environment variables, flags and
-//! the handbook's table go by (a test compares those). One row reads:
+//! The table generates the section structs, their defaults and checks, and [`SETTINGS`]. Environment variables and
+//! `autorag config` follow [`SETTINGS`], and tests compare the handbook with it. The form of a row is:
 //! `name: type = default, "allowed values", scope, trust, cost [, unset "…"] [, flag "--flag"] [, check function] [, serde(…)];`
 
 use std::net::SocketAddr;
@@ -81,7 +81,7 @@ macro_rules! settings {
         }
 
         impl Settings {
-            /// Checks each value by itself; [`super::load`] checks those that depend on one another.
+            /// Checks each value alone. [`super::load`] checks values that depend on one another.
             pub(super) fn check_each(&self) -> Result<(), ConfigError> {
                 $(self.$section.check()?;)*
                 Ok(())
@@ -118,7 +118,7 @@ macro_rules! settings {
     };
 }
 
-/// Longest time between two walks or attempts: a week, in seconds.
+/// Maximum interval between two walks or retries: a week, in seconds.
 const WEEK: u64 = 7 * 24 * 60 * 60;
 
 settings! {
@@ -155,7 +155,7 @@ settings! {
         /// Share of a passage that the next one repeats, in percent.
         chunk_overlap_percent: u8 = IndexOptions::default().chunk_overlap_percent, "0 to 30", Instance, Folder, Rechunk,
             check within(0..=MAX_CHUNK_OVERLAP_PERCENT, "");
-        /// Threads that parse and embed; 0 means one a core.
+        /// Threads that parse and embed; 0 means one per core.
         threads: usize = 0, "0 or more", Process, Operator, Free;
         /// How `serve` and `mcp` notice changed files.
         watch: Watch = Watch::Auto, "`auto`, `poll`, `off`", Instance, Operator, Free;
@@ -265,13 +265,13 @@ pub enum Watch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
-    /// For people.
+    /// Plain text.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Reads a text of which the empty one means "unset", so that a variable can unset what the file sets.
+/// Reads an empty text as `None`. An empty environment variable thus unsets a value of the file.
 fn blank_as_none<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
     let text = Option::<String>::deserialize(value)?;
     Ok(text.filter(|text| !text.is_empty()))

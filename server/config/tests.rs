@@ -169,7 +169,7 @@ fn handbook() -> BTreeMap<String, (String, String)> {
     let rows = page.lines().filter_map(|line| {
         let cells: Vec<&str> = line.strip_prefix("| `")?.split(" | ").collect();
         let name = cells.first()?.strip_suffix('`')?;
-        // Without the address of a link, which is no part of a value.
+        // Strip the URL of a link: it is not part of the value.
         let bare = |cell: &str| {
             let mut parts = cell.split("](");
             let text = parts.next().unwrap_or_default().to_owned();
@@ -254,7 +254,7 @@ fn a_remote_model_is_read_whole() {
 }
 
 #[test]
-fn settings_of_a_model_that_do_not_go_together_are_named() {
+fn contradictory_model_settings_are_named() {
     let error = |file: &str, env: &[(&str, &str)]| load(file, env, vec![]).unwrap_err();
     assert!(error("[model]\nname = \"gpt\"\n", &[]).starts_with("model.name: "));
     assert!(error("[model]\nmax_tokens = 512\n", &[]).starts_with("model.max_tokens: "));
@@ -275,7 +275,7 @@ fn settings_of_a_model_that_do_not_go_together_are_named() {
 }
 
 #[test]
-fn a_graph_is_named_by_its_folder_or_from_the_catalogue() {
+fn an_onnx_model_is_named_by_its_folder_or_its_catalogue_name() {
     let home = [("HOME", "/home/me")];
     let source = |file: &str| source(&load(file, &home, vec![]).unwrap(), &home).unwrap();
     let graph = "[model]\nprovider = \"fastembed\"\n";

@@ -131,7 +131,7 @@ pub(super) async fn logs(
 
 /// Request a job
 ///
-/// Starts an update now, without waiting for a change or for the next scheduled run.
+/// Starts an update of the index now. If a job is already open, returns that job.
 #[utoipa::path(
     post,
     path = "/v1/jobs",

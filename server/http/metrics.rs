@@ -130,7 +130,7 @@ impl Metrics {
     }
 }
 
-/// Counts a request by its route. Paths are no labels: they name documents, and there are too many.
+/// Counts a request by its route. Paths are not labels, because they name documents and are too many.
 pub(super) async fn count(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let method = match request.method().as_str() {
         "GET" => "GET",

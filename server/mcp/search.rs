@@ -26,7 +26,7 @@ use crate::wire::{
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 enum ResponseFormat {
-    // No doc comments on the variants: they would turn the schema's list of words into one schema for each word.
+    // No doc comments on the variants: they would turn the schema's enum into one schema per variant.
     #[default]
     Concise,
     Detailed,
@@ -257,17 +257,20 @@ fn links(instance: &Instance, hits: &[HitWire]) -> Vec<Resource> {
 fn render(output: &RagSearchOutput, total: usize) -> String {
     let mut text = String::new();
     if output.passages.is_empty() {
-        let _ = match (&output.below_threshold, output.index_state.complete) {
-            (Some(below), _) if below.passages > 0 => writeln!(
+        let below = output.below_threshold.as_ref();
+        let _ = if let Some(below) = below.filter(|below| below.passages > 0) {
+            writeln!(
                 text,
                 "Nothing relevant: the best of {} passages has a score of {:.2}, below the threshold.",
                 below.passages, below.best_score
-            ),
-            (_, true) => writeln!(text, "Nothing found in the indexed documents."),
-            (_, false) => writeln!(
+            )
+        } else if output.index_state.complete {
+            writeln!(text, "Nothing found in the indexed documents.")
+        } else {
+            writeln!(
                 text,
                 "Nothing found so far, but the index is incomplete; try again shortly."
-            ),
+            )
         };
     }
     for passage in &output.passages {

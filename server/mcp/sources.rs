@@ -47,7 +47,7 @@ fn render(status: &StatusWire) -> String {
     if let Some(outage) = &status.model.outage {
         let _ = writeln!(
             text,
-            "Its provider is not available since {}: {}. Until it is, searches use keywords only.",
+            "Its provider has been unavailable since {}: {}. During the outage, searches use keywords only.",
             outage.since, outage.reason
         );
     }

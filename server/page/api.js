@@ -1,6 +1,6 @@
 // Requests to the server. Responses are JSON, and every failure is a ServerError.
 
-// Slightly longer than the server's own limit of 30 s, so that its error message arrives first.
+// Slightly longer than the server's default limit of 30 s, because the server's error message says more.
 const TIMEOUT_MS = 35_000;
 const TRANSIENT = ["unreachable", "opening", "unavailable", "overloaded", "timeout"];
 

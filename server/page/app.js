@@ -218,7 +218,7 @@ function showCount(id, number, one, many) {
 /** Offers to repeat a search that ran on an incomplete index, once the index is complete. */
 function offerRefresh(state) {
   if (!state.complete || !shown || shown.answer.index_state.complete) return;
-  // Replace an empty list at once, but not hits that someone may be reading.
+  // Replace an empty list without asking, but not hits that the user may be reading.
   if (hits.children.length === 0) runSearch(shown.request, 0);
   else byId("refresh").hidden = false;
 }

@@ -17,7 +17,7 @@ pub struct ErrorWire {
     /// Stable code for programs, such as `invalid_request`.
     #[schema(example = "invalid_request")]
     pub code: &'static str,
-    /// Message for people: what went wrong and what to do.
+    /// What went wrong and what to do, in words.
     pub message: String,
     /// The invalid field or parameter. Absent if no single field is invalid.
     #[serde(skip_serializing_if = "Option::is_none")]

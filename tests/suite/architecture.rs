@@ -62,7 +62,7 @@ fn crates_depend_inwards_only() {
     }
 }
 
-/// Names in all dependency tables, those of single targets included.
+/// Names in all dependency tables, including tables for one target only.
 fn dependencies(manifest: &toml::Table) -> BTreeSet<String> {
     let targets = manifest.get("target").and_then(|targets| targets.as_table());
     let targets = targets

@@ -73,7 +73,7 @@ fn a_damaged_derived_index_is_rebuilt() {
     }
 }
 
-/// Overwrites the segments of the lexical index in place, so that processes that have mapped them see the damage.
+/// Overwrites the segments of the lexical index in place. Processes that have mapped them then see the damage.
 fn damage_segments(sandbox: &Sandbox) {
     for path in files(&sandbox.index_dir().join("lexical")) {
         let length = fs_err::metadata(&path).unwrap().len() as usize;
@@ -107,7 +107,7 @@ fn a_server_with_a_damaged_lexical_index_uses_embeddings_and_rebuilds_it() {
         reason.is_some_and(|reason| reason.contains("being rebuilt")),
         "{answer}"
     );
-    // A keyword search fails meanwhile, and says so.
+    // During the rebuild, a keyword search fails with an error.
     wait_for("words to be searchable", || {
         let response = server.post_search(&serde_json::json!({"query": "penguins", "mode": "lexical"}));
         let status = response.status();

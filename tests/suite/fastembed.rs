@@ -115,7 +115,7 @@ mod with_the_feature {
     #[test]
     fn a_model_of_the_catalogue_is_downloaded_once_and_only_when_named() {
         let Ok(runtime) = std::env::var("ORT_DYLIB_PATH") else {
-            eprintln!("not run: ORT_DYLIB_PATH does not say where ONNX Runtime is");
+            eprintln!("SKIPPED: ORT_DYLIB_PATH is not set");
             return;
         };
         let sandbox = Sandbox::with_handbook();
@@ -159,7 +159,7 @@ mod with_the_feature {
     #[test]
     fn an_index_is_built_and_searched_with_an_onnx_model() {
         let Ok(runtime) = std::env::var("ORT_DYLIB_PATH") else {
-            eprintln!("not run: ORT_DYLIB_PATH does not say where ONNX Runtime is");
+            eprintln!("SKIPPED: ORT_DYLIB_PATH is not set");
             return;
         };
         let sandbox = Sandbox::with_handbook();
@@ -185,7 +185,7 @@ mod with_the_feature {
     #[test]
     fn an_in_process_cross_encoder_reranks() {
         let Ok(runtime) = std::env::var("ORT_DYLIB_PATH") else {
-            eprintln!("not run: ORT_DYLIB_PATH does not say where ONNX Runtime is");
+            eprintln!("SKIPPED: ORT_DYLIB_PATH is not set");
             return;
         };
         let sandbox = Sandbox::with_handbook();

@@ -116,7 +116,7 @@ fn any_encoding_is_read() {
     );
 }
 
-/// The whole second after next. A file system with coarse timestamps could not distinguish changes near it.
+/// A whole second, one to two seconds from now. A file system with coarse timestamps cannot distinguish changes near it.
 fn near_time() -> SystemTime {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     UNIX_EPOCH + Duration::from_secs(now.as_secs() + 2)
@@ -143,7 +143,7 @@ fn jobs(sandbox: &Sandbox) -> usize {
 }
 
 #[test]
-fn a_file_that_changes_again_under_its_time_is_found_and_costs_no_job() {
+fn a_change_that_keeps_the_modification_time_is_found_and_costs_no_job() {
     let sandbox = Sandbox::empty();
     let found = |word: &str| paths(&sandbox.search(word, &["--mode", "lexical"])) == ["racy.txt"];
     let time = loop {

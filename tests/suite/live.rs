@@ -131,7 +131,7 @@ fn a_source_that_disappears_keeps_its_index_until_it_returns() {
     assert_eq!(
         found(&server, "Thursday"),
         ["notes.txt"],
-        "what was indexed stays"
+        "indexed documents stay searchable"
     );
     fs_err::write(away.join("notes.txt"), "Giraffes browse the acacia trees.\n").unwrap();
     fs_err::rename(&away, sandbox.docs()).unwrap();
@@ -149,7 +149,7 @@ fn a_change_is_indexed_while_others_are_being_embedded() {
         let sentence = format!("Report {number} counts {number} lanterns in harbour {number}. ");
         sandbox.write(&format!("{number}.md"), sentence.repeat(60));
     }
-    // One thread, so that embedding takes long on any machine.
+    // One thread makes embedding slow on any machine.
     let server = Server::start(sandbox.command("serve").env("AUTORAG_INDEX_THREADS", "1"));
     wait_for("vectors to be built", || {
         (state(&server)["phase"] == "embedding").then_some(())

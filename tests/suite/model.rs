@@ -64,7 +64,7 @@ fn assert_dense_answers(sandbox: &Sandbox) {
 #[test]
 fn changing_the_model_reembeds_and_changing_back_is_free() {
     let sandbox = Sandbox::with_handbook();
-    // Passages that fit both models, so that a change does not re-chunk.
+    // Passages fit both models, because a change must not re-chunk.
     let beside = sandbox.docs().parent().unwrap().to_owned();
     fs_err::write(beside.join("autorag.toml"), "[index]\nchunk_tokens = 64\n").unwrap();
     sandbox.index();

@@ -84,7 +84,7 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// Starts on a loopback address of its own, so that nothing else takes the port once it stops.
+    /// Starts on its own loopback address, because another process could take the port once this server stops.
     pub fn start() -> Provider {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let address = if cfg!(target_os = "linux") {
@@ -290,7 +290,7 @@ fn vectors(texts: &[&str], length: usize, backwards: bool) -> String {
     json!({"object": "list", "data": data, "usage": {"prompt_tokens": 1}}).to_string()
 }
 
-/// The sum of one vector a word, so that texts with common words are close. Not normalized.
+/// The sum of one vector per word. Texts with common words are therefore close. Not normalized.
 fn vector(text: &str, length: usize) -> Vec<f32> {
     let mut sum = vec![0.01; length];
     for word in text

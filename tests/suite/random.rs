@@ -1,4 +1,4 @@
-//! Random choices from a seed, so that a failure can be repeated.
+//! Random choices from a seed. The same seed repeats a failure.
 
 /// A seeded generator.
 pub struct Random(fastrand::Rng);

@@ -241,7 +241,7 @@ fn explanations_show_terms_scores_and_weights() {
         "weights: keywords",
         "pilots",
         "absent",
-        "of the best in the list",
+        "relative to the best in the list",
         "fused",
     ] {
         assert!(said.contains(part), "{part} is not in\n{said}");

@@ -180,7 +180,7 @@ fn a_paused_server_indexes_nothing_until_it_is_resumed() {
     let before = listed(&sandbox);
     sandbox.write("new.md", "# New\n\nOstriches run fast.\n");
     sandbox.remove("notes.txt");
-    // Another server indexes such changes meanwhile, so this one had the time to.
+    // Another server indexes such a change in the meantime, so this server had time to do so.
     let other = Sandbox::with_handbook();
     let at_work = other.serve();
     for key in ["one.md", "two.md", "three.md"] {
