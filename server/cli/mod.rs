@@ -33,7 +33,7 @@ const WITHOUT_VECTORS: u8 = 3;
 
 /// Search folders by keywords and meaning, from the command line, HTTP or MCP.
 #[derive(Debug, Parser)]
-#[command(name = "autorag", version, about, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(name = "autorag", version, max_term_width = 100, after_help = AFTER_HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -24,7 +24,8 @@ pub struct Search {
     /// Folder to search
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
-    /// Question or keywords; "quoted phrases" must occur, -words must not; title:, heading:, path:, kind: restrict the search
+    /// Question or keywords; in keyword search "quoted phrases" must occur and -words must not; title:, heading:, path: and kind:
+    /// restrict every search
     #[arg(required = true, value_name = "QUERY")]
     query: Vec<String>,
     /// Maximum number of hits, 1 to 50
