@@ -1,7 +1,7 @@
 //! `check-kernels [TEXTS]`: runs every kernel of this processor over the reference texts and prints the cosines to f32.
 //!
-//! Meant for processors that cannot run the tests. Cross-compiled and run under an emulator, it needs none of the test libraries.
-//! Fails if a kernel misses the thresholds of the tests. `TEXTS` limits the number of texts.
+//! For processors that cannot run the tests: cross-compile this program and run it under an emulator. It needs none of the test
+//! libraries. Fails if a kernel misses the thresholds of the tests. `TEXTS` limits the number of texts.
 
 #![allow(clippy::print_stdout, reason = "a program for the terminal")]
 

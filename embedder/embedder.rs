@@ -109,11 +109,11 @@ impl Embedder {
 
     /// Opens a model that an embedding provider computes. The built-in model's tokenizer estimates token counts.
     ///
-    /// Opening requests one vector. If the provider does not answer, the model still opens as long as the options give the
-    /// vector length; [`Embedder::outage`] then has the reason.
+    /// Opening requests one vector. If the provider does not answer, the model still opens if the options give the vector length.
+    /// [`Embedder::outage`] then has the reason.
     ///
     /// # Errors
-    /// `Setting` for invalid options. If the vector length is unknown, also the reason why the provider did not return a vector.
+    /// `Setting` for invalid options. If the vector length is unknown, also the provider's failure.
     pub fn remote(options: RemoteOptions) -> Result<Self, EmbedError> {
         let remote = Remote::open(options)?;
         let options = remote.options();
@@ -202,12 +202,12 @@ impl Embedder {
         self.engine.outage()
     }
 
-    /// The call pattern that suits this model best.
+    /// How many texts and concurrent calls suit this model best.
     pub fn batching(&self) -> Batching {
         self.engine.batching()
     }
 
-    /// Tokens of the longest passage the model accepts, after the special tokens and the passage prefix are subtracted.
+    /// Token limit of a passage: the model's limit minus the special tokens and the passage prefix.
     pub fn passage_tokens(&self) -> usize {
         let overhead = self.tokenizer.special_tokens() + self.tokenizer.count(&self.model.passage_prefix);
         self.model.max_tokens.saturating_sub(overhead)
@@ -232,7 +232,7 @@ impl Embedder {
         refusal.map_or(Ok(vectors), Err)
     }
 
-    /// Like [`Embedder::embed`], but delivers each vector as soon as it is there, with the index of its text. A text that the
+    /// Like [`Embedder::embed`], but delivers each vector as soon as it is computed, with the index of its text. A text that the
     /// provider refuses is delivered as an error. Requests to a provider are abandoned when `patience` ends.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ pub enum Patience {
     None,
 }
 
-/// The call pattern that suits a model best.
+/// How many texts and concurrent calls suit a model best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batching {
     /// Texts per call.
@@ -29,7 +29,7 @@ pub struct Batching {
 /// Receives the index of a text and its vector, or the reason why this text has none.
 pub(crate) type Deliver<'a> = dyn FnMut(usize, Result<Vec<f32>, EmbedError>) + 'a;
 
-/// One text with its prefix, in the two forms that engines take. It fits the model's limit.
+/// One text with its prefix, in the two forms that engines take. The text fits the model's limit.
 pub(crate) struct Input<'a> {
     /// For engines that tokenize on their own.
     pub(crate) text: Cow<'a, str>,

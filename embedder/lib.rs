@@ -22,7 +22,7 @@
 //!   model with the `Arithmetic` of one of the `kernels`.
 //! - `hub`: downloads models from the Hugging Face hub.
 //! - `directory`: reads, checks and packs a published model.
-//! - `pack`: quantizes f32, f16 and bf16 weights. `pack-model` (feature `pack`) makes the weights of the built-in model with it.
+//! - `pack`: quantizes f32, f16 and bf16 weights. `pack-model` (feature `pack`) uses it to make the weights of the built-in model.
 //! - `fastembed`: runs ONNX graphs in ONNX Runtime through the crate of that name (feature `fastembed`).
 //! - `remote`: calls a provider's OpenAI-compatible API, with batches, retries and a circuit breaker.
 //!

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{word:?} is not one of {}", .accepted.join(", "))]
 pub struct UnknownWord {
-    /// The word.
+    /// The rejected word.
     pub word: String,
     /// All words that the enum accepts.
     pub accepted: &'static [&'static str],

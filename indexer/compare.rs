@@ -28,7 +28,7 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// Compares `listing` with the `known` files. Unless they have the `same_recipe`, every file becomes a task.
+    /// Compares `listing` with the `known` files. Without the `same_recipe`, every file becomes a task.
     pub(crate) fn between(
         listing: Listing,
         mut known: HashMap<DocumentKey, FileState>,
@@ -77,7 +77,7 @@ fn is_settled(known: &FileState, file: &ListedFile, now: UnixMs) -> bool {
 
 /// Whether the catalog already records `refusal` for a file whose bytes were not read.
 ///
-/// Compares the code, through the hash that stands in for the missing bytes, and not the sentence for people.
+/// Compares the reason codes, which the stand-in hashes identify. The messages may have been reworded.
 pub(crate) fn is_same_outcome(known: &FileState, refusal: &Refusal) -> bool {
     known.status == refusal.status() && known.source_hash == refusal.code.stand_in_hash()
 }

@@ -28,7 +28,7 @@ impl<'a> RunContext<'a> {
         }
     }
 
-    /// Whether the watcher wants another walk now.
+    /// Whether the watcher has a walk due.
     pub(crate) fn is_walk_due(&self) -> bool {
         self.watcher.is_some_and(Watcher::is_due)
     }

@@ -14,7 +14,7 @@ use crate::{IndexError, RunContext};
 const WINDOW: usize = 1024;
 /// The first window of a run is small. It holds the newest passages, so a file that was just saved is searchable soon.
 const FIRST_WINDOW: usize = 64;
-/// Window while re-embedding for the next model. Nobody waits for these vectors, and a killed run loses little.
+/// Window while re-embedding for the next model. Small, because a killed run loses its window.
 const NEXT_MODEL_WINDOW: usize = 256;
 
 /// A text to embed, with its hash.
@@ -110,8 +110,8 @@ impl EmbeddingPass<'_> {
             self.context.cancel.check()?;
             let pending = self.pending(before, window)?;
             let Some(last) = pending.last().map(|passage| passage.id) else {
-                // Re-embedding takes long. Passages may have been added meanwhile, so it looks for newer ones
-                // at the end.
+                // Re-embedding takes long. Passages may have been added meanwhile, so look for newer ones at the
+                // end.
                 if self.target == Target::Next && before.take().is_some() && sweep.refused.is_none() {
                     continue;
                 }
@@ -283,7 +283,7 @@ impl EmbeddingPass<'_> {
 fn truncate(text: &mut String, embedder: &Embedder, window: usize) {
     let tokenizer = embedder.tokenizer();
     let mut keep = window;
-    // A word that is cut may have more tokens than it had as part of the whole, hence the loop.
+    // The loop is needed because a cut word may have more tokens than the whole word.
     while tokenizer.count(text) > window && keep > 0 {
         if let Some(span) = tokenizer.token_spans(text).get(keep) {
             text.truncate(span.start);

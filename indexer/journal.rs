@@ -1,5 +1,5 @@
-//! Records a run as a job: begun when the run finds work, visible to other processes while it runs, ended with
-//! a reason.
+//! Records a run as a job. The job begins when the run finds work, and ends with a state and a reason. Other
+//! processes see its progress in the catalog.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -25,15 +25,15 @@ pub struct IndexOptions {
     pub follow_links: bool,
     /// Skip files larger than this, bytes.
     pub max_file_size: u64,
-    /// Longest passage, tokens. At most what the model reads.
+    /// Longest passage, tokens. May not exceed the model's limit.
     pub chunk_tokens: usize,
-    /// How much of a passage the next one repeats, percent, where text is cut for its length alone. At most
-    /// [`MAX_CHUNK_OVERLAP_PERCENT`].
+    /// Overlap of consecutive passages, percent of `chunk_tokens`. Applies only where text is cut for its length
+    /// alone. At most [`MAX_CHUNK_OVERLAP_PERCENT`].
     pub chunk_overlap_percent: u8,
     /// Threads that parse and embed.
     pub threads: usize,
-    /// Delays before a file that failed for a temporary reason is retried, one per attempt. After the last one,
-    /// only a change of the file brings another attempt.
+    /// Delays before each retry of a file that failed for a temporary reason. After the last retry, the file is
+    /// tried again only when it changes.
     pub retry_after: Vec<Duration>,
     /// How to start a parser process. Without one, files that could crash a parser are parsed in this process.
     pub parser: Option<ParserCommand>,
@@ -123,8 +123,8 @@ impl Globs {
 fn compile(setting: &'static str, patterns: &[String]) -> Result<GlobSet, IndexError> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
-        for spelling in spellings(pattern) {
-            set.add(glob(setting, &spelling)?);
+        for expansion in expand(pattern) {
+            set.add(glob(setting, &expansion)?);
         }
     }
     set.build().map_err(|error| IndexError::Setting {
@@ -133,9 +133,9 @@ fn compile(setting: &'static str, patterns: &[String]) -> Result<GlobSet, IndexE
     })
 }
 
-/// The globs for a pattern with the rules of ignore files: without an inner slash it matches at any depth, and
-/// with a trailing slash it matches a folder and everything inside.
-fn spellings(pattern: &str) -> Vec<String> {
+/// Translates a pattern with the rules of ignore files to globs. A pattern without an inner slash matches at any
+/// depth. A pattern with a trailing slash matches a folder and everything inside.
+fn expand(pattern: &str) -> Vec<String> {
     let bare = pattern.trim_start_matches("./").trim_start_matches('/');
     let anchored = bare.trim_end_matches('/').contains('/');
     let base = if anchored {

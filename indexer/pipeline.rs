@@ -20,7 +20,7 @@ use crate::{IndexError, IndexOptions, RunContext, RunReport};
 
 /// Most documents per transaction.
 const BATCH_DOCUMENTS: usize = 256;
-/// Most bytes of text per transaction.
+/// A transaction is committed once it has this many bytes of text.
 const BATCH_BYTES: usize = 8 << 20;
 /// Longest time that a parsed document waits for its transaction.
 const BATCH_AGE: Duration = Duration::from_millis(400);
@@ -69,7 +69,7 @@ const BATCH_REMOVALS: usize = 4096;
 pub struct Indexer {
     pub(crate) store: Arc<Store>,
     pub(crate) embedder: Arc<Embedder>,
-    /// The model that replaces the store's.
+    /// The model that replaces the store's model once every passage is re-embedded.
     next: Option<Arc<Embedder>>,
     pub(crate) options: IndexOptions,
     pub(crate) parsers: Option<ParserPool>,
@@ -77,8 +77,8 @@ pub struct Indexer {
 }
 
 impl Indexer {
-    /// An indexer for `store`. Passages are measured in the tokens of `embedder`, and embedded with it if it is
-    /// the store's model.
+    /// An indexer for `store`. The tokenizer of `embedder` measures the passages. If `embedder` is the store's
+    /// model, it also embeds them.
     ///
     /// # Errors
     /// [`IndexError::Setting`] if an option is invalid.
@@ -99,7 +99,7 @@ impl Indexer {
         })
     }
 
-    /// Sets the model that is to replace the store's, see [`Store::promote`].
+    /// Sets the model that replaces the store's model once every passage is re-embedded; see [`Store::promote`].
     #[must_use]
     pub fn with_next_model(self, next: Option<Arc<Embedder>>) -> Indexer {
         Indexer { next, ..self }
@@ -107,16 +107,15 @@ impl Indexer {
 
     /// Updates the store from its folders. Text is searchable before it is embedded.
     ///
-    /// With a watcher, changed files need not wait for all embeddings: embedding pauses for another walk
-    /// whenever the watcher has one due.
+    /// With a watcher, embedding pauses whenever a walk is due, so changed files need not wait for all embeddings.
     ///
     /// # Errors
     /// - [`IndexError::Root`] if a folder is gone,
     /// - [`IndexError::Cancelled`], [`IndexError::Paused`] or [`IndexError::JobCancelled`] if the run is asked to stop,
     /// - the errors of the store and the model.
     ///
-    /// Committed work is kept. A remote model whose provider fails is not an error: the report counts the
-    /// passages that wait.
+    /// Committed work is kept. A failing embedding provider is not an error: the report counts the passages that
+    /// wait for embeddings.
     pub fn run(&self, context: &RunContext<'_>) -> Result<RunReport, IndexError> {
         let RunContext { progress, .. } = context;
         let started = Instant::now();
@@ -176,8 +175,8 @@ impl Indexer {
         Ok(outcome)
     }
 
-    /// Finds changes and indexes them for keyword search. Returns the number of files, or `None` if nothing is
-    /// left to do.
+    /// Finds changes and indexes them for keyword search. Returns the number of listed files, or `None` if nothing
+    /// is left to do.
     fn update_text(
         &self,
         context: &RunContext<'_>,

@@ -60,7 +60,7 @@ pub struct ProgressSnapshot {
     pub files_seen: u64,
     /// New and changed files found so far.
     pub files_to_index: u64,
-    /// New and changed files that are processed.
+    /// New and changed files processed so far.
     pub files_done: u64,
     /// Passages without an embedding when embedding began.
     pub to_embed: u64,
@@ -72,7 +72,7 @@ pub struct ProgressSnapshot {
     pub in_stage: Duration,
 }
 
-/// Below this, the rate is too noisy for an estimate.
+/// Shortest time in a stage before an estimate, because an early rate is too noisy.
 const MIN_TIME: Duration = Duration::from_secs(1);
 
 impl ProgressSnapshot {
@@ -126,7 +126,7 @@ impl Progress {
         self.clock.stage.store(self.clock.now(), Ordering::Relaxed);
     }
 
-    /// A walk over all files begins. A run may walk more than once.
+    /// Begins a walk over all files. A run may walk more than once.
     pub(crate) fn begin_scan(&self) {
         if self.snapshot().stage != Stage::Checking {
             self.enter(Stage::Scanning);
@@ -169,7 +169,7 @@ impl Clock {
     }
 }
 
-/// Why a run has to end early.
+/// Why a run stops early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Halt {
     /// The process is shutting down.

@@ -14,7 +14,7 @@ const BATCH: usize = 512;
 pub struct PushedDocument {
     /// Key in the store. A document with the same key is replaced.
     pub key: DocumentKey,
-    /// Title, if it is not to come from the text.
+    /// Title. If `None`, the parser may derive one from the text.
     pub title: Option<String>,
     /// Plain text.
     pub text: String,
@@ -23,7 +23,7 @@ pub struct PushedDocument {
 impl Indexer {
     /// Puts documents into the store and embeds them. Returns how many have text.
     ///
-    /// A document without text, such as an empty one, is left out.
+    /// A document without text is left out.
     ///
     /// # Errors
     /// [`IndexError::Cancelled`] if `cancel` stops the run, and the errors of the store and the model.

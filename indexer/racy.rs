@@ -14,7 +14,7 @@ use crate::retry::is_due;
 use crate::source::ListedFile;
 use crate::{IndexError, Indexer};
 
-/// Recorded inode of a racy file. Platforms without inodes report it for every file, so the check is off there.
+/// Recorded inode of a racy file. Platforms without inodes report 0 for every file, so the check is off there.
 const NO_INODE: u64 = 0;
 /// Resolution of modification times on most file systems, nanoseconds.
 const TICK: u64 = 20_000_000;

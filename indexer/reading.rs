@@ -12,7 +12,7 @@ use autorag_store::{
 use crate::chunk::Chunker;
 use crate::compare::{FileTask, is_same_outcome, is_unopened};
 use crate::input::embedding_input;
-use crate::parse::{Parsed, ReasonCode, Refusal, contained, is_risky, parse};
+use crate::parse::{Parsed, ReasonCode, Refusal, catch_panic, is_risky, parse};
 use crate::racy::recorded_stat;
 use crate::{Indexer, descriptors, retry};
 
@@ -20,7 +20,7 @@ use crate::{Indexer, descriptors, retry};
 pub(crate) enum FileOutcome {
     /// The store already has this outcome; only the stat is recorded.
     Unchanged { key: DocumentKey, stat: FileStat },
-    /// A document or an item to store.
+    /// A document, or an item that says why the file has no text.
     Stored {
         document: Box<NewDocument>,
         /// Whether the store already has an entry for the file.
@@ -28,7 +28,7 @@ pub(crate) enum FileOutcome {
         elapsed: Duration,
         retry: Option<Retry>,
     },
-    /// The process can open no more files, so the result says nothing about this one.
+    /// The process can open no more files. This says nothing about the file itself.
     TooManyOpenFiles,
 }
 
@@ -75,11 +75,11 @@ impl Indexer {
         }
         let parsed = match &self.parsers {
             Some(parsers) if is_risky(key.as_str(), &bytes) => parsers.parse(key.as_str(), &bytes),
-            _ => contained(|| parse(key.as_str(), &bytes)),
+            _ => catch_panic(|| parse(key.as_str(), &bytes)),
         };
         drop(bytes);
         let document =
-            parsed.and_then(|parsed| contained(|| Ok(self.new_document(&key, stat, hash, parsed))));
+            parsed.and_then(|parsed| catch_panic(|| Ok(self.new_document(&key, stat, hash, parsed))));
         match document {
             Ok(document) => FileOutcome::Stored {
                 document: Box::new(document),
@@ -146,7 +146,8 @@ pub(crate) enum ReadError {
     TooManyOpenFiles,
 }
 
-/// Reads a file, and the stat of exactly the file that was read: since the walk, another file may have taken its place.
+/// Reads a file and its stat. Both come from one open handle, because another file may have taken the path since
+/// the walk.
 ///
 /// A file that has grown past `limit` bytes is refused.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<(Vec<u8>, FileStat), ReadError> {

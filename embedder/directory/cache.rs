@@ -12,8 +12,8 @@ use crate::error::EmbedError;
 
 /// Path of the packed weights of a checkpoint.
 ///
-/// The name has a hash of the checkpoint's path, length and modification time, and of the model's settings. So a changed model gets
-/// another file, and the large checkpoint need not be read to notice the change.
+/// The name has a hash of the checkpoint's path, length and modification time, and of the model's settings. A changed model
+/// therefore gets another file, and the lookup need not read the large checkpoint.
 pub(super) fn path(folder: &Path, id: &str, checkpoint: &Path, files: &Files) -> Result<PathBuf, EmbedError> {
     let unreadable = |error: &std::io::Error| {
         EmbedError::unusable(checkpoint, format!("cannot be read ({})", error.kind()))

@@ -26,15 +26,15 @@ const FIRST_BERT_WORD: u32 = 999;
 /// Overrides for a model in a directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DirectoryOptions {
-    /// Text before each query. By default from the model's files, otherwise from its name.
+    /// Text before each query. The default comes from the model's files, or else from a table of well-known models.
     pub query_prefix: Option<String>,
-    /// Text before each passage. By default from the model's files, otherwise from its name.
+    /// Text before each passage. The default comes from the model's files, or else from a table of well-known models.
     pub passage_prefix: Option<String>,
-    /// Tokens of the longest text. By default from the model's files.
+    /// Token limit of a text. The default comes from the model's files.
     pub max_tokens: Option<usize>,
     /// Folder for packed weights, which makes the next opening fast. Without it, every opening packs the weights again.
     pub cache: Option<PathBuf>,
-    /// The model's name. By default the name of the directory.
+    /// The model's name. The default is the name of the directory.
     pub name: Option<String>,
 }
 

@@ -16,7 +16,7 @@ use crate::engine::{Batching, Deliver, EmbeddingEngine, Input, Patience};
 use crate::error::EmbedError;
 use crate::model::Pooling;
 
-/// Texts per call that suit the encoder. Few, so that a caller can stop soon between two calls.
+/// Texts per call. Few, because a caller can stop only between two calls.
 const CALL_TEXTS: usize = 16;
 
 /// Tokens that pass through the model together. Enough to read the weights from memory once for several short texts;
@@ -28,7 +28,7 @@ pub(crate) struct Encoder {
     weights: OwnedWeights,
     pooling: Pooling,
     kernel: DetectedKernel,
-    /// Workspaces that no call uses now. The list is as long as the highest number of concurrent calls so far.
+    /// Workspaces that no call uses now. There are at most as many as calls ever ran at once.
     idle: Mutex<Vec<Workspace>>,
 }
 
@@ -94,7 +94,7 @@ impl EmbeddingEngine for Encoder {
     }
 }
 
-/// Number of leading texts in the next batch: at least one, and at most `BATCH_TOKENS` tokens otherwise.
+/// Number of leading texts in the next batch: as many as fit into `BATCH_TOKENS`, but at least one.
 fn batch_length(texts: &[Vec<u32>]) -> usize {
     let mut tokens = 0;
     let fitting = texts.iter().take_while(|ids| {

@@ -10,7 +10,7 @@ use crate::error::EmbedError;
 pub struct CrossEncoderOptions {
     /// A reranker of fastembed's catalogue, such as `BGERerankerBase`, or a folder.
     pub model: FastembedModel,
-    /// Path of ONNX Runtime's shared library. By default the system's library search path is used.
+    /// Path of ONNX Runtime's shared library. The default is to search the system's library path.
     pub runtime: Option<PathBuf>,
 }
 

@@ -20,7 +20,7 @@ use crate::tokenizer::Tokenizer;
 /// Texts per run of the graph. Small, because a query waits for the current run to end.
 const RUN_TEXTS: usize = 4;
 
-/// Texts per call that suit the graph.
+/// Texts per call: four runs of the graph.
 const CALL_TEXTS: usize = 4 * RUN_TEXTS;
 
 /// ONNX operator that quantizes activations with one range for all texts of a run, so each text's vector depends on the others.

@@ -9,13 +9,14 @@ use crate::hub::HubAccess;
 pub struct FastembedOptions {
     /// Where the graph comes from.
     pub model: FastembedModel,
-    /// Path of ONNX Runtime's shared library. By default the system's library search path is used.
+    /// Path of ONNX Runtime's shared library. The default is to search the system's library path.
     pub runtime: Option<PathBuf>,
-    /// Text before each query. By default from the model's files, otherwise from its name.
+    /// Text before each query. The default comes from the model's files, or else from a table of well-known models.
     pub query_prefix: Option<String>,
-    /// Text before each passage. By default from the model's files, otherwise from its name.
+    /// Text before each passage. The default comes from the model's files, or else from a table of well-known models.
     pub passage_prefix: Option<String>,
-    /// Tokens of the longest text. By default the model's own limit, but at most 512 unless its files say more.
+    /// Token limit of a text. The default is `max_seq_length` in `sentence_bert_config.json`, or else 512, but at most what the
+    /// model can read.
     pub max_tokens: Option<usize>,
 }
 
@@ -24,7 +25,7 @@ pub struct FastembedOptions {
 pub enum FastembedModel {
     /// A model of fastembed's catalogue, downloaded from the hub unless it is in the cache.
     Catalogue {
-        /// Its name in the catalogue, such as `BGESmallENV15`. Case does not matter.
+        /// The name in the catalogue, such as `BGESmallENV15`. Case does not matter.
         name: String,
         /// Endpoint, token and cache folder of the hub.
         access: HubAccess,

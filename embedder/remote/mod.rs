@@ -251,7 +251,7 @@ impl Remote {
         }
     }
 
-    /// One attempt. It is two requests if the provider turns out not to support `dimensions`.
+    /// Makes one attempt: one request, or two if the provider turns out not to support `dimensions`.
     fn attempt(
         &self,
         texts: &[&str],

@@ -69,7 +69,7 @@ impl RemoteOptions {
     /// Fingerprint of everything known to shape vectors: the name, the requested length and the prefixes.
     ///
     /// The URL is left out, because a model that moves to another machine stays the same. If a provider replaces the weights behind
-    /// a name, the version does not change: the API does not reveal it.
+    /// a name, the version does not change, because the API does not reveal that.
     pub fn version(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         let dimensions = self
@@ -83,7 +83,7 @@ impl RemoteOptions {
         hasher.finalize().to_hex()[..12].to_owned()
     }
 
-    /// Sets [`RemoteOptions::known_dimensions`] if an index was made with this very model, as given by its id and version.
+    /// Sets [`RemoteOptions::known_dimensions`] if `id` and `version` of an earlier index's model match these options.
     pub fn recall_dimensions(&mut self, id: &str, version: &str, dimensions: usize) {
         if id == self.name && version == self.version() {
             self.known_dimensions = Some(dimensions);

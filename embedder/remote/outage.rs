@@ -60,8 +60,8 @@ impl CircuitBreaker {
         self.lock().is_some()
     }
 
-    /// Checks that a request may be sent. After a pause, one query tests the provider and the other queries keep failing, for at
-    /// most `trial`.
+    /// Checks that a request may be sent. After a pause, one query tests the provider. Meanwhile, for at most `trial`, the other
+    /// queries keep failing.
     ///
     /// # Errors
     /// The reason of the outage.

@@ -77,10 +77,10 @@ fn redact_texts(line: &str, texts: &[&str]) -> String {
     let mut kept = String::with_capacity(line.len());
     let mut in_quote = false;
     for (place, c) in line.chars().enumerate() {
-        match (is_quoted[place], in_quote) {
-            (true, false) => kept.push_str("[text]"),
-            (true, true) => {}
-            (false, _) => kept.push(c),
+        if !is_quoted[place] {
+            kept.push(c);
+        } else if !in_quote {
+            kept.push_str("[text]");
         }
         in_quote = is_quoted[place];
     }

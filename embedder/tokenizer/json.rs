@@ -151,7 +151,8 @@ fn catch_panic<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::R
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err("it is corrupt".into()))
 }
 
-/// Words of a text that the tokenizer fails on. Each becomes one unknown token, because other texts still tokenize.
+/// Words of a text that the tokenizer fails on. Each becomes one unknown token. This is not an error, because the tokenizer works
+/// for other texts.
 fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut end = 0;
     text.split_inclusive(char::is_whitespace).filter_map(move |word| {

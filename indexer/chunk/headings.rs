@@ -8,7 +8,7 @@ use crate::parse::Heading;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Section {
     pub range: Range<usize>,
-    /// Headings of the section, outermost first. The last one is its own.
+    /// Headings of the section, outermost first. The last one is the section's own.
     pub path: Vec<String>,
 }
 

@@ -25,7 +25,8 @@ use tokens::TokenIndex;
 /// A section shorter than this many tokens is merged with the next one.
 const SHORT: usize = 64;
 /// Longest text passed to a splitter at once, bytes. For every passage, a splitter scans all remaining text at
-/// every level of structure, so its time grows with the square of this. Longer text is split into parts first.
+/// every level of structure, so its time grows with the square of the length. Longer text is split into parts
+/// first.
 const PART: usize = 16 << 10;
 
 /// Position of a passage in its document.
@@ -48,7 +49,8 @@ pub struct Chunker<'a> {
 impl<'a> Chunker<'a> {
     /// A chunker for passages of at most `max_tokens` tokens, without the model's special tokens.
     ///
-    /// Where text is cut for its length alone, each passage repeats `overlap_percent` of the previous one.
+    /// Where text is cut for its length alone, consecutive passages overlap by up to `overlap_percent` of
+    /// `max_tokens`.
     pub fn new(tokenizer: &'a Tokenizer, max_tokens: usize, overlap_percent: u8) -> Chunker<'a> {
         let max_tokens = max_tokens.max(1);
         let overlap = (max_tokens * usize::from(overlap_percent) / 100).min(max_tokens - 1);
@@ -59,8 +61,7 @@ impl<'a> Chunker<'a> {
         }
     }
 
-    /// Cuts a document. No passage is blank or longer than the limit, and together the passages cover all text
-    /// except white space.
+    /// Cuts a document. Together the passages cover all text except white space, and no passage is blank.
     ///
     /// A passage exceeds the limit only if a single character does.
     pub fn chunk(&self, parsed: &Parsed) -> Vec<PassageSpan> {

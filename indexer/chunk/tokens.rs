@@ -1,4 +1,4 @@
-//! Counts the tokens of any part of a text without tokenizing that part.
+//! Counts the tokens of any part of a text that was tokenized once.
 
 use std::ops::Range;
 

@@ -197,7 +197,7 @@ impl Composer {
         }
     }
 
-    /// Finishes a document of `kind`. People call it a `noun`, such as "presentation".
+    /// Finishes a document of `kind`. `noun` names the document in a refusal, such as "presentation".
     ///
     /// # Errors
     /// [`Refusal`] if there is no text, or too much.

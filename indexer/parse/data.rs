@@ -10,7 +10,7 @@ use super::{Heading, Parsed, Refusal, Structure, properties, xml};
 const LONG_LINE: usize = 1000;
 /// Elements that hold the title of their parent.
 const TITLES: &[&str] = &["title", "head", "heading", "invention-title", "article-title"];
-/// Deepest nesting of XML elements that is followed.
+/// XML elements nested deeper than this are flattened to text.
 const MAX_DEPTH: usize = 200;
 
 /// Parses JSON. The text stays the same unless it has long lines, which are pretty-printed.

@@ -38,7 +38,7 @@ const MAGIC: &[(&[u8], &str)] = &[
 /// Decodes `bytes`.
 ///
 /// # Errors
-/// [`Refusal`] if they are empty or not text.
+/// [`Refusal`] if `bytes` are empty or not text.
 pub(super) fn decode(bytes: &[u8]) -> Result<String, Refusal> {
     if bytes.is_empty() {
         return Err(Refusal::new(ReasonCode::Empty, "empty file"));
@@ -72,7 +72,7 @@ fn binary() -> Refusal {
     Refusal::new(ReasonCode::Binary, "binary file, not text")
 }
 
-/// Some magic numbers are also the beginning of words. They count only if the following bytes are not text.
+/// Whether a file that begins with `magic` is text after all. Some magic numbers are also the beginning of words.
 fn is_prose(magic: &[u8], bytes: &[u8]) -> bool {
     let may_be_word = [
         &b"MZ"[..],

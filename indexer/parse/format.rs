@@ -89,12 +89,16 @@ pub(super) fn detect_package(package: &mut Package<'_>) -> Result<PackageKind, R
         return Ok(PackageKind::Epub);
     }
     if let Some(kind) = declared.strip_prefix("application/vnd.oasis.opendocument.") {
-        return Ok(match kind {
-            _ if kind.starts_with("text") => PackageKind::OpenDocument("odt"),
-            _ if kind.starts_with("presentation") => PackageKind::OpenDocument("odp"),
-            _ if kind.starts_with("spreadsheet") => PackageKind::Workbook("ods"),
-            _ if kind.starts_with("graphics") => PackageKind::OpenDocument("odg"),
-            _ => PackageKind::Unsupported("OpenDocument file of an unusual kind"),
+        return Ok(if kind.starts_with("text") {
+            PackageKind::OpenDocument("odt")
+        } else if kind.starts_with("presentation") {
+            PackageKind::OpenDocument("odp")
+        } else if kind.starts_with("spreadsheet") {
+            PackageKind::Workbook("ods")
+        } else if kind.starts_with("graphics") {
+            PackageKind::OpenDocument("odg")
+        } else {
+            PackageKind::Unsupported("OpenDocument file of an unusual kind")
         });
     }
     let names = package.names();

@@ -12,8 +12,8 @@ const CONJUNCTIONS: &[&str] = &[
 
 /// Rejoins the words of one document.
 ///
-/// A hyphen at a line end either only breaks the word, and is removed, or belongs to the word ("well-known").
-/// It is kept if the document has already used the word with a hyphen.
+/// A hyphen at a line end either only breaks the word, and is removed, or belongs to the word ("well-known"). The
+/// hyphen is kept if the document has already used the word with one.
 #[derive(Debug, Default)]
 pub(super) struct LineEnds {
     compounds: HashSet<String>,

@@ -87,12 +87,12 @@ impl Parsed {
     }
 }
 
-/// Runs `parser`. A panic refuses the file and does not end the run. Parsers keep no state that a panic could
-/// leave inconsistent.
+/// Runs `parser` and turns a panic into a refusal of the file. Parsers keep no state that a panic could leave
+/// inconsistent.
 ///
 /// # Errors
 /// The parser's [`Refusal`], or [`ReasonCode::ParserCrashed`] if it panics.
-pub(crate) fn contained<T>(parser: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+pub(crate) fn catch_panic<T>(parser: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
     catch_unwind(AssertUnwindSafe(parser)).unwrap_or_else(|_| {
         Err(Refusal::new(
             ReasonCode::ParserCrashed,
@@ -101,7 +101,7 @@ pub(crate) fn contained<T>(parser: impl FnOnce() -> Result<T, Refusal>) -> Resul
     })
 }
 
-/// Whether to parse the file in a separate process, if there is one.
+/// Whether to parse the file in a separate process, if a parser command is set.
 ///
 /// True for every format whose parser has crashed, looped or exhausted memory on some input. The others
 /// (Markdown, HTML, code and plain text) are parsed in time linear in the length of the file. Add a new format
@@ -113,7 +113,7 @@ pub(crate) fn is_risky(path: &str, bytes: &[u8]) -> bool {
         || bytes.starts_with(b"<?xml")
 }
 
-/// Extracts the text of a file from its `bytes`. Of `path`, only the name matters.
+/// Extracts the text of a file from its `bytes`. Only the file name in `path` matters.
 ///
 /// # Errors
 /// [`Refusal`] if the file gives no text.
@@ -121,7 +121,7 @@ pub fn parse(path: &str, bytes: &[u8]) -> Result<Parsed, Refusal> {
     parse_within(path, bytes, &mut Budget::default())
 }
 
-/// Parses a file that may be inside others. They share one budget.
+/// Parses a file that may be inside another file. All nested files share one budget.
 fn parse_within(path: &str, bytes: &[u8], budget: &mut Budget) -> Result<Parsed, Refusal> {
     match format::detect(bytes) {
         Format::Pdf => pdf::parse(bytes),

@@ -6,7 +6,7 @@ use super::{Parsed, ReasonCode, Refusal, parse_within};
 /// Deepest nesting of files inside files.
 const MAX_DEPTH: usize = 3;
 
-/// What may still be unpacked from one file.
+/// Remaining limits for unpacking one file.
 #[derive(Debug)]
 pub(super) struct Budget {
     depth: usize,

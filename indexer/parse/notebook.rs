@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::composer::Composer;
 use super::{Parsed, Refusal, Structure};
 
-/// Longest output kept of a cell, bytes. A progress bar can fill megabytes.
+/// Longest text kept of one output, bytes. A progress bar can fill megabytes.
 const MAX_OUTPUT: usize = 16 << 10;
 
 /// Reads a notebook from JSON. Returns `None` if the JSON is not a notebook.
@@ -75,7 +75,7 @@ pub(super) fn parse(notebook: &Value) -> Result<Parsed, Refusal> {
     Ok(parsed)
 }
 
-/// The output of a cell without terminal escapes. Of a long output, its beginning and its end.
+/// The text of an output, without terminal escapes. A long text keeps only its beginning and its end.
 fn output_text(output: &Value) -> String {
     let text = multiline(&output["text"])
         .or_else(|| multiline(&output["data"]["text/plain"]))

@@ -55,7 +55,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// Handles the next event. Breaks if there are too many pages.
+    /// Handles the next event. Stops if there are too many pages.
     fn handle(&mut self, event: ParseEvent) -> ControlFlow<()> {
         match event {
             ParseEvent::DocumentStart { metadata, .. } => {

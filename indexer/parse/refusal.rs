@@ -1,7 +1,7 @@
 //! Why a file gives no text.
 //!
-//! A [`Refusal`] has a [`ReasonCode`] for programs and a sentence for people. Code compares only the codes, so
-//! a sentence can be reworded without making files look changed.
+//! A [`Refusal`] has a stable [`ReasonCode`] and a message. Programs compare only the codes. Rewording a message
+//! therefore never makes a file look changed.
 
 use std::fmt::Display;
 use std::io::ErrorKind;
@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use autorag_store::{ContentHash, ItemStatus};
 use serde::{Deserialize, Serialize};
 
-/// Why a file gives no text, as a stable word.
+/// Stable code of a [`Refusal`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -58,7 +58,7 @@ pub enum ReasonCode {
     ParserUnavailable,
 }
 
-/// Codes of files that were not even opened, with [`ItemStatus::Error`].
+/// Failures that the next walk tries again: the file could not be opened, or grew while it was read.
 const UNOPENED: [ReasonCode; 5] = [
     ReasonCode::InvalidName,
     ReasonCode::PermissionDenied,
@@ -68,7 +68,7 @@ const UNOPENED: [ReasonCode; 5] = [
 ];
 
 impl ReasonCode {
-    /// The stable word.
+    /// The code as a word, such as `no_text`. This word never changes.
     pub fn as_str(self) -> &'static str {
         match self {
             ReasonCode::Empty => "empty",
@@ -95,7 +95,7 @@ impl ReasonCode {
         }
     }
 
-    /// Whether files of this code are left out on purpose or have failed.
+    /// `Skipped` for files left out on purpose, `Error` for files that failed.
     pub fn status(self) -> ItemStatus {
         match self {
             ReasonCode::Empty
@@ -130,7 +130,7 @@ impl ReasonCode {
 pub struct Refusal {
     /// Stable code, for programs.
     pub code: ReasonCode,
-    /// Sentence for people: what is wrong and, if possible, what to do.
+    /// Message: the problem and, if possible, what to do.
     pub reason: String,
     /// Whether the same bytes may give text at another time. Such files are retried.
     #[serde(skip)]
@@ -147,7 +147,7 @@ impl Refusal {
         }
     }
 
-    /// Whether the file is left out on purpose or has failed.
+    /// `Skipped` for a file left out on purpose, `Error` for a file that failed.
     pub fn status(&self) -> ItemStatus {
         self.code.status()
     }
@@ -218,7 +218,7 @@ fn code_of(error: &std::io::Error, otherwise: ReasonCode) -> ReasonCode {
     }
 }
 
-/// The item has the path already, so the reason leaves it out.
+/// Formats a system error without the path, because the item has the path already.
 fn cannot(verb: &str, error: &std::io::Error) -> String {
     let cause = match error.raw_os_error() {
         Some(code) => std::io::Error::from_raw_os_error(code).to_string(),

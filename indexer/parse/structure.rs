@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 pub struct Heading {
     /// Byte offset where the lines of the heading begin.
     pub at: usize,
-    /// Byte offset where they end. Equal to `at` if the heading is not a line of the text, such as the column
-    /// names of a long table.
+    /// Byte offset where the lines of the heading end. Equal to `at` if the heading is not a line of the text,
+    /// such as the column names of a long table.
     pub end: usize,
     /// Level; the outermost is 1.
     pub level: usize,

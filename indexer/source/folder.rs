@@ -14,7 +14,7 @@ use crate::{IndexError, IndexOptions, RunContext, descriptors};
 /// Our own ignore file, honoured beside `.gitignore` and `.ignore`.
 const IGNORE_FILE: &str = ".autoragignore";
 
-/// The stat of a file that the system tells nothing about.
+/// The stat to record where the system gives none.
 pub(crate) const NO_STAT: FileStat = FileStat {
     size: 0,
     modified_ns: 0,
@@ -83,7 +83,7 @@ impl FolderWalk<'_> {
     }
 
     fn entries(&self, root: &Path) -> ignore::Walk {
-        // Sources have canonical paths. The data folder may be named by another path.
+        // Sources have canonical paths, but `data_dir` may not be canonical.
         let data_dir = fs_err::canonicalize(self.data_dir).unwrap_or_else(|_| self.data_dir.to_owned());
         let options = self.options;
         let mut walk = WalkBuilder::new(root);
@@ -160,7 +160,7 @@ fn refuse_unread(meta: &Metadata, is_link: bool, options: &IndexOptions) -> Opti
     })
 }
 
-/// Records a file or folder that the walk could not read. Returns the reason if it is the source itself.
+/// Records a file or folder that the walk could not read. Fails if that is the source itself.
 fn add_failure(
     error: ignore::Error,
     source: &SourceRoot,

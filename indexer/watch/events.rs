@@ -16,7 +16,7 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Records an event. Returns whether it is a reason to walk.
+    /// Records an event. Returns whether the event is a reason to walk.
     pub(super) fn record(&mut self, event: notify::Result<Event>) -> bool {
         let Ok(event) = event else {
             self.lost = true;
@@ -24,7 +24,7 @@ impl Events {
         };
         self.lost |= event.need_rescan();
         match event.kind {
-            // We open and read files ourselves.
+            // Our own walks and reads cause the other access events.
             EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
             EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) => {
                 self.moved.extend(event.paths);

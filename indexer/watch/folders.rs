@@ -24,9 +24,9 @@ pub(super) struct WatchedFolders {
 /// Result of [`WatchedFolders::update`].
 #[derive(Debug, Default)]
 pub(super) struct WatchUpdate {
-    /// Whether folders are watched now that were not watched before.
+    /// Whether the update added a watch.
     pub has_new: bool,
-    /// Why some folder cannot be watched, and what to do about it.
+    /// Why a folder cannot be watched, and how to fix that.
     pub failure: Option<String>,
 }
 
@@ -66,7 +66,7 @@ impl WatchedFolders {
             match paths.add(path, RecursiveMode::NonRecursive) {
                 Ok(()) => update.has_new |= self.watched.insert(path.clone()),
                 // The walk or an event of the parent folder reports this change.
-                Err(error) if is_gone_or_closed(&error) => {}
+                Err(error) if is_gone_or_denied(&error) => {}
                 Err(error) => {
                     update.failure = Some(explain(&error, Some(path)));
                     break;
@@ -97,7 +97,7 @@ fn below<'a>(watched: &'a BTreeSet<PathBuf>, path: &'a Path) -> impl Iterator<It
         .take_while(move |candidate| candidate.starts_with(path))
 }
 
-fn is_gone_or_closed(error: &notify::Error) -> bool {
+fn is_gone_or_denied(error: &notify::Error) -> bool {
     match &error.kind {
         ErrorKind::PathNotFound => true,
         ErrorKind::Io(io) => matches!(io.kind(), IoKind::NotFound | IoKind::PermissionDenied),
@@ -109,7 +109,7 @@ fn explain(error: &notify::Error, path: Option<&Path>) -> String {
     let what = path.map_or_else(|| "the folders".to_owned(), |path| path.display().to_string());
     let too_many = match &error.kind {
         ErrorKind::MaxFilesWatch => Some("fs.inotify.max_user_watches"),
-        // Every watching process uses one instance. The system reports that none is left as "too many open files".
+        // Each watcher uses one inotify instance. If none is left, the system reports "too many open files".
         ErrorKind::Io(io) if path.is_none() && descriptors::is_own_limit(io) => {
             Some("fs.inotify.max_user_instances")
         }
@@ -119,7 +119,7 @@ fn explain(error: &notify::Error, path: Option<&Path>) -> String {
         Some(limit) => format!(
             "cannot watch {what}: the system limit {limit} is reached; raise it, or exclude folders with .autoragignore"
         ),
-        None => format!("cannot watch {what}: {error}; set index.watch = \"poll\" to poll without trying"),
+        None => format!("cannot watch {what}: {error}; set index.watch = \"poll\" to silence this warning"),
     }
 }
 

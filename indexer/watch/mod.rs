@@ -28,7 +28,7 @@ const POLL_EVERY: Duration = Duration::from_secs(2);
 pub enum WatchMode {
     /// File system events, or polling if events do not work.
     Auto,
-    /// A walk every few seconds.
+    /// Polling: a walk every two seconds.
     Poll,
 }
 
@@ -68,8 +68,8 @@ impl Shared {
 }
 
 impl Watcher {
-    /// A watcher for the calling thread: only this thread may call [`Watcher::wait`], and unparking this thread
-    /// wakes it early. Nothing is watched before the first walk.
+    /// A watcher for the calling thread. Only this thread may call [`Watcher::wait`]. To end a wait early, cancel
+    /// and then unpark the thread. Nothing is watched before the first walk.
     pub fn new(options: WatchOptions) -> Watcher {
         Watcher {
             options,
@@ -125,7 +125,7 @@ impl Watcher {
         next.is_some_and(|(at, _)| at <= Instant::now())
     }
 
-    /// A walk begins, which will see every change up to now.
+    /// Begins a walk, which will see every change up to now.
     ///
     /// A routine walk renews all watches, since some may have been lost unnoticed, for example when a disk was
     /// unmounted for a while.
@@ -150,7 +150,7 @@ impl Watcher {
         false
     }
 
-    /// A walk has entered these `folders` and taken this long. They are watched from now on.
+    /// Ends a walk that has entered `folders` and lasted `took`. Watches these folders from now on.
     pub(crate) fn end_walk(&self, folders: &BTreeSet<PathBuf>, took: Duration) {
         if self.options.mode == WatchMode::Auto {
             let update = lock(&self.folders).update(folders, &self.shared);

@@ -9,7 +9,7 @@ const MAX_DELAY: Duration = Duration::from_secs(2);
 /// After a walk, the next walk for a change waits this many times the walk's duration. Otherwise a large folder
 /// that changes all the time would keep the machine busy.
 const CHANGE_COOLDOWN: u32 = 4;
-/// The same for the next routine walk.
+/// Like [`CHANGE_COOLDOWN`], for the next routine walk.
 const ROUTINE_COOLDOWN: u32 = 20;
 
 /// Why a walk is due.
@@ -44,13 +44,13 @@ impl Schedule {
         self.changes = None;
     }
 
-    /// A walk begins. It covers every change recorded so far.
+    /// Begins a walk, which covers every change recorded so far.
     pub(super) fn begin_walk(&mut self) {
         self.changes = None;
         self.routine = None;
     }
 
-    /// A walk has ended after `took`. Plans the next routine walk after `every`, if there are routine walks.
+    /// Ends a walk that lasted `took`. Plans the next routine walk after `every`; `None` plans none.
     pub(super) fn end_walk(&mut self, now: Instant, took: Duration, every: Option<Duration>) {
         self.cooldown_until = Some(now + took * CHANGE_COOLDOWN);
         self.routine = every.map(|every| now + every.max(took * ROUTINE_COOLDOWN));
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_stream_delays_a_walk_only_so_long() {
+    fn a_steady_stream_delays_a_walk_by_a_bounded_time() {
         let start = Instant::now();
         let mut schedule = Schedule::default();
         for tick in 0..100 {

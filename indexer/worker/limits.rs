@@ -8,7 +8,7 @@ const MEMORY: u64 = 512 << 20;
 /// Additional time per megabyte of a file. For scale: a PDF of 1,600 pages has 7 MB.
 const TIME_PER_MEGABYTE: Duration = Duration::from_secs(10);
 
-/// How long a file of `bytes` bytes may take, if a small file may take `base`.
+/// Time limit of a file of `bytes` bytes. `base` is the limit of a small file.
 pub(super) fn time_limit(base: Duration, bytes: usize) -> Duration {
     base + TIME_PER_MEGABYTE * u32::try_from(bytes >> 20).unwrap_or(u32::MAX)
 }

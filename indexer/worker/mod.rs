@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub(crate) use pool::ParserPool;
 
-use crate::parse::{ReasonCode, Refusal, contained, parse};
+use crate::parse::{ReasonCode, Refusal, catch_panic, parse};
 
 /// How long a small file may take, both in CPU time and in wall time.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -54,7 +54,7 @@ pub fn serve_parser(mut input: impl Read, mut output: impl Write) -> std::io::Re
     while let Some(request) = frames::read(&mut input)? {
         limits::limit_cpu_time(limits::time_limit(TIMEOUT, request.len()));
         let outcome = match frames::split_request(&request) {
-            Some((path, bytes)) => contained(|| parse(path, bytes)),
+            Some((path, bytes)) => catch_panic(|| parse(path, bytes)),
             None => Err(Refusal::new(
                 ReasonCode::ParserCrashed,
                 "the parser process got a malformed request",

@@ -14,7 +14,7 @@ use crate::parse::{Parsed, ReasonCode, Refusal};
 /// A process is replaced after this many files, so that memory leaked by a parser does not add up.
 const MAX_FILES: usize = 500;
 
-/// A pool of parser processes. There are as many as threads that parse at the same time.
+/// A pool of parser processes, one for each thread that parses.
 pub(crate) struct ParserPool {
     command: ParserCommand,
     idle: Mutex<Vec<Parser>>,
@@ -227,7 +227,7 @@ mod tests {
             arguments: arguments.iter().map(Into::into).collect(),
             timeout,
         });
-        // More than a pipe buffers, and less than what earns more time.
+        // Longer than a pipe's buffer, and shorter than a megabyte, which would raise the time limit.
         pool.parse("a.pdf", &vec![0; 1 << 19]).unwrap_err()
     }
 

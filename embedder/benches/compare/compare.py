@@ -36,10 +36,10 @@ CORES = len(os.sched_getaffinity(0))
 def tokenizer():
     from tokenizers import Tokenizer
 
-    made = Tokenizer.from_file(str(official() / "tokenizer.json"))
-    made.no_truncation()
-    made.no_padding()
-    return made
+    loaded = Tokenizer.from_file(str(official() / "tokenizer.json"))
+    loaded.no_truncation()
+    loaded.no_padding()
+    return loaded
 
 
 def texts():
@@ -65,7 +65,7 @@ def batches(passages):
     encoder = tokenizer()
     encoded = [encoder.encode(text).ids for text in passages]
     order = sorted(range(len(encoded)), key=lambda i: -len(encoded[i]))
-    made = []
+    result = []
     for start in range(0, len(order), BATCH):
         places = order[start : start + BATCH]
         width = max(len(encoded[i]) for i in places)
@@ -74,20 +74,20 @@ def batches(passages):
         for row, i in enumerate(places):
             ids[row, : len(encoded[i])] = encoded[i]
             mask[row, : len(encoded[i])] = 1
-        made.append((places, {"input_ids": ids, "attention_mask": mask}))
-    return made
+        result.append((places, {"input_ids": ids, "attention_mask": mask}))
+    return result
 
 
-def in_parallel(made, run):
+def in_parallel(work_list, run):
     """Runs the batches on one thread per core. Returns the vectors in passage order."""
-    vectors, rest, lock = {}, list(made), threading.Lock()
+    vectors, remaining, lock = {}, list(work_list), threading.Lock()
 
     def work():
         while True:
             with lock:
-                if not rest:
+                if not remaining:
                     return
-                places, inputs = rest.pop()
+                places, inputs = remaining.pop()
             out = run(inputs)
             with lock:
                 vectors.update(zip(places, out))
@@ -145,14 +145,14 @@ def openvino_engine(path):
     return run
 
 
-def quantise_for_openvino(source, target, made):
+def quantize_for_openvino(source, target, work_list):
     import nncf
     import openvino
 
     model = openvino.Core().read_model(source)
-    data = nncf.Dataset([inputs for _, inputs in made])
-    quantised = nncf.quantize(model, data, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(made))
-    openvino.save_model(quantised, target)
+    data = nncf.Dataset([inputs for _, inputs in work_list])
+    quantized = nncf.quantize(model, data, model_type=nncf.ModelType.TRANSFORMER, subset_size=len(work_list))
+    openvino.save_model(quantized, target)
 
 
 def prepare(folder):
@@ -173,7 +173,7 @@ def prepare(folder):
         more = {"DefaultTensorType": onnx.TensorProto.FLOAT}
         quantize_dynamic(fused, dynamic, per_channel=True, weight_type=QuantType.QInt8, extra_options=more)
     if not nncf_model.exists():
-        quantise_for_openvino(f32, nncf_model, batches(texts()))
+        quantize_for_openvino(f32, nncf_model, batches(texts()))
 
 
 def serve(engine, folder, mask):
@@ -184,12 +184,12 @@ def serve(engine, folder, mask):
         ctypes.CDLL(str(mask))
         sys.path.insert(0, str(masked_onnxruntime(folder)))
     opener = onnxruntime_engine if kind.startswith("onnxruntime") else openvino_engine
-    run, made = opener(str(folder / paths[kind])), batches(texts())
-    vectors = in_parallel(made, run)
+    run, work_list = opener(str(folder / paths[kind])), batches(texts())
+    vectors = in_parallel(work_list, run)
     print(json.dumps(vectors), flush=True)
     for _ in sys.stdin:
         started = time.perf_counter()
-        in_parallel(made, run)
+        in_parallel(work_list, run)
         print(json.dumps(time.perf_counter() - started), flush=True)
 
 

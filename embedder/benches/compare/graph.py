@@ -111,6 +111,6 @@ def build(safetensors_path, onnx_path, fused):
         for name in ("input_ids", "attention_mask")
     ]
     outputs = [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["texts", HIDDEN])]
-    made = helper.make_graph(graph.nodes, "minilm", inputs, outputs, graph.constants)
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid("com.microsoft", 1)], ir_version=9)
+    onnx_graph = helper.make_graph(graph.nodes, "minilm", inputs, outputs, graph.constants)
+    model = helper.make_model(onnx_graph, opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid("com.microsoft", 1)], ir_version=9)
     onnx.save(model, onnx_path)

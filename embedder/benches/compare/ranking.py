@@ -33,8 +33,8 @@ def cut(texts):
 
 
 def in_f32(texts, models):
-    made = compare.batches(texts)
-    return np.array(compare.in_parallel(made, compare.onnxruntime_engine(str(models / "fused.onnx"))))
+    batches = compare.batches(texts)
+    return np.array(compare.in_parallel(batches, compare.onnxruntime_engine(str(models / "fused.onnx"))))
 
 
 def in_eight_bits(texts, binary, kernel, models):
@@ -63,13 +63,13 @@ def main():
     documents = lines(options.collection / "corpus.jsonl")
     names = [document["id"] for document in documents]
     corpus = cut(f"{document.get('title', '')} {document['text']}" for document in documents)
-    judged = {}
+    judgments = {}
     with open(options.collection / "qrels.tsv", encoding="utf-8") as file:
         for row in csv.reader(file, delimiter="\t"):
             if row[-1].lstrip("-").isdigit():
-                judged.setdefault(row[0], {})[row[-2]] = int(row[-1])
-    questions = [query for query in lines(options.collection / "queries.jsonl") if query["id"] in judged]
-    asked = cut(query["text"] for query in questions)
+                judgments.setdefault(row[0], {})[row[-2]] = int(row[-1])
+    questions = [query for query in lines(options.collection / "queries.jsonl") if query["id"] in judgments]
+    query_texts = cut(query["text"] for query in questions)
 
     def rankings(vectors):
         documents, queries = vectors[: len(corpus)], vectors[len(corpus) :]
@@ -77,12 +77,12 @@ def main():
         return [[names[place] for place in row] for row in best]
 
     def mean_ndcg(ranked):
-        return float(np.mean([ndcg(row, judged[query["id"]]) for row, query in zip(ranked, questions)]))
+        return float(np.mean([ndcg(row, judgments[query["id"]]) for row, query in zip(ranked, questions)]))
 
-    reference = rankings(in_f32(corpus + asked, options.models))
-    print(f"{len(corpus)} documents, {len(asked)} questions; f32: nDCG@10 {mean_ndcg(reference):.4f}")
+    reference = rankings(in_f32(corpus + query_texts, options.models))
+    print(f"{len(corpus)} documents, {len(query_texts)} questions; f32: nDCG@10 {mean_ndcg(reference):.4f}")
     for kernel in options.kernels:
-        ranked = rankings(in_eight_bits(corpus + asked, options.binary, kernel, options.models))
+        ranked = rankings(in_eight_bits(corpus + query_texts, options.binary, kernel, options.models))
         overlap = np.mean([len(set(mine) & set(theirs)) / 10 for mine, theirs in zip(ranked, reference)])
         first = np.mean([mine[0] == theirs[0] for mine, theirs in zip(ranked, reference)])
         print(f"{kernel:<14} nDCG@10 {mean_ndcg(ranked):.4f}, top-10 overlap {overlap:.3f}, same first hit {first:.3f}")

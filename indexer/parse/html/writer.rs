@@ -249,8 +249,8 @@ impl Writer {
     }
 }
 
-/// Whether no content of a table needs lines of its own. The search stops at the first such element, so nested
-/// tables are not searched again and again.
+/// Whether every row of a table fits on one line. The search stops at the first element that needs more lines, so
+/// nested tables are not searched repeatedly.
 fn fits_in_rows(table: NodeRef<'_, Node>) -> bool {
     let mut inside = table
         .descendants()

@@ -251,7 +251,7 @@ struct Inline<'a, 't> {
     boxes: Vec<Node<'a, 't>>,
     /// Page breaks before the first text.
     breaks_before: usize,
-    /// Page breaks after it.
+    /// Page breaks after the first text.
     breaks: usize,
 }
 
