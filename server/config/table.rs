@@ -148,7 +148,7 @@ settings! {
         /// Follow symbolic links.
         follow_links: bool = false, "`true`, `false`", Instance, Operator, Free;
         /// Largest file to index, in bytes.
-        max_file_size: u64 = IndexOptions::default().max_file_size, "1 or more", Instance, Operator, Free,
+        max_file_size: u64 = IndexOptions::default().max_file_size, "1 or more", Instance, Operator, Rechunk,
             flag "--max-file-size", check at_least(1);
         /// Maximum tokens of a passage.
         chunk_tokens: usize = IndexOptions::default().chunk_tokens, "64 to 220; more with other models", Instance, Folder, Rechunk;
