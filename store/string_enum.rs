@@ -1,6 +1,6 @@
 //! Enums whose variants have a fixed string form.
 
-/// A string that is not a variant of an enum made with [`string_enum!`](crate::string_enum).
+/// A string that is not a variant of an enum made with [`string_enum!`](macro@crate::string_enum).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{found:?} is not a {what}; use one of {}", accepted.join(", "))]
 pub struct UnknownVariant {

@@ -39,7 +39,7 @@ struct List {
 
 #[derive(Debug, Args)]
 struct Use {
-    /// A folder, hub:OWNER/NAME[@REVISION], fastembed:NAME, fastembed:./FOLDER (ONNX), all-MiniLM-L6-v2 (built in), or default
+    /// A folder, hub:OWNER/NAME or hub:OWNER/NAME@REVISION, fastembed:NAME, fastembed:./FOLDER (ONNX), all-MiniLM-L6-v2 (built in), or default
     /// (the configured one)
     #[arg(value_name = "MODEL")]
     model: String,
