@@ -23,7 +23,15 @@ pub(crate) fn system_code(error: &io::Error) -> Option<i32> {
         }
         cause = error.source();
     }
-    None
+    printed_code(error)
+}
+
+/// The code that the standard library prints at the end of an OS error. The wrappers of `tempfile` and `fs_err` hide the error, but
+/// print it.
+fn printed_code(error: &io::Error) -> Option<i32> {
+    let text = error.to_string();
+    let (_, rest) = text.rsplit_once("(os error ")?;
+    rest.split_once(')')?.0.parse().ok()
 }
 
 /// Whether there is no space left on the disk, or in the user's quota.
@@ -86,4 +94,22 @@ pub(crate) fn lack_of_descriptors() -> Option<io::Error> {
 #[cfg(not(unix))]
 pub(crate) fn lack_of_descriptors() -> Option<io::Error> {
     None
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrapped_errors_keep_their_code() {
+        let wrap = |code: i32| {
+            let inner = io::Error::from_raw_os_error(code);
+            io::Error::new(inner.kind(), format!("{inner} at path \"/index/.tmp1\""))
+        };
+        assert!(is_too_many_open_files(&wrap(EMFILE)));
+        assert!(is_too_many_open_files(&wrap(ENFILE)));
+        // EIO has the same unstable kind as EMFILE.
+        assert!(!is_too_many_open_files(&wrap(5)));
+        assert_eq!(system_code(&io::Error::from(io::ErrorKind::UnexpectedEof)), None);
+    }
 }
