@@ -44,7 +44,7 @@ pub struct BelowThresholdWire {
     pub best_score: f32,
 }
 
-/// How the two rankings were fused, with the signals of the method `weighted`.
+/// How the two rankings were fused. The signals are those that set the weights of the method `weighted`.
 #[derive(Debug, Clone, Serialize, ToSchema, JsonSchema)]
 #[schema(as = Fusion)]
 pub struct FusionWire {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use super::checksum::{embedding_checksum, text_checksum};
 use super::{document_rows, meta, passage_rows, set_meta};
 
-/// Key of `meta`. It exists if every row has a checksum.
+/// Key in the table `meta`, present only once every row has a checksum.
 const COMPLETE: &str = "checksums";
 /// Texts per transaction: bytes, …
 const BATCH_BYTES: usize = 8 << 20;

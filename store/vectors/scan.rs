@@ -72,9 +72,9 @@ pub(crate) fn nearest(
     best.rescore(vectors, query, limit)
 }
 
-/// Like [`nearest`], by the graph and a scan of the vectors added since it was built.
+/// Like [`nearest`], but searches the graph, and scans only the vectors that were added after the graph was built.
 ///
-/// `None` if the graph has too few live rows near the query, or too many vectors were added since.
+/// Returns `None` if the graph finds too few live rows near the query, or if too many vectors were added after it was built.
 pub(crate) fn nearest_by_graph(
     vectors: &Vectors,
     graph: &Graph,

@@ -9,7 +9,7 @@ use crate::harness::{Sandbox, Server, paths, wait_for};
 use crate::random::Random;
 use crate::torture::seed;
 
-/// Citations and scores of the top ten, for some queries in each mode.
+/// Runs three queries in each mode. Returns one list per search: citation and scores of each hit.
 fn lists(sandbox: &Sandbox) -> Vec<Value> {
     let mut lists = Vec::new();
     for mode in ["lexical", "dense", "hybrid"] {

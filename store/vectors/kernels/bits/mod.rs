@@ -51,7 +51,7 @@ pub(crate) fn available() -> Vec<(&'static str, Sums)> {
     kernels
 }
 
-/// Asserts that the lengths fit.
+/// Panics unless `out` holds whole groups of rows and `sign_bits` one word per row for each word of the query.
 fn check(query: &[BitPlanes], sign_bits: &[u64], out: &[i32]) {
     assert_eq!(out.len() % GROUP, 0);
     assert_eq!(sign_bits.len(), query.len() * out.len());
