@@ -51,7 +51,7 @@ pub(crate) struct Remote {
     slots: Slots,
     /// Texts per request. Falls below the setting once the provider has refused larger requests.
     batch_texts: AtomicUsize,
-    /// Whether requests have the field `dimensions`. Providers that cannot shorten vectors refuse any value.
+    /// Whether requests include the field `dimensions`. Providers that cannot shorten vectors reject requests with this field.
     sends_dimensions: AtomicBool,
 }
 

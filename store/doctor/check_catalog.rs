@@ -119,7 +119,7 @@ pub(super) fn repair(catalog: &Catalog) -> Result<(), StoreError> {
     })
 }
 
-/// Live documents with a passage whose span is outside the text, or that does not match its checksums.
+/// Live documents that have a damaged passage: its span is outside the text, or its checksums do not match.
 fn damaged_texts(connection: &Connection) -> rusqlite::Result<Vec<DocumentId>> {
     let mut texts = connection.prepare(
         "SELECT t.document, t.text FROM texts t JOIN documents d ON d.id = t.document

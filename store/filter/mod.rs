@@ -53,7 +53,7 @@ enum Condition {
     Field(Field, Test),
 }
 
-/// A field of documents, with the same names as in filters.
+/// A field of a document. Fields have the same names as in filters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentField(Field);
 

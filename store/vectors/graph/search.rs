@@ -121,7 +121,7 @@ impl VisitedSet {
         is_new
     }
 
-    /// The slot that has a row, or the free slot for it.
+    /// The slot that holds `row`, or the free slot where it would go.
     fn slot(&self, row: u32) -> usize {
         // Fibonacci hashing spreads consecutive rows.
         let mut slot = row.wrapping_mul(0x9E37_79B9) as usize & (self.slots.len() - 1);
